@@ -1,0 +1,21 @@
+//! The words that every crate shares, and how they look in bytes.
+//!
+//! Nothing here does IO, asks the time or draws randomness. Every size that a peer can choose has
+//! its limit in [`limits`], and is checked before memory is allocated for it.
+
+mod body;
+mod digest;
+mod ids;
+pub mod limits;
+mod message;
+mod record;
+mod time;
+
+pub use body::{Body, BodyError, Form};
+pub use digest::{Digest, ParseDigestError};
+pub use ids::{FamilyId, KeyId, Peer, ScopeId};
+pub use message::{
+    Announcement, DecodeError, EncodeError, Envelope, Holding, Message, PROTOCOL_VERSION, PullReply, PullRequest,
+};
+pub use record::{Header, Record, Tag, Version};
+pub use time::Millis;

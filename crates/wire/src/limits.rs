@@ -1,0 +1,37 @@
+//! Every size that somebody else can choose, in one place.
+
+use std::time::Duration;
+
+/// A body over this is streamed through and never kept. 16 MiB.
+pub const BODY_BYTES_MAX: u64 = 16 << 20;
+
+/// Most of an answer's kept headers together, names and values.
+pub const HEADERS_BYTES_MAX: usize = 8 << 10;
+
+/// Kept headers of one answer.
+pub const HEADERS_MAX: usize = 16;
+
+/// Records in one announce.
+pub const ANNOUNCE_RECORDS_MAX: usize = 64;
+
+/// A message between peers, sealed: one gossip message or one frame.
+pub const MESSAGE_BYTES_MAX: usize = 128 << 10;
+
+/// A body that may travel inside an announce, in its encoded form.
+pub const PUSH_BYTES_MAX: usize = 64 << 10;
+
+/// Records told to a peer that has just connected, and their bytes together.
+pub const CATCH_UP_RECORDS_MAX: usize = 256;
+pub const CATCH_UP_BYTES_MAX: usize = 64 << 10;
+
+/// Plain bytes of one sealed segment of a body.
+pub const SEGMENT_BYTES: usize = 64 << 10;
+
+/// How far ahead of our clock a peer's times may be.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
+
+/// The longest freshness a peer's record may claim, counted from our clock.
+pub const FRESH_AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time past its proof that a record may be served, marked stale.
+pub const STALE_AHEAD_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -1,0 +1,163 @@
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Body, Digest, Form, KeyId, Record, ScopeId, Tag, limits};
+
+/// Version of the messages below. A reader skips what has another one.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// What one member tells another, after unsealing.
+///
+/// Each is encoded as MessagePack: an [`Envelope`] of version, kind and body. Within a version,
+/// unknown trailing fields are ignored and missing ones take their defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// "I hold these": gossiped after fills, and sent to each new neighbour.
+    Announce(Vec<Announcement>),
+}
+
+/// The outermost form of a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub version: u8,
+    pub kind: u8,
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+}
+
+const KIND_ANNOUNCE: u8 = 1;
+
+/// One record that the sender holds, body included if it is small.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Announcement {
+    pub key: KeyId,
+    pub scope: ScopeId,
+    pub record: Record,
+    /// Absent for anonymous answers only.
+    #[serde(default)]
+    pub tag: Option<Tag>,
+    #[serde(default)]
+    pub body: Option<Body>,
+}
+
+/// What a node knows of one (key, scope) of the fleet: an announcement without its body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holding {
+    pub record: Record,
+    #[serde(default)]
+    pub tag: Option<Tag>,
+}
+
+/// "Send me this body." The key and scope bind the sealed segments of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PullRequest {
+    pub key: KeyId,
+    pub scope: ScopeId,
+    pub digest: Digest,
+}
+
+/// Precedes the segments of a pulled body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PullReply {
+    /// The body follows, `encoded_bytes` in all, in segments of [`limits::SEGMENT_BYTES`].
+    Found {
+        form: Form,
+        encoded_bytes: u64,
+    },
+    Absent,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    #[error("message of {bytes} bytes exceeds the limit of {bytes_max}")]
+    TooLong { bytes: usize, bytes_max: usize },
+    #[error("message cannot be written as MessagePack")]
+    MessagePack(#[from] rmp_serde::encode::Error),
+}
+
+/// Why bytes are not a message for us. A peer's bad message is an input, not a fault of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("message of {bytes} bytes exceeds the limit of {bytes_max}")]
+    TooLong { bytes: usize, bytes_max: usize },
+    #[error("message is not valid MessagePack")]
+    MessagePack(#[from] rmp_serde::decode::Error),
+    /// From a newer or older ghoard: skip it.
+    #[error("message has version {0}, this node speaks {PROTOCOL_VERSION}")]
+    UnknownVersion(u8),
+    /// From a newer ghoard: skip it.
+    #[error("message has unknown kind {0}")]
+    UnknownKind(u8),
+    #[error("announce holds {records} records, more than {records_max}")]
+    TooMany { records: usize, records_max: usize },
+    #[error("a record exceeds its limits")]
+    RecordLimits,
+}
+
+impl Message {
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let (kind, body) = match self {
+            Self::Announce(records) => (KIND_ANNOUNCE, rmp_serde::to_vec(records)?),
+        };
+        let bytes = rmp_serde::to_vec(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
+        if bytes.len() > limits::MESSAGE_BYTES_MAX {
+            return Err(EncodeError::TooLong { bytes: bytes.len(), bytes_max: limits::MESSAGE_BYTES_MAX });
+        }
+        Ok(bytes)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let Envelope { version, kind, body } = decode(bytes)?;
+        if version != PROTOCOL_VERSION {
+            return Err(DecodeError::UnknownVersion(version));
+        }
+        match kind {
+            KIND_ANNOUNCE => {
+                let records: Vec<Announcement> = decode(&body)?;
+                let records_max = limits::ANNOUNCE_RECORDS_MAX.max(limits::CATCH_UP_RECORDS_MAX);
+                if records.len() > records_max {
+                    return Err(DecodeError::TooMany { records: records.len(), records_max });
+                }
+                if !records.iter().all(Announcement::is_within_limits) {
+                    return Err(DecodeError::RecordLimits);
+                }
+                Ok(Self::Announce(records))
+            }
+            kind => Err(DecodeError::UnknownKind(kind)),
+        }
+    }
+}
+
+impl Announcement {
+    fn is_within_limits(&self) -> bool {
+        let body_fits = self.body.as_ref().is_none_or(|b| b.encoded.len() <= limits::PUSH_BYTES_MAX);
+        body_fits && self.record.is_within_limits()
+    }
+}
+
+macro_rules! plain_message {
+    ($($name:ty),*) => {$(
+        impl $name {
+            pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+                Ok(rmp_serde::to_vec(self)?)
+            }
+
+            pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                decode(bytes)
+            }
+        }
+    )*};
+}
+
+plain_message!(PullRequest, PullReply, Holding);
+
+/// Reads one value; what it allocates is bounded by the length of `bytes`, which is checked first.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() > limits::MESSAGE_BYTES_MAX {
+        return Err(DecodeError::TooLong { bytes: bytes.len(), bytes_max: limits::MESSAGE_BYTES_MAX });
+    }
+    Ok(rmp_serde::from_slice(bytes)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! The one entry point for everything that is done to the source: `cargo xtask <command>`.
+
+mod arrows;
+mod ci;
+mod readme;
+mod run;
+mod size;
+mod source;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use run::Outcome;
+
+struct Command {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&[String]) -> Outcome,
+}
+
+static COMMANDS: &[Command] = &[
+    Command { name: "test", help: "run every test of the workspace; arguments go to the runner", run: test::run },
+    Command { name: "ci", help: "do what CI does: fmt, clippy, tests, doc, tidy", run: ci::run },
+    Command { name: "tidy", help: "check what the compiler does not", run: tidy::run },
+    Command { name: "size", help: "print the lines of each crate", run: size::run },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(name) = arguments.next() else { return usage("no command") };
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return usage(&format!("unknown command {name:?}"));
+    };
+    match (command.run)(&arguments.collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            run::say(&format!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(error: &str) -> ExitCode {
+    run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
+    for command in COMMANDS {
+        run::say(&format!("  {:6}  {}", command.name, command.help));
+    }
+    ExitCode::from(2)
+}
