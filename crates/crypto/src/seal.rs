@@ -1,0 +1,146 @@
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+
+/// Bytes that sealing adds to a message: the nonce before it and the tag behind it.
+pub const SEALING_OVERHEAD: usize = NONCE_BYTES + TAG_BYTES;
+
+const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+const PREFIX_BYTES: usize = 19;
+
+/// Seals what leaves the machine: XChaCha20-Poly1305.
+#[derive(Clone)]
+pub struct SealingKey(XChaCha20Poly1305);
+
+/// Sealed bytes that were not sealed under this key, or not for this purpose, or were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not sealed by a member for this purpose")]
+pub struct OpenError;
+
+impl SealingKey {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(XChaCha20Poly1305::new(key.into()))
+    }
+
+    /// Seals one message. `bound` is not sent: the reader must know it too, or opening fails.
+    ///
+    /// `nonce` must come from a good random source; its 24 bytes never repeat by chance.
+    pub fn seal(&self, nonce: [u8; NONCE_BYTES], bound: &[u8], plain: &[u8]) -> Vec<u8> {
+        let mut sealed = nonce.to_vec();
+        sealed.extend(self.encrypt(&nonce, bound, plain));
+        sealed
+    }
+
+    pub fn open(&self, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError)?;
+        self.decrypt(nonce, bound, sealed)
+    }
+
+    fn encrypt(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], msg: &[u8]) -> Vec<u8> {
+        self.0.encrypt(&XNonce::from(*nonce), Payload { msg, aad }).expect("the message is far below 256 GB")
+    }
+
+    fn decrypt(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], msg: &[u8]) -> Result<Vec<u8>, OpenError> {
+        self.0.decrypt(&XNonce::from(*nonce), Payload { msg, aad }).map_err(|_| OpenError)
+    }
+}
+
+/// Seals a body segment by segment, so that neither side needs all of it at once.
+///
+/// The construction is STREAM: each nonce is the stream's random prefix, the segment's number and
+/// whether it is the last, so segments cannot be reordered, dropped or cut off unseen.
+pub struct SegmentSealer<'a> {
+    key: &'a SealingKey,
+    bound: &'a [u8],
+    nonces: Nonces,
+}
+
+impl<'a> SegmentSealer<'a> {
+    /// `prefix` must come from a good random source; it is sent before the first segment.
+    pub fn new(key: &'a SealingKey, prefix: [u8; PREFIX_BYTES], bound: &'a [u8]) -> Self {
+        Self { key, bound, nonces: Nonces { prefix, number: 0 } }
+    }
+
+    pub fn seal(&mut self, segment: &[u8], last: bool) -> Vec<u8> {
+        self.key.encrypt(&self.nonces.next(last), self.bound, segment)
+    }
+}
+
+/// Opens what a [`SegmentSealer`] sealed.
+pub struct SegmentOpener<'a> {
+    key: &'a SealingKey,
+    bound: &'a [u8],
+    nonces: Nonces,
+}
+
+impl<'a> SegmentOpener<'a> {
+    pub fn new(key: &'a SealingKey, prefix: [u8; PREFIX_BYTES], bound: &'a [u8]) -> Self {
+        Self { key, bound, nonces: Nonces { prefix, number: 0 } }
+    }
+
+    pub fn open(&mut self, sealed: &[u8], last: bool) -> Result<Vec<u8>, OpenError> {
+        self.key.decrypt(&self.nonces.next(last), self.bound, sealed)
+    }
+}
+
+struct Nonces {
+    prefix: [u8; PREFIX_BYTES],
+    number: u32,
+}
+
+impl Nonces {
+    fn next(&mut self, last: bool) -> [u8; NONCE_BYTES] {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..PREFIX_BYTES].copy_from_slice(&self.prefix);
+        nonce[PREFIX_BYTES..NONCE_BYTES - 1].copy_from_slice(&self.number.to_be_bytes());
+        nonce[NONCE_BYTES - 1] = u8::from(last);
+        self.number = self.number.checked_add(1).expect("a body has far fewer than 2^32 segments");
+        nonce
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> SealingKey {
+        SealingKey::new(&[3; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_and_nothing_else_does(
+            plain in prop::collection::vec(any::<u8>(), 0..300), at: prop::sample::Index, flip in 1u8..,
+        ) {
+            let sealed = key().seal([5; 24], b"bound", &plain);
+            prop_assert_eq!(key().open(b"bound", &sealed), Ok(plain));
+            prop_assert_eq!(key().open(b"other", &sealed), Err(OpenError));
+            prop_assert_eq!(SealingKey::new(&[4; 32]).open(b"bound", &sealed), Err(OpenError));
+
+            let mut changed = sealed.clone();
+            let at = at.index(changed.len());
+            changed[at] ^= flip;
+            prop_assert_eq!(key().open(b"bound", &changed), Err(OpenError));
+            prop_assert_eq!(key().open(b"bound", &sealed[..at]), Err(OpenError));
+        }
+    }
+
+    #[test]
+    fn segments_open_in_their_order_only() {
+        let key = key();
+        let mut sealer = SegmentSealer::new(&key, [1; 19], b"body");
+        let sealed = [sealer.seal(b"one", false), sealer.seal(b"two", true)];
+
+        let mut opener = SegmentOpener::new(&key, [1; 19], b"body");
+        assert_eq!(opener.open(&sealed[0], false).unwrap(), b"one");
+        assert_eq!(opener.open(&sealed[1], true).unwrap(), b"two");
+
+        let open = |sealed: &[u8], last| SegmentOpener::new(&key, [1; 19], b"body").open(sealed, last);
+        assert_eq!(open(&sealed[1], true), Err(OpenError), "the first one is missing");
+        assert_eq!(open(&sealed[0], true), Err(OpenError), "the rest is cut off");
+    }
+}

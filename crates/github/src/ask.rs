@@ -1,0 +1,229 @@
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::{Credential, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
+
+/// A cacheable question in its normal form: exactly what is sent to the origin, and nothing else.
+///
+/// Key, scope, route and family are computed from this alone.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub host: String,
+    pub target: Target,
+    pub route: Route,
+    pub family: Family,
+    pub credential: Option<Credential>,
+    /// Request headers that select the body, in order of name; each is in the key.
+    selecting: Vec<(HeaderName, HeaderValue)>,
+    pub wants: ClientWants,
+}
+
+/// What this client wants of the answer. None of it is in the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientWants {
+    /// A HEAD: answered from its GET.
+    pub head_only: bool,
+    /// The client is one for which GitHub lays JSON out.
+    pub pretty: bool,
+    pub gzip: bool,
+    /// The client holds answers with these ETags.
+    pub if_none_match: Vec<String>,
+    /// `no-cache` or `max-age=0`: ask the origin.
+    pub revalidate: bool,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Answer it from the cache, or ask the origin in its normal form.
+    Cache(Box<Ask>),
+    /// Send it to the origin as it is. `why` is for the person who wonders.
+    Pass { why: &'static str },
+    /// Send it as it is; what it touches is doubtful from now on.
+    Write { touches: Touches },
+}
+
+/// Request headers that select the body, so that they are in the key.
+const SELECTING: [&str; 4] = ["accept", "graphql-features", "x-github-api-version", "x-github-next-global-id"];
+
+/// Request headers that change no body; they are read here or dropped, and never sent on.
+const WITHOUT_EFFECT: [&str; 18] = [
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-type",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "pragma",
+    "priority",
+    "proxy-connection",
+    "sec-fetch-mode",
+    "time-zone",
+    "user-agent",
+    "x-gh-cache-ttl",
+    "x-request-id",
+];
+
+/// Decides what to do with a request. `has_body` is whether it carries any content.
+pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, has_body: bool) -> Plan {
+    match *method {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return Plan::Pass { why: "OPTIONS is not cacheable" },
+        // What a GraphQL request touches is in its body; see `graphql_touches`.
+        Method::POST if target.path() == "/graphql" => return Plan::Pass { why: "GraphQL is passed through" },
+        _ => return Plan::Write { touches: Family::touched_by(host, &target) },
+    }
+    let route = Route::of(&target);
+    if route == Route::Transient {
+        return Plan::Pass { why: "its answer is true for a moment only" };
+    }
+    if has_body {
+        return Plan::Pass { why: "a GET with a body" };
+    }
+    if headers.keys().any(|name| !is_known(name)) {
+        return Plan::Pass { why: "a request header that may change the answer" };
+    }
+    if SELECTING.iter().any(|name| headers.get_all(*name).iter().count() > 1) {
+        return Plan::Pass { why: "a header that selects the answer is there twice" };
+    }
+    if query_has_secret(&target) {
+        return Plan::Pass { why: "a credential in the query" };
+    }
+    let cache_control = CacheDirectives::read(headers);
+    if cache_control.no_store {
+        return Plan::Pass { why: "the client says no-store" };
+    }
+    Plan::Cache(Box::new(Ask {
+        family: Family::of(host, &target),
+        host: host.to_owned(),
+        route,
+        credential: headers.get(header::AUTHORIZATION).map(Credential::from_authorization),
+        selecting: selecting(headers),
+        wants: ClientWants {
+            head_only: method == Method::HEAD,
+            pretty: wants_pretty(headers),
+            gzip: accepts_gzip(headers),
+            if_none_match: if_none_match(headers),
+            revalidate: cache_control.revalidate,
+        },
+        target,
+    }))
+}
+
+impl Ask {
+    /// The canonical text of the key: equal for equal questions, different for all others.
+    ///
+    /// No part can hold a line break, so the parts cannot be confused.
+    pub fn key(&self) -> Vec<u8> {
+        let mut key = format!("GET\n{}\n{}", self.host, self.target.text()).into_bytes();
+        for (name, value) in &self.selecting {
+            key.push(b'\n');
+            key.extend_from_slice(name.as_str().as_bytes());
+            key.push(b':');
+            key.extend_from_slice(value.as_bytes());
+        }
+        key
+    }
+
+    /// The headers that are sent to the origin, but for a validator.
+    pub fn upstream_headers(&self) -> HeaderMap {
+        let mut headers: HeaderMap = self.selecting.iter().cloned().collect();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(credential) = &self.credential {
+            headers.insert(header::AUTHORIZATION, credential.header());
+        }
+        headers
+    }
+
+    /// Returns the ETag that GitHub would give `body` for this question and this credential.
+    pub fn expected_etag(&self, body: &[u8]) -> String {
+        let accept = self.selecting.iter().find(|(name, _)| name == header::ACCEPT).map(|(_, value)| value.as_bytes());
+        let authorization = self.credential.as_ref().map(Credential::reveal);
+        etag(EtagInput { accept, authorization, cookie: None }, body)
+    }
+}
+
+fn is_known(name: &HeaderName) -> bool {
+    SELECTING.contains(&name.as_str()) || WITHOUT_EFFECT.binary_search(&name.as_str()).is_ok()
+}
+
+fn selecting(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    SELECTING
+        .into_iter()
+        .filter_map(|name| {
+            let value = headers.get(name).cloned();
+            let value = if name == "accept" { Some(canonical_accept(value)) } else { value };
+            value.map(|value| (HeaderName::from_static(name), value))
+        })
+        .collect()
+}
+
+/// Empty, absent, anything, v3 and the present name are one media type to GitHub. Without this, gh,
+/// Octokit and PyGithub would never share an answer.
+fn canonical_accept(accept: Option<HeaderValue>) -> HeaderValue {
+    let default = HeaderValue::from_static("application/vnd.github+json");
+    let Some(accept) = accept else { return default };
+    match accept.as_bytes().trim_ascii() {
+        b"" | b"*/*" | b"application/json" | b"application/vnd.github.v3+json" | b"application/vnd.github+json" => {
+            default
+        }
+        other => HeaderValue::from_bytes(other).unwrap_or(accept),
+    }
+}
+
+fn query_has_secret(target: &Target) -> bool {
+    let names = ["access_token", "client_secret", "token"];
+    let mut pairs = target.query().unwrap_or_default().split('&');
+    pairs.any(|pair| names.contains(&pair.split('=').next().unwrap_or_default().to_ascii_lowercase().as_str()))
+}
+
+#[derive(Default)]
+struct CacheDirectives {
+    no_store: bool,
+    revalidate: bool,
+}
+
+impl CacheDirectives {
+    fn read(headers: &HeaderMap) -> Self {
+        let mut directives = Self::default();
+        for value in headers.get_all(header::CACHE_CONTROL).iter().chain(headers.get_all(header::PRAGMA)) {
+            for directive in value.to_str().unwrap_or("no-cache").split(',') {
+                match directive.trim().to_ascii_lowercase().as_str() {
+                    "no-store" => directives.no_store = true,
+                    "no-cache" | "max-age=0" => directives.revalidate = true,
+                    _ => {}
+                }
+            }
+        }
+        directives
+    }
+}
+
+/// GitHub looks for these names in `User-Agent`; observed, not documented.
+fn wants_pretty(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["curl", "Wget", "Safari", "Firefox"].iter().any(|name| agent.contains(name))
+}
+
+/// Whether gzip is acceptable (RFC 9110, §12.5.3); `gzip;q=0` is a refusal.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0));
+            matches!(name.trim(), "gzip" | "x-gzip" | "*") && !refused
+        })
+    })
+}
+
+fn if_none_match(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests;

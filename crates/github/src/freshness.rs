@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use wire::{Millis, limits};
+
+use crate::Route;
+
+/// What the operator has decided about time.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Replaces the origin's `max-age`, and is the proof window unless that is set by itself.
+    pub default_ttl: Option<Duration>,
+    pub proof_window: Option<Duration>,
+    /// How long after its proof an answer may be served, marked stale, while the origin cannot answer.
+    pub stale_for: Duration,
+}
+
+/// Freshness where neither the operator nor the origin says anything.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
+
+const DEFAULT_PROOF_WINDOW: Duration = Duration::from_secs(60);
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { default_ttl: None, proof_window: None, stale_for: Duration::from_secs(3600) }
+    }
+}
+
+/// The three moments after which an answer means less and less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    pub fresh_until: Millis,
+    pub proved_until: Millis,
+    pub stale_until: Millis,
+}
+
+impl Policy {
+    /// The longest time between two proofs that a credential still sees what it is shown.
+    pub fn proof_window(&self) -> Duration {
+        self.proof_window.or(self.default_ttl).unwrap_or(DEFAULT_PROOF_WINDOW)
+    }
+
+    /// Returns how long an answer that the origin gave or confirmed at `now` may be served.
+    ///
+    /// `None` if it may not be kept: `no-store`, or `no-cache` with no validator to ask with.
+    /// `now` must be taken before the request was sent, so that a slow answer is not fresher.
+    pub fn freshness(&self, route: Route, headers: &HeaderMap, now: Millis) -> Option<Freshness> {
+        let origin = OriginSays::read(headers);
+        if route == Route::Transient || origin.no_store {
+            return None;
+        }
+        let lifetime = if origin.no_cache {
+            headers.get(header::ETAG)?;
+            Duration::ZERO
+        } else {
+            match (route, self.default_ttl) {
+                (Route::BySha, _) => limits::FRESH_AHEAD_MAX,
+                (_, Some(ttl)) => route.lifetime().unwrap_or(ttl),
+                (_, None) => {
+                    let origin = origin.max_age.unwrap_or(DEFAULT_LIFETIME);
+                    route.lifetime().map_or(origin, |route| route.min(origin))
+                }
+            }
+        };
+        let proved_until = now.after(self.proof_window());
+        Some(Freshness {
+            fresh_until: now.after(lifetime.min(limits::FRESH_AHEAD_MAX)),
+            proved_until,
+            stale_until: proved_until.after(self.stale_for.min(limits::STALE_AHEAD_MAX)),
+        })
+    }
+}
+
+#[derive(Default)]
+struct OriginSays {
+    no_store: bool,
+    no_cache: bool,
+    max_age: Option<Duration>,
+}
+
+impl OriginSays {
+    /// Reads `Cache-Control` (RFC 9111, §5.2.2). `private` and `public` are not obeyed: every
+    /// record is private to one credential, and GitHub says `public` where it is not.
+    fn read(headers: &HeaderMap) -> Self {
+        let mut says = Self::default();
+        for value in headers.get_all(header::CACHE_CONTROL) {
+            for directive in value.to_str().unwrap_or("no-store").split(',') {
+                let directive = directive.trim().to_ascii_lowercase();
+                let (name, argument) = directive.split_once('=').unwrap_or((&directive, ""));
+                match name {
+                    "no-store" => says.no_store = true,
+                    "no-cache" => says.no_cache = true,
+                    "max-age" => {
+                        // An argument that is no number is a stale answer (RFC 9111, §4.2.1).
+                        let secs = argument.trim_matches('"').parse().unwrap_or(0);
+                        says.max_age = Some(Duration::from_secs(secs));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        says
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis::from_secs(1000);
+
+    fn fresh_for(policy: Policy, route: Route, cache_control: &'static str) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        if !cache_control.is_empty() {
+            headers.insert(header::CACHE_CONTROL, cache_control.parse().unwrap());
+        }
+        policy.freshness(route, &headers, NOW).map(|f| f.fresh_until.since(NOW).as_secs())
+    }
+
+    #[test]
+    fn the_origin_decides_unless_the_operator_does() {
+        let unset = Policy::default();
+        let set = Policy { default_ttl: Some(Duration::from_secs(900)), ..unset };
+        let origin = "private, max-age=60, s-maxage=60";
+        assert_eq!(fresh_for(unset, Route::Other, origin), Some(60));
+        assert_eq!(fresh_for(unset, Route::Other, ""), Some(300));
+        assert_eq!(fresh_for(unset, Route::Runners, origin), Some(30));
+        assert_eq!(fresh_for(set, Route::Other, origin), Some(900));
+        assert_eq!(fresh_for(set, Route::Runners, origin), Some(30));
+        assert_eq!(fresh_for(unset, Route::BySha, origin), Some(24 * 3600));
+    }
+
+    #[test]
+    fn what_may_not_be_kept_is_not() {
+        for cache_control in ["no-store", "no-cache", "private, NO-STORE"] {
+            assert_eq!(fresh_for(Policy::default(), Route::Other, cache_control), None);
+        }
+        assert_eq!(fresh_for(Policy::default(), Route::Transient, "max-age=60"), None);
+        assert_eq!(fresh_for(Policy::default(), Route::Other, "max-age=soon"), Some(0));
+    }
+
+    #[test]
+    fn an_operators_ttl_is_the_proof_window_unless_that_is_set() {
+        let proved = |policy: Policy| {
+            policy.freshness(Route::Other, &HeaderMap::new(), NOW).unwrap().proved_until.since(NOW).as_secs()
+        };
+        let ttl = Some(Duration::from_secs(900));
+        assert_eq!(proved(Policy::default()), 60);
+        assert_eq!(proved(Policy { default_ttl: ttl, ..Policy::default() }), 900);
+        let window = Some(Duration::from_secs(5));
+        assert_eq!(proved(Policy { default_ttl: ttl, proof_window: window, ..Policy::default() }), 5);
+    }
+}

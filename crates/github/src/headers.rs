@@ -1,0 +1,32 @@
+use bytes::Bytes;
+use http::HeaderMap;
+use wire::{Header, limits};
+
+/// The headers of an answer that are kept and served again. Nothing of the moment (limits, request
+/// ids, dates), nothing that could carry a credential.
+pub const KEPT_HEADERS: [&str; 9] = [
+    "content-type",
+    "deprecation",
+    "last-modified",
+    "link",
+    "sunset",
+    "x-accepted-oauth-scopes",
+    "x-github-api-version-selected",
+    "x-github-media-type",
+    "x-oauth-scopes",
+];
+
+/// Returns what is kept of `headers`, in order of name, inside the limits of a record.
+pub fn kept_headers(headers: &HeaderMap) -> Vec<Header> {
+    let mut room = limits::HEADERS_BYTES_MAX;
+    let mut kept = Vec::new();
+    for name in KEPT_HEADERS {
+        let Some(value) = headers.get(name) else { continue };
+        let bytes = name.len() + value.len();
+        if bytes <= room {
+            room -= bytes;
+            kept.push(Header { name: name.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) });
+        }
+    }
+    kept
+}

@@ -1,0 +1,35 @@
+//! GitHub's own rules: what a request means, what may be kept of its answer, for whom, how long.
+//!
+//! Pure. The request is normalised first ([`Ask`]), and everything else (key, scope, route, family)
+//! is computed from that normal form and never from the text that the client sent.
+
+mod ask;
+mod credential;
+mod etag;
+mod family;
+mod freshness;
+mod headers;
+mod leak;
+mod pretty;
+mod route;
+mod target;
+mod verdict;
+
+pub use ask::{Ask, ClientWants, Plan, plan};
+pub use credential::Credential;
+pub use etag::{EtagInput, etag, matches};
+pub use family::{Family, Touches, graphql_touches};
+pub use freshness::{Freshness, Policy};
+pub use headers::{KEPT_HEADERS, kept_headers};
+pub use leak::holds_credential;
+pub use pretty::pretty;
+pub use route::Route;
+pub use target::{Target, TargetError};
+pub use verdict::{Verdict, judge};
+
+/// The host whose answers are cached, whatever the base URL by which the client came.
+pub const API_HOST: &str = "api.github.com";
+
+/// What ghoard calls itself to the origin. GitHub pretty-prints for browsers and curl, and a
+/// pretty-printed body does not have the digest that other clients see.
+pub const USER_AGENT: &str = concat!("ghoard/", env!("CARGO_PKG_VERSION"));

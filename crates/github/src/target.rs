@@ -1,0 +1,134 @@
+/// The path and query of a request in one canonical form.
+///
+/// Percent-escapes of unreserved characters are decoded and the others written in upper case, so
+/// that no two spellings of one resource become two keys, and none can hide another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    path: String,
+    query: Option<String>,
+}
+
+/// Why a request target is refused. Guessing what was meant would let a client reach one resource
+/// under the key of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    #[error("the path does not start with /")]
+    NotAbsolute,
+    #[error("the path has a . or .. segment; send the path it resolves to")]
+    DotSegment,
+    #[error("the path has an empty segment; send it with single slashes")]
+    EmptySegment,
+    #[error("the path is escaped twice; escape it once")]
+    DoubleEscape,
+    #[error("a % is not followed by two hexadecimal digits")]
+    BadEscape,
+    #[error("the path has an escaped slash, backslash or control character")]
+    HiddenSeparator,
+}
+
+impl Target {
+    pub fn parse(path: &str, query: Option<&str>) -> Result<Self, TargetError> {
+        if !path.starts_with('/') {
+            return Err(TargetError::NotAbsolute);
+        }
+        let path = normalise(path, true)?;
+        let mut segments = path[1..].split('/').peekable();
+        while let Some(segment) = segments.next() {
+            match segment {
+                "." | ".." => return Err(TargetError::DotSegment),
+                "" if segments.peek().is_some() => return Err(TargetError::EmptySegment),
+                _ => {}
+            }
+        }
+        let query = query.map(|query| normalise(query, false)).transpose()?;
+        Ok(Self { path, query })
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter(|segment| !segment.is_empty())
+    }
+
+    /// Path and query, as they are sent to the origin.
+    pub fn text(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
+    }
+}
+
+fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
+    let mut normal = String::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            normal.push(char::from(byte));
+            continue;
+        }
+        let (high, low) = (bytes.next().and_then(hex_digit), bytes.next().and_then(hex_digit));
+        let (Some(high), Some(low)) = (high, low) else { return Err(TargetError::BadEscape) };
+        let escaped = high << 4 | low;
+        match escaped {
+            b'%' if is_path => {
+                let mut ahead = bytes.clone();
+                if ahead.next().and_then(hex_digit).is_some() && ahead.next().and_then(hex_digit).is_some() {
+                    return Err(TargetError::DoubleEscape);
+                }
+                normal.push_str("%25");
+            }
+            b'\\' | 0..0x20 | 0x7f if is_path => return Err(TargetError::HiddenSeparator),
+            // A ref such as `feature/x` is one segment when its slash is escaped: keep it so.
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => normal.push(char::from(escaped)),
+            _ => normal.push_str(&format!("%{escaped:02X}")),
+        }
+    }
+    Ok(normal)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_resource_has_one_spelling() {
+        for (path, normal) in [
+            ("/repos/a/b", "/repos/a/b"),
+            ("/repos/%61/b", "/repos/a/b"),
+            ("/repos/a/b/git/ref/heads%2fx", "/repos/a/b/git/ref/heads%2Fx"),
+            ("/search/", "/search/"),
+            ("/a%25", "/a%25"),
+        ] {
+            assert_eq!(Target::parse(path, None).unwrap().path(), normal);
+        }
+    }
+
+    #[test]
+    fn what_could_mean_another_resource_is_refused() {
+        for (path, error) in [
+            ("repos", TargetError::NotAbsolute),
+            ("/repos/a/../b", TargetError::DotSegment),
+            ("/repos/a/%2e%2E/b", TargetError::DotSegment),
+            ("/repos/./b", TargetError::DotSegment),
+            ("/repos//b", TargetError::EmptySegment),
+            ("/repos/%252e%252e/b", TargetError::DoubleEscape),
+            ("/repos/a%5cb", TargetError::HiddenSeparator),
+            ("/repos/a%00b", TargetError::HiddenSeparator),
+            ("/repos/%zz", TargetError::BadEscape),
+            ("/repos/%4", TargetError::BadEscape),
+        ] {
+            assert_eq!(Target::parse(path, None), Err(error), "{path}");
+        }
+    }
+}
