@@ -1,0 +1,170 @@
+//! The tables and their keys. Whole numbers are big-endian, so that bytes sort as numbers do.
+
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use wire::{Body, Digest, FamilyId, Millis, ScopeId};
+
+use crate::{EntryKey, Space, StoredRecord, codec};
+
+/// The layout of all tables together; another number is another ghoard's.
+pub(super) const SCHEMA: u32 = 1;
+
+/// (space, key) → record.
+pub(super) const RECORDS: TableDefinition<[u8; 33], &[u8]> = TableDefinition::new("records");
+/// digest → body.
+pub(super) const BODIES: TableDefinition<[u8; 32], &[u8]> = TableDefinition::new("bodies");
+/// digest → how many records name it, whether its body is held or not.
+pub(super) const REFS: TableDefinition<[u8; 32], u64> = TableDefinition::new("refs");
+/// (space, family, key).
+pub(super) const FAMILIES: TableDefinition<[u8; 49], ()> = TableDefinition::new("families");
+/// (stale_until, space, key): what goes next comes first.
+pub(super) const EXPIRY: TableDefinition<[u8; 41], ()> = TableDefinition::new("expiry");
+/// (space, validated_at, key).
+pub(super) const NEWEST: TableDefinition<[u8; 41], ()> = TableDefinition::new("newest");
+pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// Names in [`META`] that are the store's own; a caller's names get a prefix.
+pub(super) const META_SCHEMA: &str = "schema";
+pub(super) const META_LOCAL_KEY: &str = "local_key";
+pub(super) const META_BYTES: &str = "bytes";
+pub(super) const META_ENTRIES: &str = "entries";
+
+pub(super) fn caller_meta(name: &str) -> String {
+    format!("caller/{name}")
+}
+
+pub(super) fn record_row(space: Space, key: &EntryKey) -> [u8; 33] {
+    join([&[space as u8], &key.to_bytes()])
+}
+
+pub(super) fn family_row(space: Space, family: &FamilyId, key: &EntryKey) -> [u8; 49] {
+    join([&[space as u8], &family.0, &key.to_bytes()])
+}
+
+pub(super) fn expiry_row(stale_until: Millis, space: Space, key: &EntryKey) -> [u8; 41] {
+    join([&stale_until.0.to_be_bytes(), &[space as u8], &key.to_bytes()])
+}
+
+pub(super) fn newest_row(space: Space, validated_at: Millis, key: &EntryKey) -> [u8; 41] {
+    join([&[space as u8], &validated_at.0.to_be_bytes(), &key.to_bytes()])
+}
+
+pub(super) fn split_expiry_row(row: &[u8; 41]) -> Option<(Millis, Space, EntryKey)> {
+    let (millis, place) = row.split_first_chunk::<8>()?;
+    let (space, key) = split_record_row(place.try_into().ok()?)?;
+    Some((Millis(u64::from_be_bytes(*millis)), space, key))
+}
+
+pub(super) fn split_record_row(row: &[u8; 33]) -> Option<(Space, EntryKey)> {
+    let space = [Space::Local, Space::Fleet].into_iter().find(|s| *s as u8 == row[0])?;
+    Some((space, last_key(row)))
+}
+
+/// The key with which every row that has one ends.
+pub(super) fn last_key(row: &[u8]) -> EntryKey {
+    EntryKey::from_bytes(*row.last_chunk().expect("rows are longer than a key"))
+}
+
+fn join<const ROW: usize, const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; ROW] {
+    let mut row = [0; ROW];
+    let mut rest = &mut row[..];
+    for part in parts {
+        let (here, after) = rest.split_at_mut(part.len());
+        here.copy_from_slice(part);
+        rest = after;
+    }
+    assert!(rest.is_empty(), "the parts fill the row");
+    row
+}
+
+/// Every row that begins with `prefix`, lowest and highest.
+fn span<const ROW: usize>(prefix: &[u8]) -> std::ops::RangeInclusive<[u8; ROW]> {
+    let (mut low, mut high) = ([0; ROW], [0xff; ROW]);
+    low[..prefix.len()].copy_from_slice(prefix);
+    high[..prefix.len()].copy_from_slice(prefix);
+    low..=high
+}
+
+/// One moment of the database.
+pub(super) struct Snapshot(ReadTransaction);
+
+/// A record that is there and cannot be decoded is `Damaged`.
+pub(super) enum Found {
+    Record(StoredRecord),
+    Damaged,
+    Absent,
+}
+
+impl Snapshot {
+    pub(super) fn of(database: &redb::Database) -> Result<Self, redb::Error> {
+        Ok(Self(database.begin_read()?))
+    }
+
+    pub(super) fn record(&self, space: Space, key: &EntryKey) -> Result<Found, redb::Error> {
+        let records = self.0.open_table(RECORDS)?;
+        let Some(bytes) = records.get(record_row(space, key))? else { return Ok(Found::Absent) };
+        Ok(codec::decode_record(space, key, bytes.value()).map_or(Found::Damaged, Found::Record))
+    }
+
+    pub(super) fn has_record(&self, space: Space, key: &EntryKey) -> Result<bool, redb::Error> {
+        Ok(self.0.open_table(RECORDS)?.get(record_row(space, key))?.is_some())
+    }
+
+    pub(super) fn body(&self, digest: &Digest) -> Result<Option<Body>, redb::Error> {
+        let bodies = self.0.open_table(BODIES)?;
+        Ok(bodies.get(digest.0)?.and_then(|bytes| codec::decode_body(bytes.value())))
+    }
+
+    pub(super) fn has_body(&self, digest: &Digest) -> Result<bool, redb::Error> {
+        Ok(self.0.open_table(BODIES)?.get(digest.0)?.is_some())
+    }
+
+    pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+        Ok(self.0.open_table(META)?.get(name)?.map(|value| value.value().to_vec()))
+    }
+
+    /// A number of the store's own; zero if it was never written.
+    pub(super) fn count(&self, name: &str) -> Result<u64, redb::Error> {
+        Ok(self.meta(name)?.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    pub(super) fn keys_of_scope(&self, space: Space, scope: &ScopeId) -> Result<Vec<EntryKey>, redb::Error> {
+        let records = self.0.open_table(RECORDS)?;
+        let rows = records.range(span::<33>(&[&[space as u8][..], &scope.0].concat()))?;
+        rows.map(|row| Ok(last_key(&row?.0.value()))).collect()
+    }
+
+    pub(super) fn keys_of_family(&self, space: Space, family: &FamilyId) -> Result<Vec<EntryKey>, redb::Error> {
+        let families = self.0.open_table(FAMILIES)?;
+        let rows = families.range(span::<49>(&[&[space as u8][..], &family.0].concat()))?;
+        rows.map(|row| Ok(last_key(&row?.0.value()))).collect()
+    }
+
+    /// The newest records that are not `skipped`, newest first.
+    pub(super) fn newest(
+        &self,
+        space: Space,
+        max: usize,
+        skipped: impl Fn(&EntryKey) -> bool,
+    ) -> Result<Vec<(EntryKey, StoredRecord)>, redb::Error> {
+        let newest = self.0.open_table(NEWEST)?;
+        let mut found = Vec::new();
+        for row in newest.range(span::<41>(&[space as u8]))?.rev() {
+            if found.len() == max {
+                break;
+            }
+            let key = last_key(&row?.0.value());
+            if !skipped(&key)
+                && let Found::Record(record) = self.record(space, &key)?
+            {
+                found.push((key, record));
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn first_expiry(&self) -> Result<Option<Millis>, redb::Error> {
+        let expiry = self.0.open_table(EXPIRY)?;
+        let first = expiry.first()?;
+        Ok(first.and_then(|(row, _)| split_expiry_row(&row.value())).map(|(stale_until, ..)| stale_until))
+    }
+}

@@ -1,0 +1,73 @@
+use bytes::Bytes;
+use store::{
+    EntryKey, MemoryStore, PutError, Space, Store,
+    conformance::{key, record},
+    limits,
+};
+use wire::{Body, Digest, Form, KeyId, Millis};
+
+use crate::{BYTES_MAX, NOW, open, sim_disk::SimDisk};
+
+fn put(store: &dyn Store, n: u8, bytes: usize, stale_until: u64) -> Result<(), PutError> {
+    let mut record = record(&n.to_string(), stale_until);
+    record.record.body_bytes = bytes as u64;
+    let body = Body { form: Form::Identity, encoded: Bytes::from(vec![n; bytes]) };
+    store.put(Space::Local, key(1, n), record, Some(body))
+}
+
+#[test]
+fn the_size_is_kept_whatever_is_put() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk);
+    for round in 0..20 {
+        for n in 0..5 {
+            put(&store, round * 5 + n, 90_000, 1000 + u64::from(round)).unwrap();
+        }
+        store.flush(NOW).unwrap();
+        assert!(store.stats().bytes <= BYTES_MAX);
+    }
+    assert!(store.stats().evictions > 80);
+    // The file follows, within what redb needs for its copies.
+    assert!(disk.image().len() < 8 * BYTES_MAX as usize, "{}", disk.image().len());
+}
+
+#[test]
+fn the_expired_go_before_anything_of_use() {
+    let store = open(&SimDisk::new(1));
+    for n in 0..10 {
+        let stale_until = if n < 5 { 10 } else { 1000 - u64::from(n) };
+        put(&store, n, 150_000, stale_until).unwrap();
+    }
+    let report = store.flush(Millis(10)).unwrap();
+    assert_eq!((report.expired, report.evicted), (5, 0));
+}
+
+#[test]
+fn an_entry_larger_than_the_store_does_not_stay() {
+    let store = open(&SimDisk::new(1));
+    put(&store, 1, BYTES_MAX as usize + 1, 1000).unwrap();
+    assert!(store.has_body(&Digest::of(b"1")).unwrap());
+    assert_eq!(store.flush(NOW).unwrap().evicted, 1);
+    assert_eq!(store.stats().bytes, 0);
+}
+
+#[test]
+fn more_entries_than_may_wait_are_refused_until_the_flush() {
+    let disk = SimDisk::new(1);
+    let stores: [Box<dyn Store>; 2] = [Box::new(open(&disk)), Box::new(MemoryStore::new(BYTES_MAX, [0; 32]))];
+    for store in stores {
+        let put = |n: u32| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            store.put(Space::Fleet, EntryKey { key: KeyId(id), ..key(1, 0) }, record("", 1000), None)
+        };
+        let entries_max = limits::PENDING_ENTRIES_MAX as u32;
+        for n in 0..entries_max {
+            put(n).unwrap();
+        }
+        assert!(matches!(put(entries_max), Err(PutError::Busy { .. })));
+        store.remove(Space::Fleet, &key(1, 0)).unwrap();
+        store.flush(NOW).unwrap();
+        put(entries_max).unwrap();
+    }
+}
