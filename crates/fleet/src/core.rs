@@ -1,0 +1,301 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use wire::{Announcement, Holding, Millis, Peer, PullRequest, Record};
+
+use crate::{
+    AskId, Effect, Input, Outcome, PullFailure,
+    announce::{Outbox, bytes_of},
+    asks::{Ask, PeerState, patience},
+    doubt::Doubts,
+    index::{At, Change, Index},
+    limits,
+};
+
+pub struct Config {
+    pub me: Peer,
+    /// This node's own proof window: a neighbour's longer one does not count here.
+    pub proof_window: Duration,
+}
+
+/// The part of a node that decides what passes between it and the others.
+pub struct Fleet {
+    config: Config,
+    peers: BTreeMap<Peer, PeerState>,
+    index: Index,
+    doubts: Doubts,
+    asks: BTreeMap<AskId, Ask>,
+    outbox: Outbox,
+    effects: VecDeque<Effect>,
+}
+
+impl Fleet {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            peers: BTreeMap::new(),
+            index: Index::default(),
+            doubts: Doubts::default(),
+            asks: BTreeMap::new(),
+            outbox: Outbox::default(),
+            effects: VecDeque::new(),
+        }
+    }
+
+    pub fn handle(&mut self, input: Input, now: Millis) {
+        match input {
+            Input::PeerConnected { peer, near } => {
+                if self.peers.len() < limits::PEERS_MAX {
+                    self.peers.insert(peer, PeerState { near, round_trip: None });
+                }
+            }
+            Input::PeerReady { peer } => self.catch_up(peer, now),
+            Input::PeerGone { peer } => self.peer_gone(&peer, now),
+            Input::RoundTrip { peer, millis } => {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.round_trip = Some(Duration::from_millis(millis.into()));
+                }
+            }
+            Input::Filled { announcement } => self.filled(announcement, now),
+            Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
+                let announcement = Announcement { key, scope, record, tag, body: None };
+                self.index.insert(&announcement, &self.config.me, body_held);
+            }
+            Input::Announced { holder, records } => self.announced(&holder, records, now),
+            Input::Asked { ask, key, scope, tag_key, stale_too } => {
+                if self.asks.len() >= limits::ASKS_MAX {
+                    return self.resolve(ask, Outcome::Nothing);
+                }
+                let (deadline, pulling, tried) = (None, None, BTreeSet::new());
+                let state = Ask { key, scope, tag_key, stale_too, began: now, deadline, pulling, tried };
+                self.asks.insert(ask, state);
+                self.advance(ask, now);
+            }
+            Input::Pulled { ask, from, result } => self.pulled(ask, &from, result, now),
+            Input::Cancelled { ask } => {
+                self.asks.remove(&ask);
+            }
+            Input::Invalidated { touched, date_secs } => {
+                self.doubts.invalidate(&touched, date_secs);
+                self.forget_doubtful();
+            }
+            Input::Denied { scope, key, date_secs } => {
+                self.doubts.deny(scope, key, date_secs);
+                self.forget_doubtful();
+            }
+            Input::BodyLost { digest } => {
+                self.index.retain(|_, candidate| {
+                    candidate.held &= candidate.record.version.digest != digest;
+                    true
+                });
+            }
+        }
+        self.wake(now);
+    }
+
+    /// Does what is due at `now`.
+    pub fn wake(&mut self, now: Millis) {
+        let late: Vec<AskId> =
+            self.asks.iter().filter(|(_, ask)| ask.deadline.is_some_and(|at| at <= now)).map(|(id, _)| *id).collect();
+        for ask in late {
+            self.resolve(ask, Outcome::Nothing);
+        }
+        if self.peers.is_empty() {
+            // Nobody hears it; the first neighbour is told by `catch_up`.
+            while self.outbox.next_batch(Millis(u64::MAX)).is_some() {}
+        } else if let Some(batch) = self.outbox.next_batch(now) {
+            self.effects.push_back(Effect::Publish(batch));
+        }
+        for (key, scope) in self.index.expire(now) {
+            self.effects.push_back(Effect::Forget { key, scope });
+        }
+    }
+
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Fleet::wake`] is needed, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        let asks = self.asks.values().filter_map(|ask| ask.deadline);
+        asks.chain(self.outbox.due()).min()
+    }
+
+    pub fn index_len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub fn asks_len(&self) -> usize {
+        self.asks.len()
+    }
+
+    fn catch_up(&mut self, peer: Peer, now: Millis) {
+        let mut room = wire::limits::CATCH_UP_BYTES_MAX;
+        let mut records = Vec::new();
+        for ((key, scope), candidate) in self.index.newest_held(now, wire::limits::CATCH_UP_RECORDS_MAX) {
+            let bytes = bytes_of(&candidate.record, None);
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
+            let (record, tag) = (candidate.record.clone(), candidate.tag);
+            records.push(Announcement { key, scope, record, tag, body: None });
+        }
+        if !records.is_empty() {
+            self.effects.push_back(Effect::Send { to: peer, records });
+        }
+    }
+
+    fn peer_gone(&mut self, peer: &Peer, now: Millis) {
+        self.peers.remove(peer);
+        let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|(from, _)| from == peer);
+        let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
+        for ask in asks {
+            self.pulled(ask, peer, Err(PullFailure::Unavailable), now);
+        }
+    }
+
+    fn filled(&mut self, announcement: Announcement, now: Millis) {
+        let at = (announcement.key, announcement.scope);
+        let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
+        let fresh_until = announcement.record.fresh_until;
+        self.index.insert(&announcement, &self.config.me, true);
+        // What is only confirmed is told if the news is worth it: half a lifetime or more.
+        let gained = fresh_until.since(known.unwrap_or_default());
+        let is_news = gained >= fresh_until.since(now) / 2;
+        if is_news && fresh_until.since(now) >= limits::ANNOUNCE_REMAINING_MIN {
+            self.outbox.push(announcement, self.peers.len() + 1, now);
+        }
+    }
+
+    fn announced(&mut self, holder: &Peer, records: Vec<Announcement>, now: Millis) {
+        if *holder == self.config.me {
+            return;
+        }
+        self.outbox.heard(records.len(), now);
+        for announcement in records {
+            let at = (announcement.key, announcement.scope);
+            let is_doubtful = self.doubts.covers(at.0, at.1, &announcement.record);
+            if is_doubtful || !is_plausible(&announcement.record, now) {
+                continue;
+            }
+            let held = announcement.body.is_some();
+            if self.index.insert(&announcement, holder, held) == Change::New || held {
+                self.effects.push_back(Effect::Keep { holder: holder.clone(), announcement });
+            }
+        }
+    }
+
+    /// Takes the next step towards an answer: one that is here, one to pull, or none.
+    fn advance(&mut self, id: AskId, now: Millis) {
+        let Some(ask) = self.asks.get(&id) else { return };
+        let at = (ask.key, ask.scope);
+        self.drop_forgeries(id, at);
+
+        let Some(ask) = self.asks.get_mut(&id) else { return };
+        let window = self.config.proof_window;
+        let usable = |record: &Record| {
+            let proved = record.proved_until.min(record.validated_at.after(window));
+            now < record.fresh_until && now < proved || ask.stale_too && record.may_be_stale(now)
+        };
+        let candidates = || self.index.candidates(at).iter().filter(|candidate| usable(&candidate.record));
+        if let Some(candidate) = candidates().find(|candidate| candidate.held) {
+            let outcome = Outcome::Found { record: candidate.record.clone(), tag: candidate.tag };
+            return self.resolve(id, outcome);
+        }
+        let peers = &self.peers;
+        let holders = candidates().flat_map(|candidate| {
+            candidate.holders.iter().filter_map(move |holder| Some((candidate, holder, peers.get(holder)?)))
+        });
+        let next = holders
+            .filter(|(_, holder, _)| !ask.tried.contains(*holder) && ask.tried.len() < limits::PULLS_MAX)
+            .min_by_key(|(_, _, state)| state.rank());
+        let Some((candidate, holder, state)) = next else {
+            return self.resolve(id, Outcome::Nothing);
+        };
+        let record = candidate.record.clone();
+        let digest = record.version.digest;
+        ask.deadline.get_or_insert(ask.began.after(patience(state, record.body_bytes)));
+        ask.tried.insert(holder.clone());
+        ask.pulling = Some((holder.clone(), digest));
+        let request = PullRequest { key: ask.key, scope: ask.scope, digest };
+        self.effects.push_back(Effect::Pull { ask: id, from: holder.clone(), request, record });
+    }
+
+    /// A client has presented the credential: what nobody who holds it has tagged is a forgery.
+    fn drop_forgeries(&mut self, id: AskId, at: At) {
+        let Some(ask) = self.asks.get(&id) else { return };
+        let mut liars = BTreeSet::new();
+        let is_empty = self.index.retain_at(at, |candidate| {
+            let genuine = match (&ask.tag_key, &candidate.tag) {
+                (Some(tag_key), Some(tag)) => tag_key.verify(at.0, &candidate.record, tag),
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            if !genuine {
+                liars.extend(candidate.holders.iter().cloned());
+            }
+            genuine
+        });
+        if !liars.is_empty() {
+            self.effects.push_back(Effect::NameForgery { holders: liars.into_iter().collect(), key: at.0 });
+        }
+        if is_empty {
+            self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
+        }
+    }
+
+    fn pulled(&mut self, id: AskId, from: &Peer, result: Result<(), PullFailure>, now: Millis) {
+        let Some(ask) = self.asks.get_mut(&id) else { return };
+        let at = (ask.key, ask.scope);
+        let Some((pulling, digest)) = ask.pulling.take() else { return };
+        if pulling != *from {
+            ask.pulling = Some((pulling, digest));
+            return;
+        }
+        match result {
+            Ok(()) => self.index.mark_held(at, digest),
+            Err(failure) => {
+                self.index.retain_at(at, |candidate| {
+                    if candidate.record.version.digest == digest {
+                        candidate.holders.remove(from);
+                    }
+                    candidate.held || !candidate.holders.is_empty()
+                });
+                if failure == PullFailure::Wrong {
+                    let why = "it sent a body with another digest";
+                    self.effects.push_back(Effect::DropPeer { peer: from.clone(), why });
+                }
+            }
+        }
+        self.advance(id, now);
+    }
+
+    fn forget_doubtful(&mut self) {
+        let gone = self.index.retain(|(key, scope), candidate| !self.doubts.covers(key, scope, &candidate.record));
+        self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
+    }
+
+    fn resolve(&mut self, ask: AskId, outcome: Outcome) {
+        self.asks.remove(&ask);
+        self.effects.push_back(Effect::Resolve { ask, outcome });
+    }
+}
+
+/// Whether a peer's times can be true. They are refused rather than clamped, since the tag binds them.
+fn is_plausible(record: &Record, now: Millis) -> bool {
+    let ahead = now.after(wire::limits::CLOCK_AHEAD_MAX);
+    let fresh_max = ahead.after(wire::limits::FRESH_AHEAD_MAX);
+    record.validated_at <= ahead
+        && Millis::from_secs(record.version.date_secs) <= ahead
+        && record.fresh_until <= fresh_max
+        && record.proved_until <= fresh_max
+        && record.stale_until <= fresh_max.after(wire::limits::STALE_AHEAD_MAX)
+        && record.may_be_stale(now)
+        && record.status == 200
+}
+
+#[cfg(test)]
+mod tests;

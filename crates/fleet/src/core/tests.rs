@@ -1,0 +1,304 @@
+use bytes::Bytes;
+use crypto::TagKey;
+use wire::{Body, Digest, FamilyId, Form, KeyId, ScopeId, Version};
+
+use super::*;
+use crate::Touched;
+
+const T0: u64 = 1_000_000;
+const KEY: KeyId = KeyId([1; 16]);
+const SCOPE: ScopeId = ScopeId([2; 16]);
+
+/// A node in a story: time in milliseconds from its start, peers by a letter.
+struct Node {
+    fleet: Fleet,
+    now: u64,
+}
+
+fn peer(name: &str) -> Peer {
+    Peer::new(name)
+}
+
+fn credential() -> TagKey {
+    TagKey::of(b"Bearer a")
+}
+
+fn record(body: &str, at: u64) -> Record {
+    let validated_at = Millis::from_secs(T0 + at);
+    Record {
+        family: FamilyId([3; 16]),
+        version: Version { date_secs: T0 + at, digest: Digest::of(body.as_bytes()) },
+        status: 200,
+        headers: vec![],
+        body_bytes: body.len() as u64,
+        validated_at,
+        fresh_until: validated_at.after(Duration::from_secs(60)),
+        proved_until: validated_at.after(Duration::from_secs(60)),
+        stale_until: validated_at.after(Duration::from_secs(3660)),
+    }
+}
+
+fn announcement(record: Record, body: Option<&str>) -> Announcement {
+    let tag = Some(credential().tag(KEY, &record));
+    let body = body.map(|text| Body { form: Form::Identity, encoded: Bytes::copy_from_slice(text.as_bytes()) });
+    Announcement { key: KEY, scope: SCOPE, record, tag, body }
+}
+
+impl Node {
+    fn new() -> Self {
+        let config = Config { me: peer("me"), proof_window: Duration::from_secs(60) };
+        Self { fleet: Fleet::new(config), now: 0 }
+    }
+
+    fn at(&mut self, millis: u64) -> &mut Self {
+        self.now = millis;
+        self
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Effect> {
+        self.fleet.handle(input, Millis(T0 * 1000 + self.now));
+        std::iter::from_fn(|| self.fleet.next_effect()).collect()
+    }
+
+    fn wake(&mut self) -> Vec<Effect> {
+        self.fleet.wake(Millis(T0 * 1000 + self.now));
+        std::iter::from_fn(|| self.fleet.next_effect()).collect()
+    }
+
+    fn connect(&mut self, name: &str) {
+        self.input(Input::PeerConnected { peer: peer(name), near: true });
+    }
+
+    fn hear(&mut self, from: &str, announcement: Announcement) -> Vec<Effect> {
+        self.input(Input::Announced { holder: peer(from), records: vec![announcement] })
+    }
+
+    fn ask(&mut self, id: u64) -> Vec<Effect> {
+        self.ask_with(id, Some(credential()), false)
+    }
+
+    fn ask_with(&mut self, id: u64, tag_key: Option<TagKey>, stale_too: bool) -> Vec<Effect> {
+        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, stale_too })
+    }
+}
+
+/// The effects in short: what a reader of a story needs.
+fn told(effects: &[Effect]) -> Vec<String> {
+    let short = |effect: &Effect| match effect {
+        Effect::Publish(batch) => {
+            let bodies = batch.iter().filter(|a| a.body.is_some()).count();
+            format!("publish {} with {bodies} bodies", batch.len())
+        }
+        Effect::Send { to, records } => format!("send {} to {to}", records.len()),
+        Effect::Keep { holder, announcement } => {
+            format!("keep from {holder}{}", if announcement.body.is_some() { " with body" } else { "" })
+        }
+        Effect::Forget { .. } => "forget".into(),
+        Effect::Pull { from, .. } => format!("pull from {from}"),
+        Effect::Resolve { outcome: Outcome::Nothing, .. } => "nothing".into(),
+        Effect::Resolve { outcome: Outcome::Found { record, .. }, .. } => format!("found {}", record.body_bytes),
+        Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
+        Effect::DropPeer { peer, .. } => format!("drop {peer}"),
+    };
+    effects.iter().map(short).collect()
+}
+
+#[test]
+fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
+    let mut node = Node::new();
+    node.connect("b");
+    let fill = |node: &mut Node, n: u8| {
+        let mut announcement = announcement(record("body", 0), Some("body"));
+        announcement.key = KeyId([n; 16]);
+        node.input(Input::Filled { announcement })
+    };
+    assert_eq!(told(&fill(&mut node, 1)), ["publish 1 with 1 bodies"]);
+    assert!(fill(node.at(10), 2).is_empty());
+    assert!(fill(node.at(20), 3).is_empty());
+    assert_eq!(node.fleet.next_deadline(), Some(Millis(T0 * 1000 + 100)));
+    assert_eq!(told(&node.at(100).wake()), ["publish 2 with 2 bodies"]);
+}
+
+#[test]
+fn what_nobody_heard_is_told_to_the_first_neighbour() {
+    let mut node = Node::new();
+    assert!(node.input(Input::Filled { announcement: announcement(record("body", 0), Some("body")) }).is_empty());
+    node.connect("b");
+    assert_eq!(told(&node.input(Input::PeerReady { peer: peer("b") })), ["send 1 to b"]);
+}
+
+#[test]
+fn a_pushed_body_answers_without_a_pull() {
+    let mut node = Node::new();
+    assert_eq!(told(&node.hear("a", announcement(record("body", 0), Some("body")))), ["keep from a with body"]);
+    assert_eq!(told(&node.ask(1)), ["found 4"]);
+}
+
+#[test]
+fn a_large_body_is_pulled_from_a_connected_holder() {
+    let mut node = Node::new();
+    node.connect("a");
+    node.hear("a", announcement(record("body", 0), None));
+    assert_eq!(told(&node.ask(1)), ["pull from a"]);
+    assert_eq!(told(&node.input(Input::Pulled { ask: AskId(1), from: peer("a"), result: Ok(()) })), ["found 4"]);
+    assert_eq!(told(&node.ask(2)), ["found 4"], "the body stays");
+}
+
+#[test]
+fn a_holder_that_is_not_connected_is_not_waited_for() {
+    let mut node = Node::new();
+    node.hear("a", announcement(record("body", 0), None));
+    assert_eq!(told(&node.ask(1)), ["nothing"]);
+}
+
+#[test]
+fn the_next_holder_is_tried_within_one_budget() {
+    let mut node = Node::new();
+    for name in ["a", "b"] {
+        node.connect(name);
+        node.hear(name, announcement(record("body", 0), None));
+    }
+    assert_eq!(told(&node.ask(1)), ["pull from a"]);
+    assert_eq!(told(&node.at(100).input(Input::PeerGone { peer: peer("a") })), ["pull from b"]);
+    assert!(node.at(149).wake().is_empty());
+    assert_eq!(told(&node.at(150).wake()), ["nothing"], "150 ms in all, not for each");
+    let late = node.input(Input::Pulled { ask: AskId(1), from: peer("b"), result: Ok(()) });
+    assert!(late.is_empty(), "a late answer changes nothing: {late:?}");
+}
+
+#[test]
+fn a_peer_that_sends_another_body_is_dropped_and_the_next_one_asked() {
+    let mut node = Node::new();
+    for name in ["a", "b"] {
+        node.connect(name);
+        node.hear(name, announcement(record("body", 0), None));
+    }
+    node.ask(1);
+    let effects = node.input(Input::Pulled { ask: AskId(1), from: peer("a"), result: Err(PullFailure::Wrong) });
+    assert_eq!(told(&effects), ["drop a", "pull from b"]);
+}
+
+#[test]
+fn a_forged_record_changes_no_answer() {
+    let genuine = announcement(record("body", 0), Some("body"));
+    let forge = |change: fn(&mut Announcement)| {
+        let mut forged = announcement(record("forged!", 5), Some("forged!"));
+        change(&mut forged);
+        forged
+    };
+    let forgeries = [
+        forge(|a| a.tag = None),
+        forge(|a| a.tag = Some(credential().tag(KeyId([9; 16]), &a.record))),
+        forge(|a| a.tag = Some(credential().tag(KEY, &record("body", 0)))),
+        forge(|a| a.record.fresh_until = a.record.fresh_until.after(Duration::from_secs(600))),
+        forge(|a| a.tag = Some(TagKey::of(b"Bearer b").tag(KEY, &a.record))),
+    ];
+    for forged in forgeries {
+        let mut node = Node::new();
+        node.at(6000).hear("a", genuine.clone());
+        node.hear("liar", forged.clone());
+        assert_eq!(told(&node.ask(1)), ["forged by [liar]", "found 4"]);
+
+        let mut node = Node::new();
+        node.at(6000).hear("liar", forged);
+        assert_eq!(told(&node.ask(1)), ["forged by [liar]", "forget", "nothing"]);
+    }
+}
+
+#[test]
+fn many_forgeries_do_not_push_the_genuine_record_out() {
+    let mut node = Node::new();
+    node.at(60_000 - 1).hear("a", announcement(record("body", 0), Some("body")));
+    for n in 1..50 {
+        let mut forged = announcement(record("forged!", n), Some("forged!"));
+        forged.tag = None;
+        node.hear("liar", forged);
+    }
+    assert_eq!(told(&node.ask(1)), ["forged by [liar]", "found 4"]);
+}
+
+#[test]
+fn another_credential_is_another_scope_and_an_anonymous_record_is_no_ones_token() {
+    let mut node = Node::new();
+    let mut anonymous = announcement(record("body", 0), Some("body"));
+    anonymous.tag = None;
+    node.hear("a", anonymous);
+    assert_eq!(told(&node.ask_with(1, None, false)), ["found 4"]);
+}
+
+#[test]
+fn times_that_cannot_be_true_are_refused() {
+    let changes: [fn(&mut Record); 6] = [
+        |r| r.validated_at = r.validated_at.after(Duration::from_secs(61)),
+        |r| r.version.date_secs += 62,
+        |r| r.fresh_until = Millis(u64::MAX),
+        |r| r.proved_until = Millis(u64::MAX),
+        |r| r.stale_until = Millis(u64::MAX),
+        |r| r.stale_until = Millis(0),
+    ];
+    for change in changes {
+        let mut bad = record("body", 0);
+        change(&mut bad);
+        assert!(Node::new().hear("a", announcement(bad, None)).is_empty());
+    }
+}
+
+#[test]
+fn a_record_past_its_time_serves_only_who_takes_stale() {
+    let mut node = Node::new();
+    node.hear("a", announcement(record("body", 0), Some("body")));
+    assert_eq!(told(&node.at(60_000).ask(1)), ["nothing"]);
+    assert_eq!(told(&node.ask_with(2, Some(credential()), true)), ["found 4"]);
+    assert_eq!(told(&node.at(3_660_000).wake()), ["forget"]);
+    assert_eq!(told(&node.ask_with(3, Some(credential()), true)), ["nothing"]);
+}
+
+#[test]
+fn this_nodes_proof_window_counts_even_if_another_has_a_longer_one() {
+    let mut node = Node::new();
+    let mut long = record("body", 0);
+    long.proved_until = long.validated_at.after(Duration::from_secs(900));
+    long.fresh_until = long.proved_until;
+    node.hear("a", announcement(long, Some("body")));
+    assert_eq!(told(&node.at(61_000).ask(1)), ["nothing"]);
+}
+
+#[test]
+fn a_write_and_a_denial_forget_what_is_older_and_keep_it_out() {
+    let touched = Touched::Families(vec![FamilyId([3; 16])]);
+    for doubt in [
+        Input::Invalidated { touched, date_secs: T0 + 5 },
+        Input::Invalidated { touched: Touched::Everything, date_secs: T0 + 5 },
+        Input::Denied { scope: SCOPE, key: None, date_secs: T0 + 5 },
+        Input::Denied { scope: SCOPE, key: Some(KEY), date_secs: T0 + 5 },
+    ] {
+        let mut node = Node::new();
+        node.hear("a", announcement(record("body", 0), Some("body")));
+        assert_eq!(told(&node.at(5000).input(doubt)), ["forget"]);
+        assert!(node.hear("a", announcement(record("body", 0), Some("body"))).is_empty());
+        assert!(node.hear("a", announcement(record("body", 5), Some("body"))).is_empty(), "on a tie the doubt wins");
+        assert_eq!(told(&node.hear("a", announcement(record("new", 6), Some("new")))), ["keep from a with body"]);
+    }
+}
+
+#[test]
+fn the_index_is_bounded() {
+    let mut node = Node::new();
+    for n in 0..limits::INDEX_ENTRIES_MAX as u128 + 10 {
+        let mut announcement = announcement(record("body", 0), None);
+        announcement.key = KeyId(n.to_be_bytes());
+        node.hear("a", announcement);
+    }
+    assert_eq!(node.fleet.index_len(), limits::INDEX_ENTRIES_MAX);
+}
+
+#[test]
+fn more_questions_than_the_limit_go_to_the_origin() {
+    let mut node = Node::new();
+    node.connect("a");
+    node.hear("a", announcement(record("body", 0), None));
+    for id in 0..limits::ASKS_MAX as u64 {
+        assert_eq!(told(&node.ask(id)), ["pull from a"]);
+    }
+    assert_eq!(told(&node.ask(u64::MAX)), ["nothing"]);
+}

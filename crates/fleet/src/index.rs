@@ -1,0 +1,159 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::{Announcement, Digest, KeyId, Millis, Peer, Record, ScopeId, Tag};
+
+use crate::limits;
+
+pub type At = (KeyId, ScopeId);
+
+/// One record of a (key, scope), and who holds its body.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub record: Record,
+    pub tag: Option<Tag>,
+    pub holders: BTreeSet<Peer>,
+    /// Whether this node's store has the body.
+    pub held: bool,
+}
+
+/// Who holds which answer, as far as this node has heard.
+///
+/// A (key, scope) can have rival records: until a client presents the credential, a forged one
+/// cannot be told from a true one, so it must not be able to push the true one out.
+#[derive(Default)]
+pub struct Index {
+    entries: BTreeMap<At, Vec<Candidate>>,
+    /// When each entry's last record becomes useless.
+    expiry: BTreeSet<(Millis, At)>,
+}
+
+/// What an announcement changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A record that was not known: it is worth keeping.
+    New,
+    /// A known record, now with one more holder or with its body.
+    Known,
+    /// Nothing: there was no room for it.
+    None,
+}
+
+impl Index {
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Newest first.
+    pub fn candidates(&self, at: At) -> &[Candidate] {
+        self.entries.get(&at).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn insert(&mut self, announcement: &Announcement, holder: &Peer, held: bool) -> Change {
+        let at = (announcement.key, announcement.scope);
+        let mut candidates = self.take(at);
+        let known = candidates.iter_mut().find(|c| c.record == announcement.record && c.tag == announcement.tag);
+        let change = match known {
+            Some(known) => {
+                known.held |= held;
+                if known.holders.len() < limits::HOLDERS_MAX {
+                    known.holders.insert(holder.clone());
+                }
+                Change::Known
+            }
+            None => {
+                let record = announcement.record.clone();
+                let holders = BTreeSet::from([holder.clone()]);
+                candidates.push(Candidate { record, tag: announcement.tag, holders, held });
+                candidates.sort_by_key(|c| std::cmp::Reverse((c.record.version, c.record.validated_at)));
+                if candidates.len() > limits::CANDIDATES_MAX {
+                    let pushed_out = rival_to_drop(&candidates);
+                    let dropped = candidates.remove(pushed_out);
+                    if dropped.record == announcement.record && dropped.tag == announcement.tag {
+                        Change::None
+                    } else {
+                        Change::New
+                    }
+                } else {
+                    Change::New
+                }
+            }
+        };
+        self.put(at, candidates);
+        change
+    }
+
+    /// Keeps the records for which `keep` says so; returns the keys that have none left.
+    pub fn retain(&mut self, mut keep: impl FnMut(At, &mut Candidate) -> bool) -> Vec<At> {
+        let all: Vec<At> = self.entries.keys().copied().collect();
+        all.into_iter().filter(|at| self.retain_at(*at, |candidate| keep(*at, candidate))).collect()
+    }
+
+    /// The same for one key; returns whether it has none left now.
+    pub fn retain_at(&mut self, at: At, mut keep: impl FnMut(&mut Candidate) -> bool) -> bool {
+        let mut candidates = self.take(at);
+        let had_some = !candidates.is_empty();
+        candidates.retain_mut(|candidate| keep(candidate));
+        let is_empty = candidates.is_empty();
+        self.put(at, candidates);
+        had_some && is_empty
+    }
+
+    pub fn mark_held(&mut self, at: At, digest: Digest) {
+        for candidate in self.entries.get_mut(&at).into_iter().flatten() {
+            candidate.held |= candidate.record.version.digest == digest;
+        }
+    }
+
+    /// Removes what can no longer be served at all, and the nearest to that if there is too much.
+    pub fn expire(&mut self, now: Millis) -> Vec<At> {
+        let mut gone = Vec::new();
+        while let Some((until, at)) = self.expiry.first().copied() {
+            if until > now && self.entries.len() <= limits::INDEX_ENTRIES_MAX {
+                break;
+            }
+            self.take(at);
+            gone.push(at);
+        }
+        gone
+    }
+
+    /// The newest records that are fresh and whose body is here, at most `max`.
+    pub fn newest_held(&self, now: Millis, max: usize) -> Vec<(At, &Candidate)> {
+        let mut held: Vec<_> = self
+            .entries
+            .iter()
+            .filter_map(|(at, candidates)| Some((*at, candidates.iter().find(|c| c.held && c.record.is_fresh(now))?)))
+            .collect();
+        held.sort_by_key(|(at, candidate)| (std::cmp::Reverse(candidate.record.validated_at), *at));
+        held.truncate(max);
+        held
+    }
+
+    fn take(&mut self, at: At) -> Vec<Candidate> {
+        let candidates = self.entries.remove(&at).unwrap_or_default();
+        self.expiry.remove(&(useless_from(&candidates), at));
+        candidates
+    }
+
+    fn put(&mut self, at: At, candidates: Vec<Candidate>) {
+        if !candidates.is_empty() {
+            self.expiry.insert((useless_from(&candidates), at));
+            self.entries.insert(at, candidates);
+        }
+    }
+}
+
+fn useless_from(candidates: &[Candidate]) -> Millis {
+    candidates.iter().map(|c| c.record.stale_until).max().unwrap_or_default()
+}
+
+/// Which of too many rivals goes: the oldest of the holder that brought the most, so that one liar
+/// cannot push out what others say.
+fn rival_to_drop(candidates: &[Candidate]) -> usize {
+    let rivals_of = |candidate: &Candidate| {
+        let same = |other: &&Candidate| other.holders.intersection(&candidate.holders).next().is_some();
+        candidates.iter().filter(same).count()
+    };
+    let crowd = candidates.iter().map(rivals_of).max().unwrap_or_default();
+    candidates.iter().rposition(|candidate| rivals_of(candidate) == crowd).unwrap_or_default()
+}

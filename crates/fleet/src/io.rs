@@ -1,0 +1,125 @@
+use crypto::TagKey;
+use wire::{Announcement, Digest, FamilyId, Holding, KeyId, Peer, PullRequest, Record, ScopeId, Tag};
+
+/// Names one question of a local client while the fleet works on it. Chosen by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A connection stands. `near` is whether its address is of this machine or network.
+    PeerConnected {
+        peer: Peer,
+        near: bool,
+    },
+    /// The peer listens to announces from now on; what was announced before it missed.
+    PeerReady {
+        peer: Peer,
+    },
+    PeerGone {
+        peer: Peer,
+    },
+    RoundTrip {
+        peer: Peer,
+        millis: u32,
+    },
+    /// The origin gave or confirmed an answer, it is kept, and it may be shared. The body is handed
+    /// along where it is small enough to be pushed.
+    Filled {
+        announcement: Announcement,
+    },
+    /// What the store held when this node started. Not announced; told to new neighbours.
+    Remembered {
+        key: KeyId,
+        scope: ScopeId,
+        holding: Holding,
+        body_held: bool,
+    },
+    /// A member says that `holder` has these.
+    Announced {
+        holder: Peer,
+        records: Vec<Announcement>,
+    },
+    /// A local client asks, and this node has nothing fresh of its own.
+    Asked {
+        ask: AskId,
+        key: KeyId,
+        scope: ScopeId,
+        /// Checks what the credential "was told"; `None` for an anonymous question.
+        tag_key: Option<TagKey>,
+        /// Whether a stale answer will do: the origin cannot answer.
+        stale_too: bool,
+    },
+    /// A pull that was asked for has ended. On success the body is verified and kept.
+    Pulled {
+        ask: AskId,
+        from: Peer,
+        result: Result<(), PullFailure>,
+    },
+    /// The client has gone.
+    Cancelled {
+        ask: AskId,
+    },
+    /// A write was sent or answered: older versions of these are doubtful.
+    Invalidated {
+        touched: Touched,
+        date_secs: u64,
+    },
+    /// The origin refused this credential, at all (`key` is `None`) or for one key.
+    Denied {
+        scope: ScopeId,
+        key: Option<KeyId>,
+        date_secs: u64,
+    },
+    /// The store no longer holds this body.
+    BodyLost {
+        digest: Digest,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    Families(Vec<FamilyId>),
+    Everything,
+}
+
+/// Why a pull brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullFailure {
+    /// The peer no longer holds it, or the connection broke, or it took too long.
+    Unavailable,
+    /// The bytes are not what the record says: this peer sent something else.
+    Wrong,
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Tell all members.
+    Publish(Vec<Announcement>),
+    /// Tell one peer.
+    Send { to: Peer, records: Vec<Announcement> },
+    /// Remember this in the store. A body that came along is verified first, and reported as
+    /// [`Input::BodyLost`] where it is wrong.
+    Keep { holder: Peer, announcement: Announcement },
+    /// Remove this from the store.
+    Forget { key: KeyId, scope: ScopeId },
+    /// Fetch a body; answer with [`Input::Pulled`].
+    Pull { ask: AskId, from: Peer, request: PullRequest, record: Record },
+    /// The question's answer.
+    Resolve { ask: AskId, outcome: Outcome },
+    /// A record without a valid tag was announced for a credential that was just presented.
+    NameForgery { holders: Vec<Peer>, key: KeyId },
+    /// This peer sent wrong bytes: close its connections.
+    DropPeer { peer: Peer, why: &'static str },
+}
+
+/// What the fleet knows about a question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// This credential was told this, and the body is in the store.
+    Found { record: Record, tag: Option<Tag> },
+    /// Ask the origin.
+    Nothing,
+}

@@ -1,0 +1,24 @@
+//! Every decision between nodes, as a state machine: inputs in, effects out.
+//!
+//! [`Fleet`] never asks the time, draws no randomness and does no IO: time is an argument, and what
+//! it wants done comes out as [`Effect`]s, in an order that depends on the inputs alone.
+//!
+//! The contract of its caller:
+//!
+//! 1. hand each input to [`Fleet::handle`], with a time that does not go backwards;
+//! 2. then drain [`Fleet::next_effect`] and carry each effect out;
+//! 3. call [`Fleet::wake`] at [`Fleet::next_deadline`], or soon after.
+//!
+//! What it holds of other nodes is an index of who holds which answer. Bodies are pulled when a
+//! client asks, or were pushed with the announce because they are small.
+
+mod announce;
+mod asks;
+mod core;
+mod doubt;
+mod index;
+mod io;
+pub mod limits;
+
+pub use core::{Config, Fleet};
+pub use io::{AskId, Effect, Input, Outcome, PullFailure, Touched};

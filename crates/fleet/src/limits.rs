@@ -1,0 +1,59 @@
+//! Every bound and span of time of the fleet, with its reason.
+
+use std::time::Duration;
+
+/// (key, scope) pairs that the index knows. At some 400 bytes each, 20 MB.
+pub const INDEX_ENTRIES_MAX: usize = 50_000;
+
+/// Rival records of one (key, scope): room for an honest one beside forgeries that lost their tag.
+pub const CANDIDATES_MAX: usize = 4;
+
+/// Holders remembered for one record.
+pub const HOLDERS_MAX: usize = 8;
+
+/// Holders tried for one question.
+pub const PULLS_MAX: usize = 3;
+
+/// Questions of local clients in progress at once; over it a question goes to the origin.
+pub const ASKS_MAX: usize = 4096;
+
+/// Connected peers; `net` refuses more before they get here.
+pub const PEERS_MAX: usize = 1024;
+
+/// Families, scopes and keys that are remembered as doubtful.
+pub const DOUBTS_MAX: usize = 8192;
+
+/// Fills wait this long for company, so that a burst is one message.
+pub const ANNOUNCE_WINDOW: Duration = Duration::from_millis(100);
+
+/// Bytes of one announce before sealing; leaves room in `wire::limits::MESSAGE_BYTES_MAX`.
+pub const ANNOUNCE_BYTES_MAX: usize = 96 << 10;
+
+/// Announces that wait to be sent. Over it the oldest is dropped: catch-up finds it later.
+pub const OUTBOX_MAX: usize = 4096;
+
+/// An answer that is fresh for less than this is not worth telling.
+pub const ANNOUNCE_REMAINING_MIN: Duration = Duration::from_secs(5);
+
+/// How long a client waits for the fleet's answer where the peer is near, and where it is far.
+pub const PEER_BUDGET_NEAR: Duration = Duration::from_millis(150);
+pub const PEER_BUDGET_FAR: Duration = Duration::from_millis(500);
+
+/// A peer with a longer round trip is far.
+pub const NEAR_RTT_MAX: Duration = Duration::from_millis(20);
+
+/// The slowest transfer that is worth its wait, in bytes per second: a large body may take this much
+/// longer than the peer budget, as it would from the origin.
+pub const PULL_RATE_MIN: u64 = 4 << 20;
+
+/// Bytes per second that announces with bodies inside may bring to each node.
+pub const PUSH_BYTES_PER_SEC: f64 = 50.0 * 1024.0;
+
+/// How often a gossiped message arrives at a node, duplicates included (measured, D = 6).
+pub const PUSH_COPIES: f64 = 3.75;
+
+/// Up to so many nodes, any small body is pushed.
+pub const SMALL_FLEET_NODES: usize = 8;
+
+/// Over which time the rate of fills is averaged.
+pub const FILL_RATE_WINDOW: Duration = Duration::from_secs(30);

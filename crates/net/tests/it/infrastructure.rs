@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, Swarm, Transport,
+    core::upgrade::Version,
+    gossipsub, identify,
+    identity::Keypair,
+    noise, ping,
+    swarm::{self, NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+use net::{Event, Identity, PullError, Refusal};
+use tokio::{sync::mpsc, task::JoinHandle};
+use wire::Peer;
+
+use crate::harness::{config, keys, start, until};
+
+/// A public libp2p server: no gate, and more curious than it should be.
+#[derive(NetworkBehaviour)]
+struct Server {
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    gossip: gossipsub::Behaviour,
+}
+
+enum Heard {
+    Protocols(Vec<String>),
+    Ping,
+    Gossip(String),
+    Cut,
+}
+
+struct Running {
+    peer: Peer,
+    address: net::Address,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    task: JoinHandle<()>,
+}
+
+async fn server(dial: Option<&net::Address>) -> Running {
+    let pair = Keypair::ed25519_from_bytes([77; 32]).unwrap();
+    let transport = tcp::tokio::Transport::default()
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(&pair).unwrap())
+        .multiplex(yamux::Config::default())
+        .boxed();
+    let author = gossipsub::MessageAuthenticity::Signed(pair.clone());
+    let mut gossip: gossipsub::Behaviour = gossipsub::Behaviour::new(author, gossipsub::Config::default()).unwrap();
+    gossip.subscribe(&gossipsub::IdentTopic::new("fleet")).unwrap();
+    let behaviour = Server {
+        identify: identify::Behaviour::new(identify::Config::new("/public/1".to_owned(), pair.public())),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_millis(50))),
+        gossip,
+    };
+    let settings = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
+    let mut swarm = Swarm::new(transport, behaviour, pair.public().to_peer_id(), settings);
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let address = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            break address.to_string().parse().unwrap();
+        }
+    };
+    if let Some(address) = dial {
+        swarm.dial(address.to_string().parse::<Multiaddr>().unwrap()).unwrap();
+    }
+    let (tell, heard) = mpsc::unbounded_channel();
+    #[expect(clippy::disallowed_methods, reason = "the server is no part of ghoard")]
+    let task = tokio::spawn(async move {
+        loop {
+            let heard = match swarm.select_next_some().await {
+                SwarmEvent::Behaviour(ServerEvent::Identify(identify::Event::Received { info, .. })) => {
+                    Heard::Protocols(info.protocols.iter().map(ToString::to_string).collect())
+                }
+                SwarmEvent::Behaviour(ServerEvent::Ping(ping::Event { result: Ok(_), .. })) => Heard::Ping,
+                SwarmEvent::Behaviour(ServerEvent::Gossip(gossipsub::Event::GossipsubNotSupported { .. })) => continue,
+                SwarmEvent::Behaviour(ServerEvent::Gossip(event)) => Heard::Gossip(format!("{event:?}")),
+                SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => Heard::Cut,
+                _ => continue,
+            };
+            if tell.send(heard).is_err() {
+                return;
+            }
+        }
+    });
+    Running { peer: Identity::from_seed([77; 32]).peer(), address, heard, task }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn infrastructure_reaches_identify_and_ping_and_nothing_else() {
+    let mut server = server(None).await;
+    let mut settings = config(1, keys(7));
+    settings.infrastructure.insert(server.peer.clone());
+    let mut node = start(settings);
+    node.net.dial(server.address.with_peer(&server.peer));
+    node.wait("infrastructure", |event| match event {
+        Event::InfrastructureUp { peer, .. } => (peer == server.peer).then_some(()),
+        Event::Connected { .. } => panic!("it is no member"),
+        _ => None,
+    })
+    .await;
+    node.net.publish("for members".into());
+    assert!(matches!(node.net.pull(&server.peer, "body".into()).await, Err(PullError::NotConnected)));
+    node.net.send(&server.peer, "for members".into());
+    until("the message is dropped", || node.net.counters().messages_dropped == 1).await;
+
+    // Long enough for gossipsub to have said something, had it been asked: ten pings.
+    let (mut pings, mut identified) = (0, false);
+    while pings < 10 || !identified {
+        match server.heard.recv().await.unwrap() {
+            Heard::Ping => pings += 1,
+            Heard::Protocols(protocols) => {
+                identified = true;
+                let reached =
+                    protocols.iter().all(|name| name.starts_with("/ipfs/id/") || name.starts_with("/ipfs/ping/"));
+                assert!(reached, "{protocols:?}");
+            }
+            Heard::Gossip(event) => panic!("gossip reached infrastructure: {event}"),
+            Heard::Cut => panic!("infrastructure was cut"),
+        }
+    }
+    until("the round trip is known", || node.net.infrastructure().iter().any(|peer| peer.rtt.is_some())).await;
+    assert!(node.net.peers().is_empty());
+    assert_eq!((node.net.counters().connects, node.net.counters().gossip_unheard), (0, 1));
+
+    server.task.abort();
+    node.wait("its end", |event| match event {
+        Event::InfrastructureDown { .. } => Some(()),
+        Event::Ready { .. } | Event::Disconnected { .. } => panic!("it was no member"),
+        _ => None,
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn infrastructure_that_dials_us_is_a_stranger() {
+    let mut settings = config(1, keys(7));
+    settings.infrastructure.insert(Identity::from_seed([77; 32]).peer());
+    settings.limits.gate_time = Duration::from_millis(300);
+    let mut node = start(settings);
+    let address = node.listening().await;
+    let mut server = server(Some(&address)).await;
+    let why = node
+        .wait("refusal", |event| match event {
+            Event::Refused { why, .. } => Some(why),
+            Event::InfrastructureUp { .. } | Event::Connected { .. } => panic!("it got in"),
+            _ => None,
+        })
+        .await;
+    assert!(matches!(why, Refusal::Gate(_)), "{why:?}");
+    assert!(matches!(server.heard.recv().await, Some(Heard::Cut)), "a stranger was answered");
+    server.task.abort();
+}

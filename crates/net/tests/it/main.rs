@@ -1,0 +1,10 @@
+//! Meetings over real TCP on the loopback.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
+mod gate;
+mod harness;
+mod infrastructure;
+mod limits;
+mod meet;
+mod stranger;
