@@ -1,0 +1,40 @@
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use github::{Ask, Touches};
+use http::Response;
+use wire::Millis;
+
+use crate::{Answer, Body, How};
+
+/// What a door needs of the cache behind it.
+pub trait Cache: Send + Sync + 'static {
+    /// Returns an answer that may be served now, unmarked, if memory has one. Never waits.
+    fn fresh(&self, ask: &Ask, now: Millis) -> Option<Arc<Answer>>;
+
+    /// Gets an answer by whatever way there is. Always ends (promise 2).
+    fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Fetched>;
+
+    /// A write that touches these goes out, or has been answered.
+    fn written(&self, touches: &Touches, moment: Moment);
+}
+
+/// When of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Sent,
+    /// With success, or in a way that leaves open whether it had any. The origin's `Date`, if known.
+    Answered {
+        date_secs: Option<u64>,
+    },
+}
+
+/// What a fetch brought.
+pub enum Fetched {
+    Answer {
+        answer: Arc<Answer>,
+        how: How,
+    },
+    /// The origin's own answer, which is not kept: a denial, an error, or a body over the limit.
+    Relayed(Response<Body>),
+}

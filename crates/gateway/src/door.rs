@@ -1,0 +1,124 @@
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, Ready},
+};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use task::Tasks;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, watch},
+};
+use tracing::{debug, warn};
+
+use crate::{Body, Broken, limits};
+
+/// A client's connection, of whatever kind.
+pub trait Connection: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Connection for T {}
+
+/// The port of a door: where its connections come from.
+pub trait Accept: Send + 'static {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Pin<Box<dyn Connection>>>>;
+}
+
+/// What is behind a door.
+pub trait Handle: Send + Sync + 'static {
+    /// Returns the answer to one request, at once where that is possible. Never fails: an error is
+    /// an answer, too.
+    fn answer(self: Arc<Self>, request: Request<Body>) -> Answering;
+}
+
+/// An answer, at once or later.
+pub type Answering = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
+
+/// Serves HTTP/1.1 to all who come in, each connection in a task of its own.
+pub struct Door {
+    name: &'static str,
+    tasks: Tasks,
+    connections: Arc<Semaphore>,
+    refused: Arc<AtomicU64>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// The door closes when `stop` turns true: no new connections, and the open ones end after the
+    /// request they are at.
+    pub fn new(name: &'static str, tasks: Tasks, stop: watch::Receiver<bool>) -> Self {
+        let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        Self { name, tasks, connections, refused: Arc::default(), stop }
+    }
+
+    /// Runs until the door is closed.
+    pub async fn run(self, mut accept: impl Accept, handler: Arc<dyn Handle>) {
+        let mut stop = told_to(self.stop.clone());
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept.accept() => accepted,
+                () = &mut stop => return,
+            };
+            match accepted {
+                Ok(connection) => self.serve(connection, handler.clone()),
+                Err(error) => {
+                    warn!(door = self.name, %error, "cannot accept a connection; is the limit on open files too low?");
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, connection: Pin<Box<dyn Connection>>, handler: Arc<dyn Handle>) {
+        let Ok(permit) = self.connections.clone().try_acquire_owned() else {
+            let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+            if refused.is_power_of_two() {
+                warn!(door = self.name, refused, "more than {} connections", limits::CONNECTIONS_MAX);
+            }
+            return;
+        };
+        let stop = told_to(self.stop.clone());
+        self.tasks.spawn(async move {
+            let _permit = permit;
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let request = request.map(|body| body.map_err(Broken::new).boxed_unsync());
+                let answer = handler.clone().answer(request);
+                async move { Ok::<_, std::convert::Infallible>(answer.await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits::HEAD_TIMEOUT)
+                .max_headers(limits::HEADERS_MAX)
+                .max_buf_size(limits::HEAD_BYTES_MAX)
+                .serve_connection(TokioIo::new(connection), answer);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                debug!(%error, "a client's connection ended");
+            }
+        });
+    }
+}
+
+/// Ends when the door is to close, or when nobody can say so any more.
+fn told_to(mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+    async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+    .boxed()
+}

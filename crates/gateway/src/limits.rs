@@ -1,0 +1,27 @@
+//! Every bound of the doors and of the way to the origin, with its reason.
+
+use std::time::Duration;
+
+/// Connections to one door at once. At some 20 KB each, 80 MB if somebody tries.
+pub const CONNECTIONS_MAX: usize = 4096;
+
+/// A request's head, all headers together. GitHub's own limit is near this.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
+
+pub const HEADERS_MAX: usize = 100;
+
+/// A connection that has not sent a whole head by then is closed, kept alive or new.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A GraphQL request is read whole before it is sent on, to see whether it can change anything.
+pub const GRAPHQL_BYTES_MAX: usize = 4 << 20;
+
+/// After an accept has failed (too many open files), the door waits this long.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Hosts learnt from redirects that were relayed, and for how long they may be asked.
+pub const LEARNT_HOSTS_MAX: usize = 256;
+pub const LEARNT_HOST_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// How long a new connection to the origin may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

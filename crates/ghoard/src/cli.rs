@@ -1,0 +1,148 @@
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Kind, SETTINGS, State};
+
+/// What was asked for on the command line.
+pub(crate) struct Invocation {
+    pub(crate) command: Command,
+    /// `--config`.
+    pub(crate) config_file: Option<PathBuf>,
+    /// The settings given as flags, by name.
+    pub(crate) flags: BTreeMap<&'static str, String>,
+}
+
+/// A cache for the GitHub API, shared with the machines you trust.
+#[derive(Debug, Parser)]
+#[command(name = "ghoard", version, arg_required_else_help = true)]
+struct Cli {
+    /// Configuration file [default: $XDG_CONFIG_HOME/ghoard/config.toml, if it exists; variable: GHOARD_CONFIG]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Settings")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon
+    Run,
+    /// Show three nodes saving requests, without GitHub and without any set-up
+    Demo {
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make other programs use the cache
+    #[command(subcommand)]
+    Setup(Setup),
+    /// Run a command whose gh uses the cache, or goes direct when the daemon is down
+    Exec {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Run gh through the cache, or direct when the daemon is down
+    #[command(disable_help_flag = true)]
+    Gh {
+        /// Passed on untouched
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
+    /// Check between two machines that an entry written on one is read on the other
+    Smoke(Smoke),
+    /// Print every setting, its value and where it comes from
+    Config {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Secrets that make machines members
+    #[command(subcommand)]
+    Secret(SecretCommand),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Setup {
+    /// Make every gh of this user use the cache (it then needs the daemon; `ghoard gh` does not)
+    Gh {
+        /// Put gh's configuration back as it was
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Smoke {
+    /// Wait for the entry
+    #[arg(long, required_unless_present = "write", conflicts_with = "write")]
+    pub(crate) read: bool,
+    /// Write the entry
+    #[arg(long, required_unless_present = "read")]
+    pub(crate) write: bool,
+    /// Write a made-up entry, without asking GitHub
+    #[arg(long)]
+    pub(crate) synthetic: bool,
+    /// Repository that the entry is about
+    #[arg(long, default_value = "octocat/Hello-World")]
+    pub(crate) target: String,
+    /// How long the reader waits
+    #[arg(long, default_value_t = 60)]
+    pub(crate) wait_seconds: u64,
+    /// Say what happens
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Print a new random secret
+    New,
+}
+
+/// Reads the command line. Prints help, version or what is wrong itself, and then ends the process.
+pub(crate) fn parse() -> Invocation {
+    try_parse(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+fn try_parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok(Invocation { command: cli.command, config_file: cli.config, flags: flags(&matches) })
+}
+
+/// The commands, with one flag for each setting of the table.
+pub(crate) fn command() -> clap::Command {
+    SETTINGS.iter().fold(Cli::command(), |command, setting| {
+        let later = match setting.state {
+            State::Works => String::new(),
+            State::Later(what) => format!(" (no effect yet: {what} comes later)"),
+        };
+        let variables = setting.variables().collect::<Vec<_>>().join(", ");
+        let help = format!("{}{later} [default: {}; variables: {variables}]", setting.help, setting.default);
+        let flag = Arg::new(setting.name)
+            .long(setting.flag())
+            .help(help)
+            .help_heading("Settings")
+            .hide_short_help(true)
+            .global(true)
+            .action(ArgAction::Set);
+        command.arg(match setting.kind {
+            Kind::Switch => {
+                flag.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
+            }
+            Kind::Number => flag.value_name("NUMBER").allow_hyphen_values(true),
+            Kind::Text | Kind::Secret => flag.value_name("VALUE"),
+            Kind::List => flag.value_name("A,B"),
+        })
+    })
+}
+
+fn flags(matches: &ArgMatches) -> BTreeMap<&'static str, String> {
+    let given = |name| matches.get_one::<String>(name).cloned();
+    SETTINGS.iter().filter_map(|setting| Some((setting.name, given(setting.name)?))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The configuration: what was typed ([`RawConfig`]) and what it means ([`Config`]).
+
+mod error;
+mod mesh;
+mod nearest;
+mod raw;
+mod resolve;
+mod settings;
+pub(crate) mod show;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+pub(crate) use crypto::Secret;
+pub(crate) use error::{ConfigError, Source};
+pub(crate) use mesh::MeshSecret;
+pub(crate) use raw::{RawConfig, World};
+pub(crate) use settings::{Kind, SETTINGS, State};
+pub(crate) use value::{ExternalAddress, LogFormat};
+
+/// The kernel's limit for the path of a unix socket, its closing zero byte left out.
+pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// What the settings mean. Every field is a setting of the same name, unless it says otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) enable_p2p: bool,
+    /// `enable_p2p` is true because somebody typed it.
+    pub(crate) p2p_explicit: bool,
+    pub(crate) listen_port: u16,
+    pub(crate) listen_address: IpAddr,
+    /// As typed, each once; not validated.
+    pub(crate) bootstrap_peers: Vec<String>,
+    /// `None`: the origin's own max-age counts.
+    pub(crate) default_ttl: Option<Duration>,
+    pub(crate) proof_window: Duration,
+    pub(crate) stale_for: Duration,
+    pub(crate) cache_dir: PathBuf,
+    shared_secret: Option<Secret>,
+    shared_secret_file: Option<(PathBuf, Source)>,
+    /// The token for requests of the daemon's own, if one is set, and where it comes from.
+    pub(crate) github_token: Option<(Secret, Source)>,
+    /// `owner/repo`.
+    pub(crate) github_repository: Option<String>,
+    pub(crate) runner_name: String,
+    pub(crate) external_address: Option<ExternalAddress>,
+    /// Folders of the file registry, to try in turn.
+    pub(crate) p2p_registry_dirs: Vec<PathBuf>,
+    /// `Some(true)`: advertise loopback only; `Some(false)`: never.
+    pub(crate) force_localhost: Option<bool>,
+    pub(crate) door_address: SocketAddr,
+    /// At most [`SOCKET_PATH_BYTES_MAX`] long.
+    pub(crate) door_socket: PathBuf,
+    pub(crate) admin_address: SocketAddr,
+    /// Without a slash at the end.
+    pub(crate) origin: String,
+    pub(crate) origin_timeout: Duration,
+    pub(crate) memory_bytes: u64,
+    pub(crate) disk_bytes: u64,
+    /// A filter of `tracing-subscriber`; not validated.
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    shown: Vec<Shown>,
+}
+
+/// One setting as `ghoard config` shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) name: &'static str,
+    /// `None` if it is not set and has no default; a secret is `(set)`.
+    pub(crate) value: Option<String>,
+    pub(crate) source: Source,
+}
+
+impl Config {
+    /// Gives a meaning to what was typed.
+    ///
+    /// # Errors
+    /// The first [`ConfigError`], in the order of the table.
+    pub(crate) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Self, ConfigError> {
+        resolve::resolve(raw, world)
+    }
+
+    /// Every setting, in the order of the table.
+    pub(crate) fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// Whether somebody typed this setting, wherever.
+    pub(crate) fn is_typed(&self, name: &str) -> bool {
+        self.shown.iter().any(|shown| shown.name == name && !matches!(shown.source, Source::Default(_)))
+    }
+
+    /// Settings that somebody typed and that have no effect yet, each with what comes later.
+    pub(crate) fn later(&self) -> Vec<(&'static str, &'static str)> {
+        let typed = self.shown.iter().filter(|shown| !matches!(shown.source, Source::Default(_)));
+        typed
+            .filter_map(|shown| match settings::find(shown.name)?.state {
+                State::Later(what) => Some((shown.name, what)),
+                State::Works => None,
+            })
+            .collect()
+    }
+}

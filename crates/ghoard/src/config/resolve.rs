@@ -1,0 +1,254 @@
+use std::{
+    fmt::Display,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Config, ConfigError, ExternalAddress, LogFormat, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
+    raw::{RawConfig, World},
+    value::{self, Parsed},
+};
+
+pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, ConfigError> {
+    let mut r = Resolver { raw, world, shown: Vec::new() };
+    let enable_p2p = r.value("enable_p2p", value::switch, true, ToString::to_string)?;
+    let p2p_explicit = enable_p2p && r.typed("enable_p2p");
+    let listen_port = r.value("listen_port", value::port, 9100, ToString::to_string)?;
+    let listen_address =
+        r.value("listen_address", value::ip, IpAddr::from(Ipv4Addr::UNSPECIFIED), ToString::to_string)?;
+    let bootstrap_peers =
+        r.value("bootstrap_peers", |text| Ok(value::list(text)), Vec::new(), |peers: &Vec<_>| peers.join(","))?;
+    let default_ttl = r.optional("default_ttl", value::seconds, show_seconds)?;
+    let proof_window = r.proof_window(default_ttl)?;
+    let stale_for = r.value("stale_for", value::seconds, Duration::from_secs(3600), show_seconds)?;
+    let cache_dir = r.cache_dir()?;
+    let shared_secret = r.secret("shared_secret")?.map(|(secret, _)| secret);
+    let shared_secret_file = r.optional_path("shared_secret_file")?;
+    let github_token = r.secret("github_token")?;
+    let github_repository = r.optional("github_repository", value::repository, Clone::clone)?;
+    let runner_name = r.runner_name()?;
+    let external_address = r.optional("external_address", value::external_address, show_external)?;
+    let p2p_registry_dirs = r.registry_dirs()?;
+    let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
+    r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
+    r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let door_address = r.value("door_address", value::socket_address, local(9120), ToString::to_string)?;
+    let door_socket = r.door_socket(&cache_dir)?;
+    let admin_address = r.value("admin_address", value::socket_address, local(9121), ToString::to_string)?;
+    let origin = r.value("origin", value::origin, "https://api.github.com".to_owned(), Clone::clone)?;
+    let origin_timeout = r.value("origin_timeout", value::timeout, Duration::from_secs(30), show_seconds)?;
+    let show_bytes = |bytes: &u64| value::show_bytes(*bytes);
+    let memory_bytes = r.value("memory_bytes", value::bytes, 256 << 20, show_bytes)?;
+    let disk_bytes = r.value("disk_bytes", value::bytes, 4 << 30, show_bytes)?;
+    let log = r.value("log", value::text, "info".to_owned(), Clone::clone)?;
+    let show_format = |format: &LogFormat| if *format == LogFormat::Json { "json" } else { "text" }.to_owned();
+    let log_format = r.value("log_format", value::log_format, LogFormat::Text, show_format)?;
+    Ok(Config {
+        enable_p2p,
+        p2p_explicit,
+        listen_port,
+        listen_address,
+        bootstrap_peers,
+        default_ttl,
+        proof_window,
+        stale_for,
+        cache_dir,
+        shared_secret,
+        shared_secret_file,
+        github_token,
+        github_repository,
+        runner_name,
+        external_address,
+        p2p_registry_dirs,
+        force_localhost,
+        door_address,
+        door_socket,
+        admin_address,
+        origin,
+        origin_timeout,
+        memory_bytes,
+        disk_bytes,
+        log,
+        log_format,
+        shown: r.shown,
+    })
+}
+
+/// Resolves one setting after the other, and keeps what `ghoard config` shows of each.
+struct Resolver<'a> {
+    raw: &'a RawConfig,
+    world: &'a World<'a>,
+    shown: Vec<Shown>,
+}
+
+impl Resolver<'_> {
+    fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+        default: T,
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<T, ConfigError> {
+        self.value_or(name, parse, || (default, Source::Default(None)), show)
+    }
+
+    fn value_or<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+        default: impl FnOnce() -> (T, Source),
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<T, ConfigError> {
+        let (value, source) = match self.parse(name, parse)? {
+            Some(typed) => typed,
+            None => default(),
+        };
+        self.show(name, Some(show(&value)), source);
+        Ok(value)
+    }
+
+    fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<Option<T>, ConfigError> {
+        let (value, source) = self.parse(name, parse)?.map_or((None, Source::Default(None)), |(v, s)| (Some(v), s));
+        self.show(name, value.as_ref().map(show), source);
+        Ok(value)
+    }
+
+    fn secret(&mut self, name: &'static str) -> Result<Option<(Secret, Source)>, ConfigError> {
+        let Some(typed) = self.raw.get(name) else {
+            self.show(name, None, Source::Default(None));
+            return Ok(None);
+        };
+        let (secret, source) = (typed.value.trim(), typed.source.clone());
+        if secret.is_empty() {
+            let expected = "some text".to_owned();
+            return Err(ConfigError::BadValue { name, source_: source, value: None, expected });
+        }
+        let secret = Secret::new(secret);
+        self.show(name, Some(secret.to_string()), source.clone());
+        Ok(Some((secret, source)))
+    }
+
+    fn parse<T>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+    ) -> Result<Option<(T, Source)>, ConfigError> {
+        let Some(typed) = self.raw.get(name) else { return Ok(None) };
+        match parse(&typed.value) {
+            Ok(value) => Ok(Some((value, typed.source.clone()))),
+            Err(expected) => Err(ConfigError::BadValue {
+                name,
+                source_: typed.source.clone(),
+                // A URL with `user:password@` is refused, and must not be shown for it.
+                value: Some(typed.value.clone()).filter(|value| !value.contains('@')),
+                expected: expected.to_owned(),
+            }),
+        }
+    }
+
+    fn typed(&self, name: &'static str) -> bool {
+        self.raw.get(name).is_some()
+    }
+
+    fn show(&mut self, name: &'static str, value: Option<String>, source: Source) {
+        self.shown.push(Shown { name, value, source });
+    }
+
+    /// A folder or file; `~/` is the home folder, as a shell does not replace it in a variable or file.
+    fn path(&self) -> impl FnOnce(&str) -> Parsed<PathBuf> + use<'_> {
+        let home = self.world.variable("HOME").map(PathBuf::from);
+        move |text| match (text.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => Ok(home.join(below)),
+            (Some(_), None) => Err("a path without ~, as HOME is not set"),
+            (None, _) if text.is_empty() => Err("a path"),
+            (None, _) => Ok(PathBuf::from(text)),
+        }
+    }
+
+    fn proof_window(&mut self, default_ttl: Option<Duration>) -> Result<Duration, ConfigError> {
+        let default = || match default_ttl {
+            Some(ttl) => (ttl, Source::Default(Some("as default_ttl"))),
+            None => (Duration::from_secs(60), Source::Default(None)),
+        };
+        self.value_or("proof_window", value::seconds, default, show_seconds)
+    }
+
+    fn cache_dir(&mut self) -> Result<PathBuf, ConfigError> {
+        let name = "cache_dir";
+        let (path, source) = match self.parse(name, self.path())? {
+            Some(typed) => typed,
+            None => {
+                let folder = self.world.folder("XDG_CACHE_HOME", ".cache").ok_or(ConfigError::NoHome { name })?;
+                (folder.join("ghoard"), Source::Default(None))
+            }
+        };
+        self.show(name, Some(path.display().to_string()), source);
+        Ok(path)
+    }
+
+    fn runner_name(&mut self) -> Result<String, ConfigError> {
+        let host = (self.world.read_file)(Path::new("/proc/sys/kernel/hostname")).ok();
+        let host = host.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let default = || (host.unwrap_or_else(|| "localhost".to_owned()), Source::Default(Some("the host name")));
+        self.value_or("runner_name", value::text, default, Clone::clone)
+    }
+
+    fn registry_dirs(&mut self) -> Result<Vec<PathBuf>, ConfigError> {
+        let name = "p2p_registry_dir";
+        if let Some((path, source)) = self.parse(name, self.path())? {
+            self.show(name, Some(path.display().to_string()), source);
+            return Ok(vec![path]);
+        }
+        let folders = discovery::default_dirs(self.world.variable("HOME").map(Path::new));
+        self.show(name, folders.first().map(show_path), Source::Default(None));
+        Ok(folders)
+    }
+
+    fn door_socket(&mut self, cache_dir: &Path) -> Result<PathBuf, ConfigError> {
+        let name = "door_socket";
+        let (path, source) = match self.parse(name, self.path())? {
+            Some(typed) => typed,
+            None => {
+                let runtime = self.world.variable("XDG_RUNTIME_DIR").map(Path::new).filter(|path| path.is_absolute());
+                (runtime.unwrap_or(cache_dir).join("ghoard.sock"), Source::Default(None))
+            }
+        };
+        let bytes = path.as_os_str().len();
+        if bytes > SOCKET_PATH_BYTES_MAX {
+            return Err(ConfigError::SocketPath { source_: source, path, bytes });
+        }
+        self.show(name, Some(show_path(&path)), source);
+        Ok(path)
+    }
+
+    fn optional_path(&mut self, name: &'static str) -> Result<Option<(PathBuf, Source)>, ConfigError> {
+        let typed = self.parse(name, self.path())?;
+        let source = typed.as_ref().map_or(Source::Default(None), |(_, source)| source.clone());
+        self.show(name, typed.as_ref().map(|(path, _)| show_path(path)), source);
+        Ok(typed)
+    }
+}
+
+fn show_seconds(time: &Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+fn show_path(path: impl AsRef<Path>) -> String {
+    path.as_ref().display().to_string()
+}
+
+fn show_external(address: &ExternalAddress) -> String {
+    let shown: &dyn Display = match address {
+        ExternalAddress::Ip(ip) => ip,
+        ExternalAddress::Multiaddr(address) => address,
+    };
+    shown.to_string()
+}

@@ -1,0 +1,162 @@
+//! The one table of settings: flags, variables, file keys, help and `ghoard config` all come from it.
+
+/// One setting, in every spelling.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// The file key; the flag has `-` for `_`, and the variable is `GHOARD_` and this in capitals.
+    pub(crate) name: &'static str,
+    /// The guides' own names, in the order in which they count, after the `GHOARD_` name.
+    pub(crate) guides: &'static [&'static str],
+    pub(crate) kind: Kind,
+    /// What holds when nobody sets it, in words for the help.
+    pub(crate) default: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) state: State,
+}
+
+/// How a value is typed; its meaning is checked when it is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `true` or `false`; the flag may stand alone.
+    Switch,
+    Number,
+    Text,
+    /// Comma separated; a list in the file.
+    List,
+    /// Text that is never shown.
+    Secret,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Works,
+    /// It is read and checked and has no effect yet; the text names what comes later.
+    Later(&'static str),
+}
+
+impl Setting {
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    pub(crate) fn own_variable(&self) -> String {
+        format!("GHOARD_{}", self.name.to_uppercase())
+    }
+
+    /// Every variable that sets it, the strongest first.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.own_variable()).chain(self.guides.iter().map(|&name| name.to_owned()))
+    }
+}
+
+pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+const fn works(
+    name: &'static str,
+    guides: &'static [&'static str],
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, guides, kind, default, help, state: State::Works }
+}
+
+const fn later(setting: Setting, what: &'static str) -> Setting {
+    Setting { state: State::Later(what), ..setting }
+}
+
+use Kind::{List, Number, Secret, Switch, Text};
+
+#[rustfmt::skip]
+pub(crate) static SETTINGS: &[Setting] = &[
+    works("enable_p2p", &["CACHE_ENABLE_P2P"], Switch, "true",
+        "Share answers with the other members; false keeps the cache on this machine"),
+    works("listen_port", &["CACHE_LISTEN_PORT"], Number, "9100",
+        "TCP port for other members"),
+    works("listen_address", &[], Text, "0.0.0.0",
+        "IP address on which other members are awaited"),
+    works("bootstrap_peers", &["CACHE_BOOTSTRAP_PEERS"], List, "none",
+        "Multiaddrs of members to dial, comma separated"),
+    works("default_ttl", &["CACHE_DEFAULT_TTL"], Number, "what the origin says",
+        "Seconds for which an answer is fresh; sets proof_window too, unless that is set by itself"),
+    works("proof_window", &[], Number, "60, or default_ttl if that is set",
+        "Seconds for which one 304 proves that a credential may read an answer"),
+    works("stale_for", &[], Number, "3600",
+        "Seconds for which an answer may be served, marked stale, while the origin limits or fails"),
+    works("cache_dir", &["CACHE_DIR", "IPFS_ACCELERATE_CACHE_DIR"], Text, "$XDG_CACHE_HOME/ghoard or ~/.cache/ghoard",
+        "Folder of the durable cache"),
+    works("shared_secret", &["CACHE_P2P_SHARED_SECRET"], Secret, "shared_secret_file, else github_token",
+        "What makes a machine a member. A flag is visible to every user of the machine: prefer the file"),
+    works("shared_secret_file", &[], Text, "none",
+        "File that holds the shared secret; used when shared_secret is not set"),
+    works("github_token", &["GH_TOKEN", "GITHUB_TOKEN"], Secret, "`gh auth token`, if P2P was switched on explicitly",
+        "Stands in for a shared secret where none is set; never stored, logged or sent"),
+    later(works("github_repository", &["IPFS_ACCELERATE_GITHUB_REPO", "GITHUB_REPOSITORY"], Text, "none",
+        "Repository, owner/repo, in which members find each other"),
+        "the registry in a GitHub issue"),
+    works("runner_name", &["RUNNER_NAME"], Text, "the host name",
+        "Name of this machine in registries; unique among the machines that share one"),
+    works("external_address", &["EXTERNAL_IP", "IPFS_ACCELERATE_PUBLIC_IP", "CACHE_ADVERTISE_IP"], Text, "none",
+        "IP address or multiaddr under which other members reach this one"),
+    works("p2p_registry_dir", &["IPFS_ACCELERATE_P2P_CACHE_DIR"], Text, "~/.cache/p2p_peers or /tmp/ipfs_accelerate_p2p_peers",
+        "Folder in which members on one host or one shared disk find each other"),
+    works("force_localhost", &["IPFS_ACCELERATE_P2P_FORCE_LOCALHOST"], Switch, "as the registry needs it",
+        "true advertises 127.0.0.1 only, false never does"),
+    later(works("enable_public_bootstrap", &["IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP"], Switch, "false",
+        "Dial libp2p's public bootstrap nodes when no peer is known"),
+        "public bootstrap nodes"),
+    later(works("remote_multiaddr", &["P2P_REMOTE_MULTIADDR"], Text, "none",
+        "Member that `ghoard probe` examines"),
+        "`ghoard probe`"),
+    works("door_address", &[], Text, "127.0.0.1:9120",
+        "Where clients reach the cache over TCP"),
+    works("door_socket", &[], Text, "$XDG_RUNTIME_DIR/ghoard.sock or <cache_dir>/ghoard.sock",
+        "Unix socket where gh reaches the cache"),
+    works("admin_address", &[], Text, "127.0.0.1:9121",
+        "Where counts and health are read"),
+    works("origin", &[], Text, "https://api.github.com",
+        "Base URL of the GitHub API"),
+    works("origin_timeout", &[], Number, "30",
+        "Seconds after which a request to the origin is given up"),
+    works("memory_bytes", &[], Number, "256 MiB",
+        "Largest size of the cache in memory"),
+    works("disk_bytes", &[], Number, "4 GiB",
+        "Largest size of the cache on disk"),
+    works("log", &[], Text, "info",
+        "What is logged: error, warn, info, debug, trace, or a filter such as info,net=debug"),
+    works("log_format", &[], Text, "text",
+        "text or json"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_settings_share_a_spelling() {
+        let mut seen = BTreeSet::from(["GHOARD_CONFIG".to_owned(), "GHOARD_BYPASS".to_owned(), "config".to_owned()]);
+        for setting in SETTINGS {
+            assert!(seen.insert(setting.flag()), "{}", setting.name);
+            for variable in setting.variables() {
+                assert!(seen.insert(variable.clone()), "{variable}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_variable_of_the_guides_is_there() {
+        let all: BTreeSet<_> = SETTINGS.iter().flat_map(|setting| setting.guides).copied().collect();
+        let guides = "CACHE_ENABLE_P2P CACHE_LISTEN_PORT CACHE_BOOTSTRAP_PEERS CACHE_DEFAULT_TTL CACHE_DIR \
+            IPFS_ACCELERATE_CACHE_DIR CACHE_P2P_SHARED_SECRET GITHUB_TOKEN GH_TOKEN GITHUB_REPOSITORY \
+            IPFS_ACCELERATE_GITHUB_REPO RUNNER_NAME EXTERNAL_IP IPFS_ACCELERATE_PUBLIC_IP CACHE_ADVERTISE_IP \
+            IPFS_ACCELERATE_P2P_CACHE_DIR IPFS_ACCELERATE_P2P_FORCE_LOCALHOST \
+            IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP P2P_REMOTE_MULTIADDR";
+        for name in guides.split_whitespace() {
+            assert!(all.contains(name), "{name}");
+        }
+    }
+}

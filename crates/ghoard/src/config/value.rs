@@ -1,0 +1,187 @@
+//! Text into meaning, one function per kind of value. An error is what was expected instead.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// Under which address other members reach this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExternalAddress {
+    Ip(IpAddr),
+    /// As typed; it starts with `/`.
+    Multiaddr(String),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+pub(super) type Parsed<T> = Result<T, &'static str>;
+
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("true or false"),
+    }
+}
+
+/// Port 0 is allowed: the system then picks one.
+pub(super) fn port(text: &str) -> Parsed<u16> {
+    text.trim().parse().map_err(|_| "a port from 0 to 65535")
+}
+
+pub(super) fn ip(text: &str) -> Parsed<IpAddr> {
+    text.trim().parse().map_err(|_| "an IP address")
+}
+
+pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
+    text.trim().parse().map_err(|_| "an IP address and port, such as 127.0.0.1:9120")
+}
+
+/// Up to a year: what is longer is most likely meant in milliseconds.
+pub(super) fn seconds(text: &str) -> Parsed<Duration> {
+    let expected = "whole seconds from 0 to 31536000";
+    let seconds: u64 = text.trim().parse().map_err(|_| expected)?;
+    if seconds > 365 * 86_400 { Err(expected) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+pub(super) fn timeout(text: &str) -> Parsed<Duration> {
+    seconds(text).ok().filter(|time| !time.is_zero()).ok_or("whole seconds from 1 to 31536000")
+}
+
+pub(super) fn bytes(text: &str) -> Parsed<u64> {
+    let expected = "a number of bytes, such as 268435456, 256 MiB or 4 GiB";
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1_u64 << 40,
+        _ => return Err(expected),
+    };
+    let number: u64 = text[..digits].parse().map_err(|_| expected)?;
+    number.checked_mul(factor).ok_or(expected)
+}
+
+/// Trimmed, without empty ones, each once, in the order typed.
+pub(super) fn list(text: &str) -> Vec<String> {
+    let mut items = Vec::<String>::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        if !items.iter().any(|known| known == item) {
+            items.push(item.to_owned());
+        }
+    }
+    items
+}
+
+pub(super) fn repository(text: &str) -> Parsed<String> {
+    let allowed = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 100
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match text.trim().split_once('/') {
+        Some((owner, repo)) if allowed(owner) && allowed(repo) => Ok(format!("{owner}/{repo}")),
+        _ => Err("owner/repo"),
+    }
+}
+
+pub(super) fn external_address(text: &str) -> Parsed<ExternalAddress> {
+    let text = text.trim();
+    match text.parse() {
+        Ok(ip) => Ok(ExternalAddress::Ip(ip)),
+        Err(_) if text.starts_with('/') => Ok(ExternalAddress::Multiaddr(text.to_owned())),
+        Err(_) => Err("an IP address, or a multiaddr such as /ip4/203.0.113.7/tcp/9100"),
+    }
+}
+
+pub(super) fn multiaddr(text: &str) -> Parsed<String> {
+    let text = text.trim();
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("a multiaddr such as /ip4/203.0.113.7/tcp/9100/p2p/12D3…")
+    }
+}
+
+/// Without the slash at the end.
+pub(super) fn origin(text: &str) -> Parsed<String> {
+    let text = text.trim().trim_end_matches('/');
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']) && !rest.starts_with('/');
+    if rest.is_some_and(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL such as https://api.github.com, without user or query")
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text.trim() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json"),
+    }
+}
+
+pub(super) fn text(text: &str) -> Parsed<String> {
+    let text = text.trim();
+    if text.is_empty() { Err("some text") } else { Ok(text.to_owned()) }
+}
+
+pub(super) fn show_bytes(bytes: u64) -> String {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes > 0 && bytes.trailing_zeros() >= shift {
+            return format!("{} {unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_units_of_1024() {
+        assert_eq!(bytes("256 MiB"), Ok(268_435_456));
+        assert_eq!(bytes("4g"), Ok(4 << 30));
+        assert_eq!(bytes("12"), Ok(12));
+        for bad in ["", "MiB", "-1", "1.5 GiB", "1 MB", "99999999999 TiB"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+        assert_eq!(show_bytes(256 << 20), "256 MiB");
+        assert_eq!(show_bytes(1000), "1000");
+    }
+
+    #[test]
+    fn a_list_is_trimmed_and_each_item_kept_once() {
+        assert_eq!(list(" /a , ,/b,/a,"), ["/a", "/b"]);
+        assert!(list("").is_empty());
+    }
+
+    #[test]
+    fn a_repository_is_owner_slash_repo() {
+        assert_eq!(repository("octocat/Hello-World"), Ok("octocat/Hello-World".to_owned()));
+        for bad in ["", "octocat", "a/b/c", "/b", "a/", "a/..", "https://github.com/a/b", "a b/c"] {
+            assert!(repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_plain_base_url() {
+        assert_eq!(origin("https://ghe.example/api/v3/"), Ok("https://ghe.example/api/v3".to_owned()));
+        for bad in ["", "api.github.com", "ftp://x", "https://", "https://user:pass@host", "https://host/?q"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

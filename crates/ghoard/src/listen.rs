@@ -1,0 +1,105 @@
+//! The doors' sockets.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    pin::Pin,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use gateway::{Accept, Connection};
+use tokio::net::{TcpListener, UnixListener};
+
+/// The group whose members may use the daemon of a system user.
+const GROUP: &str = "ghoard";
+
+pub(crate) struct TcpDoor(TcpListener);
+
+impl TcpDoor {
+    /// Binds `wanted`, or a free port of the same address if that one is taken. Says which.
+    pub(crate) async fn bind(wanted: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let listener = match TcpListener::bind(wanted).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                TcpListener::bind(SocketAddr::new(wanted.ip(), 0)).await?
+            }
+            bound => bound?,
+        };
+        let bound = listener.local_addr()?;
+        Ok((Self(listener), bound))
+    }
+}
+
+impl Accept for TcpDoor {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Pin<Box<dyn Connection>>>> {
+        async {
+            let (stream, _) = self.0.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::pin(stream) as Pin<Box<dyn Connection>>)
+        }
+        .boxed()
+    }
+}
+
+/// A unix socket, which is removed with the door.
+pub(crate) struct UnixDoor {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl UnixDoor {
+    /// Binds `path` for this user, and for the group `ghoard` where there is one. A socket that
+    /// nobody listens on any more is replaced; anything else in its place is an error.
+    pub(crate) async fn bind(path: &Path) -> io::Result<Self> {
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            let is_abandoned = found.file_type().is_socket() && tokio::net::UnixStream::connect(path).await.is_err();
+            if !is_abandoned {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            std::fs::remove_file(path)?;
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        let group = group_id(&std::fs::read_to_string("/etc/group").unwrap_or_default());
+        let shared = group.is_some_and(|group| std::os::unix::fs::chown(path, None, Some(group)).is_ok());
+        let mode = if shared { 0o660 } else { 0o600 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+}
+
+impl Accept for UnixDoor {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Pin<Box<dyn Connection>>>> {
+        async {
+            let (stream, _) = self.listener.accept().await?;
+            Ok(Box::pin(stream) as Pin<Box<dyn Connection>>)
+        }
+        .boxed()
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The group's id in the text of `/etc/group`.
+fn group_id(groups: &str) -> Option<u32> {
+    let line = groups.lines().find(|line| line.split(':').next() == Some(GROUP))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_found_by_its_whole_name() {
+        assert_eq!(group_id("root:x:0:\nghoarders:x:7:\nghoard:x:998:ci,me\n"), Some(998));
+        assert_eq!(group_id("root:x:0:\n"), None);
+    }
+}

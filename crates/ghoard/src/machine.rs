@@ -1,0 +1,238 @@
+//! From the settings to the parts of a node: store, identity, keys and ports.
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use crypto::{FleetKeys, Secret, SecretKind};
+use discovery::{Directory, FileDirectory};
+use github::Policy;
+use net::{Address, Identity};
+use node::{About, DiallerConfig, External, FleetConfig};
+use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
+use tracing::warn;
+use wire::Millis;
+
+use crate::{
+    config::{Config, ConfigError, ExternalAddress, MeshSecret, World},
+    output,
+};
+
+/// Ports tried above the one that is taken, as the reference does.
+const PORTS_TRIED: u16 = 20;
+
+const IDENTITY_META: &str = "identity seed";
+
+/// The store, with what the operator should know about it.
+pub(crate) struct Cellar {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) degraded: Option<String>,
+    /// Keeps the directory ours.
+    _dir: Option<CacheDir>,
+}
+
+impl Cellar {
+    /// Opens the store on disk. A directory or file that cannot be used costs persistence, not the
+    /// daemon; only a directory that another daemon uses is an error.
+    pub(crate) fn open(config: &Config) -> Result<Self, DirError> {
+        let (dir, degraded) = CacheDir::prepare_or_fallback(&config.cache_dir)?;
+        let mut degraded =
+            degraded.map(|d| format!("{}; using {} until the daemon stops", full_text(&d.why), d.using.display()));
+        if let Some(why) = &degraded {
+            output::warning(&format!("cache_dir {}: {why}", config.cache_dir.display()));
+            output::hint("point CACHE_DIR at a directory of this user's that can be written");
+        }
+        let path = Some(dir.path().to_owned());
+        let store: Arc<dyn Store> = match open_disk(&dir, config.disk_bytes) {
+            Ok(store) => store,
+            Err(error) => {
+                let why = format!("{}; the cache is in memory only", full_text(&error));
+                output::warning(&format!("cache_dir {}: {why}", dir.path().display()));
+                degraded = Some(why);
+                Arc::new(MemoryStore::new(config.memory_bytes, rand::random()))
+            }
+        };
+        Ok(Self { store, path, degraded, _dir: Some(dir) })
+    }
+
+    /// A store that ends with the process.
+    pub(crate) fn in_memory(bytes_max: u64) -> Self {
+        let store = Arc::new(MemoryStore::new(bytes_max, rand::random()));
+        Self { store, path: None, degraded: None, _dir: None }
+    }
+
+    /// The key pair that this machine is known by, made at the first start.
+    pub(crate) fn identity(&self) -> Identity {
+        let kept = self.store.meta(IDENTITY_META).ok().flatten();
+        if let Some(seed) = kept.and_then(|seed| <[u8; 32]>::try_from(seed).ok()) {
+            return Identity::from_seed(seed);
+        }
+        let seed: [u8; 32] = rand::random();
+        if let Err(error) = self.store.set_meta(IDENTITY_META, seed.to_vec()) {
+            warn!(%error, "this machine's identity could not be kept; it has another one at the next start");
+        }
+        Identity::generate(seed)
+    }
+
+    pub(crate) fn about(&self, config: &Config) -> About {
+        About {
+            cache_dir: self.path.clone(),
+            degraded: self.degraded.clone(),
+            p2p_requested: config.enable_p2p,
+            peer: None,
+        }
+    }
+}
+
+fn open_disk(dir: &CacheDir, bytes_max: u64) -> Result<Arc<DiskStore>, store::OpenError> {
+    let now = Millis::from(std::time::SystemTime::now());
+    let (store, report) = dir.open_store(DiskConfig::new(bytes_max, rand::random()), now)?;
+    if let Some(aside) = report.set_aside {
+        output::warning(&format!("the cache was damaged ({}); it is kept as {}", aside.why, aside.path.display()));
+        output::hint("nothing is needed; the cache starts empty and fills again");
+    }
+    Ok(Arc::new(store))
+}
+
+/// Whether this node shares, and if not, why.
+pub(crate) enum Sharing {
+    On { keys: Box<FleetKeys>, from: String },
+    Off { why: String },
+}
+
+/// Finds the secret and derives the fleet's keys. Blocks: stretching takes about 0.1 s.
+pub(crate) fn sharing(config: &Config, world: &World<'_>) -> Result<Sharing, ConfigError> {
+    if !config.enable_p2p {
+        return Ok(Sharing::Off { why: "it is switched off (enable_p2p)".to_owned() });
+    }
+    let secret = match config.mesh_secret(world)? {
+        MeshSecret::AskGh => MeshSecret::ask_gh(),
+        secret => secret,
+    };
+    let (secret, from) = match secret {
+        MeshSecret::Shared(secret) => (secret, "the shared secret".to_owned()),
+        MeshSecret::Token { token, from } => (token, format!("the token in {from}")),
+        MeshSecret::JobToken { token, from } => {
+            output::warning(&format!("{from} is the token of one job: every step of the job is a member of the fleet"));
+            output::hint("set CACHE_P2P_SHARED_SECRET to a secret of its own, from `ghoard secret new`");
+            (token, format!("the job token in {from}"))
+        }
+        MeshSecret::JobTokenNotUsed { from } => {
+            return Ok(Sharing::Off {
+                why: format!("{from} is a job's token, which is not used as a secret by itself"),
+            });
+        }
+        MeshSecret::AskGh | MeshSecret::None => {
+            return Ok(Sharing::Off { why: "there is no shared secret".to_owned() });
+        }
+    };
+    warn_if_weak(&secret);
+    Ok(Sharing::On { keys: Box::new(FleetKeys::derive(&secret)), from })
+}
+
+fn warn_if_weak(secret: &Secret) {
+    if secret.kind() == SecretKind::Weak {
+        output::warning("the shared secret is short: whoever records a handshake can guess it");
+        output::hint("use one from `ghoard secret new` on all machines");
+    }
+}
+
+/// What the network needs, from the settings.
+pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity) -> FleetConfig {
+    let external = config.external_address.as_ref().and_then(|external| match external {
+        ExternalAddress::Ip(ip) => Some(External::Ip(*ip)),
+        ExternalAddress::Multiaddr(text) => address("external_address", text).map(External::Address),
+    });
+    let bootstrap: Vec<Address> =
+        config.bootstrap_peers.iter().filter_map(|text| address("bootstrap_peers", text)).collect();
+    let directories = directories(config);
+    if bootstrap.len() < 2 && directories.is_empty() {
+        output::warning(
+            "fewer than two bootstrap peers and no peer directory: a single machine down isolates this one",
+        );
+    }
+    FleetConfig {
+        keys,
+        identity,
+        listen: listen_address(config).into_iter().collect(),
+        external: external.iter().filter_map(as_address).collect(),
+        transport: net::tcp_transport(),
+        dialler: DiallerConfig {
+            bootstrap,
+            directories,
+            runner_name: config.runner_name.clone(),
+            external,
+            force_localhost: config.force_localhost,
+        },
+    }
+}
+
+fn as_address(external: &External) -> Option<Address> {
+    match external {
+        External::Address(address) => Some(address.clone()),
+        // Its port is that of the listener, which is not bound yet.
+        External::Ip(_) => None,
+    }
+}
+
+fn address(setting: &str, text: &str) -> Option<Address> {
+    match text.parse::<Address>() {
+        Ok(address) => Some(address),
+        Err(error) => {
+            output::warning(&format!("{setting}: {text} is left out: {}", full_text(&error)));
+            output::hint("an address looks like /ip4/192.0.2.7/tcp/9100/p2p/12D3KooW…");
+            None
+        }
+    }
+}
+
+fn directories(config: &Config) -> Vec<Arc<dyn Directory>> {
+    if config.p2p_registry_dirs.is_empty() {
+        return Vec::new();
+    }
+    match FileDirectory::open_first(config.p2p_registry_dirs.clone()) {
+        Ok((directory, failed)) => {
+            for error in failed {
+                output::warning(&format!(
+                    "peer directory: {}; using {}",
+                    full_text(&error),
+                    directory.path().display()
+                ));
+            }
+            vec![Arc::new(directory)]
+        }
+        Err(error) => {
+            output::warning(&format!("no peer directory: {}", full_text(&error)));
+            output::hint("point IPFS_ACCELERATE_P2P_CACHE_DIR at a directory that can be written");
+            Vec::new()
+        }
+    }
+}
+
+/// The wanted port, or the next free one above it.
+fn listen_address(config: &Config) -> Option<Address> {
+    let ip = config.listen_address;
+    let is_free = |port: &u16| std::net::TcpListener::bind((ip, *port)).is_ok();
+    let wanted = config.listen_port;
+    let port = (wanted..=wanted.saturating_add(PORTS_TRIED)).find(is_free).unwrap_or(0);
+    if port != wanted {
+        output::warning(&format!("listen_port {wanted} is taken; another port is used and advertised"));
+        output::hint("stop the other program, or set CACHE_LISTEN_PORT");
+    }
+    let kind = if matches!(ip, IpAddr::V4(_)) { "ip4" } else { "ip6" };
+    format!("/{kind}/{ip}/tcp/{port}").parse().ok()
+}
+
+pub(crate) fn policy(config: &Config) -> Policy {
+    Policy { default_ttl: config.default_ttl, proof_window: Some(config.proof_window), stale_for: config.stale_for }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn full_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,179 @@
+use std::{path::Path, sync::Arc};
+
+use gateway::{DoorKind, HttpOrigin};
+use node::{Env, Node};
+use task::Tasks;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    admin::Admin,
+    config::{Config, World},
+    listen::{TcpDoor, UnixDoor},
+    machine::{self, Cellar, Sharing},
+    output,
+};
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error("another ghoard runs on this cache directory")]
+    InUse(#[source] store::DirError),
+    #[error("no cache directory can be used")]
+    Dir(#[source] store::DirError),
+    #[error(transparent)]
+    Origin(#[from] gateway::ClientError),
+    #[error(transparent)]
+    Node(#[from] node::StartError),
+    #[error("cannot start")]
+    Io(#[from] std::io::Error),
+    #[error("neither the socket {socket} nor the address {address} can be opened")]
+    NoDoor { socket: String, address: String },
+}
+
+impl RunError {
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::InUse(_) => Some("stop it first, or give this one its own CACHE_DIR".to_owned()),
+            Self::Dir(_) => Some("point CACHE_DIR at a directory of this user's".to_owned()),
+            Self::NoDoor { .. } => Some("set GHOARD_DOOR_SOCKET or GHOARD_DOOR_ADDRESS".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunError> {
+    harden();
+    let tasks = Tasks::tokio();
+    let cellar = Cellar::open(config).map_err(|error| match error {
+        store::DirError::InUse { .. } => RunError::InUse(error),
+        error => RunError::Dir(error),
+    })?;
+    let sharing = machine::sharing(config, world)?;
+    let identity = cellar.identity();
+    let me = identity.peer();
+    let (fleet, shares) = match sharing {
+        Sharing::On { keys, from } => {
+            let fleet = machine::fleet_config(config, *keys, identity);
+            let port = fleet.listen.first().map_or("no port".to_owned(), ToString::to_string);
+            (Some(fleet), format!("yes, with machines that have the same {} ({port})", from.trim_start_matches("the ")))
+        }
+        Sharing::Off { why } => {
+            (None, format!("no: {why}; for one, run `ghoard secret new` and set it on all machines"))
+        }
+    };
+    let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
+    let node_config = node::Config {
+        origin_url: config.origin.clone(),
+        policy: machine::policy(config),
+        memory_bytes: config.memory_bytes,
+        about: cellar.about(config),
+        fleet,
+    };
+    let env = Env { tasks, store: cellar.store.clone(), origin };
+    let node = Arc::new(Node::start(node_config, env)?);
+
+    let doors = open_doors(&node, config).await?;
+    output::data(&format!("ghoard {}", env!("CARGO_PKG_VERSION")));
+    if let Some(base_url) = &doors.base_url {
+        output::data(&format!("  base URL    {base_url}"));
+    }
+    if let Some(socket) = &doors.socket {
+        output::data(&format!("  socket      {}", socket.display()));
+    }
+    if let Some(admin) = &doors.admin {
+        output::data(&format!("  status      {admin}/api/mcp/cache/stats"));
+    }
+    output::data(&format!("  peer id     {me}"));
+    let path = cellar.path.as_deref().map_or("in memory".to_owned(), |path| path.display().to_string());
+    let kept = if cellar.degraded.is_some() { " (persistence: degraded)" } else { "" };
+    output::data(&format!("  cache       {path}{kept}"));
+    output::data(&format!("  shares      {shares}"));
+    for (name, what) in config.later() {
+        output::data(&format!("  note        {name} is set, but {what} comes in a later version"));
+    }
+    if doors.socket.is_some() {
+        output::data("point gh here: ghoard setup gh");
+    }
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    node.stop().await;
+    Ok(())
+}
+
+struct Doors {
+    base_url: Option<String>,
+    socket: Option<std::path::PathBuf>,
+    admin: Option<String>,
+}
+
+/// Opens what can be opened. One door is enough to be useful.
+async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError> {
+    let base_url = match TcpDoor::bind(config.door_address).await {
+        Ok((door, bound)) => {
+            let url = format!("http://{bound}");
+            if bound != config.door_address && config.door_address.port() != 0 {
+                output::warning(&format!("door_address {} is taken; the base URL is {url}", config.door_address));
+                output::hint("stop the other program, or set GHOARD_DOOR_ADDRESS");
+            }
+            node.open("base URL", DoorKind::BaseUrl, url.clone(), door);
+            Some(url)
+        }
+        Err(error) => {
+            output::warning(&format!("no base URL: cannot listen on {}: {error}", config.door_address));
+            output::hint("set GHOARD_DOOR_ADDRESS to an address of this machine");
+            None
+        }
+    };
+    let socket = match UnixDoor::bind(&config.door_socket).await {
+        Ok(door) => {
+            node.open("socket", DoorKind::Socket, format!("https://{}", github::API_HOST), door);
+            Some(config.door_socket.clone())
+        }
+        Err(error) => {
+            output::warning(&format!("no socket: cannot listen on {}: {error}", config.door_socket.display()));
+            output::hint("set GHOARD_DOOR_SOCKET to a path that this user can create");
+            None
+        }
+    };
+    if base_url.is_none() && socket.is_none() {
+        let socket = Path::display(&config.door_socket).to_string();
+        return Err(RunError::NoDoor { socket, address: config.door_address.to_string() });
+    }
+    let admin = match TcpDoor::bind(config.admin_address).await {
+        Ok((door, bound)) => {
+            if bound != config.admin_address && config.admin_address.port() != 0 {
+                output::warning(&format!("admin_address {} is taken; the status is at {bound}", config.admin_address));
+                output::hint("stop the other program, or set GHOARD_ADMIN_ADDRESS");
+            }
+            node.open_to("status", Arc::new(Admin { node: node.clone() }), door);
+            Some(format!("http://{bound}"))
+        }
+        Err(error) => {
+            output::warning(&format!("no status page: cannot listen on {}: {error}", config.admin_address));
+            output::hint("set GHOARD_ADMIN_ADDRESS to a loopback address");
+            None
+        }
+    };
+    Ok(Doors { base_url, socket, admin })
+}
+
+/// Keeps other processes of this user out of our memory, and lets us hold enough connections open.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "this process can be inspected by others of its user");
+    }
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit on open files stays low");
+    }
+}

@@ -1,0 +1,228 @@
+//! The two-machine check, in the words of its runbook.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use gateway::{Fetched, HttpOrigin};
+use github::{API_HOST, Ask, Plan, Target, plan};
+use http::{HeaderMap, HeaderValue, Method, header};
+use node::{Env, Node, Receipt, SmokeEntry};
+use task::Tasks;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    cli::Smoke,
+    config::{Config, World},
+    machine::{self, Cellar, Sharing},
+    output,
+    run::RunError,
+};
+
+/// After which the writer says that nobody may hear it, as the runbook has it.
+const LONELY_WARNING: Duration = Duration::from_secs(15);
+
+/// How long the writer stays after the first peer listens, so that more of them can come and pull.
+const LINGER: Duration = Duration::from_secs(3);
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// Returns whether the entry was received, or told to at least one peer.
+pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> Result<bool, RunError> {
+    let cellar = if config.is_typed("cache_dir") {
+        Cellar::open(config).map_err(RunError::Dir)?
+    } else {
+        Cellar::in_memory(config.memory_bytes)
+    };
+    let keys = match machine::sharing(config, world)? {
+        Sharing::On { keys, from } => {
+            say(smoke, &format!("members are machines with the same {}", from.trim_start_matches("the ")));
+            keys
+        }
+        Sharing::Off { why } => {
+            output::note(&format!("error: nothing can be shared: {why}"));
+            output::hint("set the same CACHE_P2P_SHARED_SECRET on both machines; `ghoard secret new` makes one");
+            return Ok(false);
+        }
+    };
+    if config.github_repository.is_some() && config.bootstrap_peers.is_empty() && !config.is_typed("p2p_registry_dir") {
+        output::warning("GITHUB_REPOSITORY is set, but finding peers through a repository comes in a later version");
+        output::hint("set CACHE_BOOTSTRAP_PEERS to the address that the other machine prints");
+    }
+    let identity = cellar.identity();
+    let fleet = machine::fleet_config(config, *keys, identity);
+    let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
+    let node_config = node::Config {
+        origin_url: config.origin.clone(),
+        policy: machine::policy(config),
+        memory_bytes: config.memory_bytes,
+        about: cellar.about(config),
+        fleet: Some(fleet),
+    };
+    let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin };
+    let node = Node::start(node_config, env)?;
+    tell_address(&node).await;
+
+    let patience = Duration::from_secs(smoke.wait_seconds);
+    let done = if smoke.read {
+        read(smoke, config, &node, patience).await
+    } else {
+        write(smoke, config, &node, patience).await
+    };
+    output::data(&format!("Final stats\n{}", pretty(&node.stats())));
+    node.stop().await;
+    Ok(done)
+}
+
+/// Prints what to paste on the other machine, once the port is bound.
+async fn tell_address(node: &Node) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while node.listening().is_empty() && Instant::now() < deadline {
+        sleep(POLL).await;
+    }
+    let listening = node.listening();
+    let outside = listening.iter().find(|address| address.ip().is_some_and(|ip| !ip.is_loopback()));
+    if let Some(address) = outside.or(listening.first()) {
+        output::data("On the other machine:");
+        output::data(&format!("  export CACHE_BOOTSTRAP_PEERS={address}"));
+    }
+}
+
+async fn read(smoke: &Smoke, config: &Config, node: &Node, patience: Duration) -> bool {
+    output::data(&format!("Waiting up to {} s for {}", patience.as_secs(), smoke.target));
+    let receipt = if smoke.synthetic {
+        node.read_smoke(&smoke.target, patience).await
+    } else {
+        match question(config, &smoke.target) {
+            Some(ask) => either(node, &smoke.target, &ask, patience).await,
+            None => return false,
+        }
+    };
+    match receipt {
+        Some(Receipt::Body { bytes, from }) => {
+            output::data("Received cache entry!");
+            if let Some(from) = from {
+                say(smoke, &format!("from {from}"));
+            }
+            output::data(&String::from_utf8_lossy(&bytes));
+            true
+        }
+        Some(Receipt::OtherCredential { from }) => {
+            output::data("Received cache entry!");
+            output::data(&format!("It came from {from} and belongs to another credential, so its body is not shown."));
+            output::data("Set the same GITHUB_TOKEN as the writer to see it.");
+            true
+        }
+        None => {
+            output::note(&format!("error: no entry for {} arrived in {} s", smoke.target, patience.as_secs()));
+            explain_silence(node);
+            false
+        }
+    }
+}
+
+/// A real reader is content with a synthetic entry, too: the writer may have no token.
+async fn either(node: &Node, target: &str, ask: &Ask, patience: Duration) -> Option<Receipt> {
+    tokio::select! {
+        receipt = node.read_shared(ask, patience) => receipt,
+        receipt = node.read_smoke(target, patience) => receipt,
+    }
+}
+
+async fn write(smoke: &Smoke, config: &Config, node: &Node, patience: Duration) -> bool {
+    if smoke.synthetic {
+        let hostname = config.runner_name.clone();
+        let ts = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let payload = serde_json::json!({
+            "kind": "synthetic", "target": smoke.target, "ts": ts, "hostname": hostname, "pid": std::process::id(),
+        });
+        node.write_smoke(SmokeEntry { target: smoke.target.clone(), payload: payload.to_string().into() }).await;
+        output::data(&format!("Wrote a synthetic entry for {}", smoke.target));
+    } else {
+        let Some(ask) = question(config, &smoke.target) else { return false };
+        match node.ask(ask).await {
+            Fetched::Answer { answer, .. } => {
+                output::data(&format!("Asked GitHub for {}: {} bytes", smoke.target, answer.plain.len()));
+            }
+            Fetched::Relayed(response) => {
+                output::note(&format!("error: GitHub answered {} for {}", response.status(), smoke.target));
+                output::hint("set GITHUB_TOKEN to a token that can read it, or use --synthetic");
+                return false;
+            }
+        }
+    }
+    wait_for_listeners(smoke, node, patience).await
+}
+
+async fn wait_for_listeners(smoke: &Smoke, node: &Node, patience: Duration) -> bool {
+    let began = Instant::now();
+    let mut warned = false;
+    while began.elapsed() < patience {
+        let (connected, listening) = node.connected_peers();
+        if listening > 0 {
+            say(smoke, &format!("connected_peers: {connected}"));
+            sleep(LINGER).await;
+            output::data(&format!("Told {} peer(s)", node.connected_peers().1.max(listening)));
+            return true;
+        }
+        if !warned && began.elapsed() >= LONELY_WARNING {
+            warned = true;
+            output::data("WARNING: No connected peers yet; broadcast may be a no-op.");
+            output::data("The entry is kept and told to the first peer that connects.");
+        }
+        sleep(POLL).await;
+    }
+    output::note(&format!("error: no peer connected in {} s", patience.as_secs()));
+    explain_silence(node);
+    false
+}
+
+/// Which of the two it is: nobody was found, or nobody let us in.
+fn explain_silence(node: &Node) {
+    let (connected, _) = node.connected_peers();
+    output::note(&format!("connected_peers: {connected}"));
+    if connected > 0 {
+        return output::hint("peers are connected, but none wrote this entry; check --target on both sides");
+    }
+    let failures = node.failures();
+    if failures.is_empty() {
+        return output::hint("no peer was found; set CACHE_BOOTSTRAP_PEERS to the address the other machine prints");
+    }
+    for (address, why) in failures {
+        output::note(&format!("  {address}: {why}"));
+    }
+    output::hint(
+        "open the port in the firewall of the machine that is dialled, and check that both are on one network",
+    );
+}
+
+/// What a client would ask about the target.
+fn question(config: &Config, target: &str) -> Option<Ask> {
+    let mut headers = HeaderMap::new();
+    if let Some((token, _)) = &config.github_token
+        && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+    {
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    let path = Target::parse(&format!("/repos/{target}"), None);
+    match path.map(|path| plan(&Method::GET, API_HOST, path, &headers, false)) {
+        Ok(Plan::Cache(ask)) => Some(*ask),
+        _ => {
+            output::note(&format!("error: --target {target} is no repository"));
+            output::hint("write it as owner/name");
+            None
+        }
+    }
+}
+
+fn say(smoke: &Smoke, line: &str) {
+    if smoke.verbose {
+        output::note(line);
+    }
+}
+
+fn pretty(stats: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(stats).expect("a JSON value can be written")
+}

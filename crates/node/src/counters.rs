@@ -1,0 +1,77 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What this node has done since its start. Read without a lock, by name.
+        #[derive(Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// Name and value of each, in a fixed order.
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.get()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Cacheable requests of clients.
+    requests,
+    /// Answered from what this node had been told by the origin.
+    local_hits,
+    /// Answered from what a peer brought.
+    peer_hits,
+    /// Answered stale, marked, because the origin could not answer.
+    stale,
+    /// Cacheable requests that had to go to the origin.
+    misses,
+    /// Requests that joined another that was on its way.
+    collapsed,
+    /// All requests to the API, whatever for.
+    origin_requests,
+    /// Of these, what GitHub charges: all but a 304 to a credential.
+    origin_charged,
+    /// Free 304s.
+    origin_proofs,
+    /// Answers that said: rate limit.
+    origin_limits,
+    /// Requests without an answer.
+    origin_failures,
+    /// Of all requests to the API, those for GraphQL.
+    graphql_requests,
+    /// Writes that were passed on.
+    writes,
+    /// Answers that could not be kept: the disk failed or was too slow.
+    keep_failures,
+    /// Records announced to peers, and heard from them.
+    entries_sent,
+    entries_received,
+    /// Messages from members that made no sense.
+    messages_bad,
+    /// Records whose tag a credential did not confirm.
+    forgeries,
+    /// Bodies fetched from peers, sent to them, and fetches that failed.
+    pulls,
+    pulls_served,
+    pulls_failed,
+}
+
+#[derive(Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn one(&self) {
+        self.many(1);
+    }
+
+    pub fn many(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}

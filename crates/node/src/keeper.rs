@@ -1,0 +1,231 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crypto::IdKeys;
+use gateway::Answer;
+use github::{Ask, Credential};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use store::{EntryKey, Hot, Source, Space, Store, StoredRecord};
+use task::Tasks;
+use tracing::warn;
+use wire::{Body, FamilyId, Form, Millis, Record, ScopeId, Version};
+
+use crate::{Counters, doubts::Doubts};
+
+/// What this node holds for its own clients: the memory tier before the store, one key for both.
+pub struct Keeper {
+    pub ids: IdKeys,
+    pub store: Arc<dyn Store>,
+    pub doubts: Doubts,
+    hot: Hot<Held>,
+    tasks: Tasks,
+    counters: Arc<Counters>,
+}
+
+/// An answer in memory, the family whose writes drop it, and the version that a 304 would confirm.
+pub struct Held {
+    pub family: FamilyId,
+    pub version: Version,
+    pub answer: Arc<Answer>,
+}
+
+/// An answer from the store, and what a conditional request needs.
+pub struct Loaded {
+    pub stored: StoredRecord,
+    pub body: Body,
+    pub answer: Arc<Answer>,
+}
+
+impl Keeper {
+    pub fn new(store: Arc<dyn Store>, memory_bytes: u64, tasks: Tasks, counters: Arc<Counters>) -> Self {
+        let ids = IdKeys::derive(&store.local_key());
+        Self { ids, store, doubts: Doubts::default(), hot: Hot::new(memory_bytes), tasks, counters }
+    }
+
+    pub fn key_of(&self, ask: &Ask) -> EntryKey {
+        EntryKey { scope: self.scope_of(ask.credential.as_ref()), key: self.ids.key_id(&ask.key()) }
+    }
+
+    pub fn scope_of(&self, credential: Option<&Credential>) -> ScopeId {
+        self.ids.scope_id(credential.map(Credential::reveal))
+    }
+
+    pub fn family_of(&self, ask: &Ask) -> FamilyId {
+        self.ids.family_id(ask.family.as_str())
+    }
+
+    pub fn in_memory(&self, at: &EntryKey) -> Option<Arc<Held>> {
+        self.hot.get(at)
+    }
+
+    /// Puts an answer into memory, unless it has become doubtful meanwhile.
+    pub fn remember(&self, at: EntryKey, record: &Record, answer: &Arc<Answer>) {
+        let Record { family, version, .. } = *record;
+        let doubtful = || self.doubts.cover(family, at.scope, answer.validated_at);
+        if doubtful() {
+            return;
+        }
+        self.hot.insert(at, Arc::new(Held { family, version, answer: answer.clone() }), answer.weight());
+        // A write may have looked just before this was in.
+        if doubtful() {
+            self.hot.remove(&at);
+        }
+    }
+
+    /// What this node was told before, from memory or the store, whatever its clocks say.
+    pub async fn known(&self, at: EntryKey) -> Option<Loaded> {
+        match self.in_memory(&at) {
+            Some(held) => Some(Loaded::from_memory(&held)),
+            None => self.load(at).await,
+        }
+    }
+
+    /// Reads a record and its body from the store. A store that fails is a store without the record.
+    async fn load(&self, at: EntryKey) -> Option<Loaded> {
+        let store = self.store.clone();
+        let read = move || -> Result<Option<Loaded>, store::GetError> {
+            let Some(stored) = store.get(Space::Local, &at)? else { return Ok(None) };
+            let Some(body) = store.body(&stored.record.version.digest)? else { return Ok(None) };
+            let Ok(plain) = body.verified(stored.record.version.digest, stored.record.body_bytes) else {
+                return Ok(None);
+            };
+            let answer = Arc::new(answer_of(&stored, &body, plain));
+            Ok(Some(Loaded { stored, body, answer }))
+        };
+        match self.tasks.block(read).await? {
+            Ok(loaded) => {
+                loaded.filter(|l| !self.doubts.cover(l.stored.record.family, at.scope, l.stored.record.validated_at))
+            }
+            Err(error) => {
+                warn!(%error, "cannot read the store; going on without it");
+                None
+            }
+        }
+    }
+
+    /// Writes a record and its body, here or in the fleet's space. Failing costs hits, nothing else.
+    pub async fn keep(&self, space: Space, at: EntryKey, stored: StoredRecord, body: Body) -> bool {
+        let doubtful =
+            space == Space::Local && self.doubts.cover(stored.record.family, at.scope, stored.record.validated_at);
+        if doubtful {
+            return false;
+        }
+        let store = self.store.clone();
+        match self.tasks.block(move || store.put(space, at, stored, Some(body))).await {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                self.counters.keep_failures.one();
+                warn!(%error, "an answer was served but not kept");
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Drops what is kept for one key and scope.
+    pub async fn forget(&self, at: EntryKey) {
+        self.hot.remove(&at);
+        self.in_store(move |store| store.remove(Space::Local, &at)).await;
+    }
+
+    /// Drops all that is kept for a scope.
+    pub async fn forget_scope(&self, scope: ScopeId, now: Millis) {
+        self.doubts.scope(scope, now);
+        self.hot.remove_scope(&scope);
+        self.in_store(move |store| store.remove_scope(Space::Local, &scope).map(drop)).await;
+    }
+
+    /// Drops all that is kept for some families. Memory at once, the store in a moment; until then
+    /// the doubt keeps it from being served.
+    pub fn forget_families(self: &Arc<Self>, families: Vec<FamilyId>, now: Millis) {
+        for family in &families {
+            self.doubts.family(*family, now);
+        }
+        self.hot.remove_family(|held| families.contains(&held.family));
+        let keeper = self.clone();
+        self.tasks.spawn(async move {
+            let remove = move |store: &dyn Store| {
+                families.iter().try_for_each(|family| store.remove_family(Space::Local, family).map(drop))
+            };
+            keeper.in_store(remove).await;
+        });
+    }
+
+    /// Doubts all that is kept, in this run and in the next ones.
+    pub fn forget_everything(self: &Arc<Self>, now: Millis) {
+        self.doubts.everything(now);
+        self.hot.clear();
+        let keeper = self.clone();
+        self.tasks.spawn(async move {
+            keeper.in_store(move |store| store.set_meta(DOUBT_META, now.0.to_be_bytes().to_vec())).await;
+        });
+    }
+
+    /// Takes up the doubts of an earlier run.
+    pub fn restore_doubts(&self) {
+        let since = self.store.meta(DOUBT_META).ok().flatten().and_then(|bytes| bytes.try_into().ok());
+        self.doubts.everything(Millis(u64::from_be_bytes(since.unwrap_or_default())));
+    }
+
+    async fn in_store(&self, change: impl FnOnce(&dyn Store) -> Result<(), store::PutError> + Send + 'static) {
+        let store = self.store.clone();
+        if let Some(Err(error)) = self.tasks.block(move || change(&*store)).await {
+            warn!(%error, "could not remove an entry from the store; it is not served in this run");
+        }
+    }
+}
+
+const DOUBT_META: &str = "everything doubtful until";
+
+impl Loaded {
+    /// What memory holds, in the form that the store would give.
+    fn from_memory(held: &Held) -> Self {
+        let answer = held.answer.clone();
+        let (form, encoded) = match &answer.gzip {
+            Some(gzip) => (Form::Gzip, gzip.clone()),
+            None => (Form::Identity, answer.plain.clone()),
+        };
+        let record = Record {
+            family: held.family,
+            version: held.version,
+            status: answer.status.as_u16(),
+            headers: github::kept_headers(&answer.headers),
+            body_bytes: answer.plain.len() as u64,
+            validated_at: answer.validated_at,
+            fresh_until: answer.fresh_until,
+            proved_until: answer.proved_until,
+            stale_until: answer.stale_until,
+        };
+        let etag = answer.etag.as_ref().and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let source = if answer.from_peer { Source::Peer } else { Source::Origin };
+        Self { stored: StoredRecord { record, etag, source, tag: None }, body: Body { form, encoded }, answer }
+    }
+}
+
+/// Makes an answer ready for memory from what the store or a peer has.
+pub fn answer_of(stored: &StoredRecord, body: &Body, plain: Bytes) -> Answer {
+    let record = &stored.record;
+    Answer {
+        status: StatusCode::from_u16(record.status).unwrap_or(StatusCode::OK),
+        headers: headers_of(record),
+        etag: stored.etag.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok()),
+        plain,
+        gzip: (body.form == Form::Gzip).then(|| body.encoded.clone()),
+        validated_at: record.validated_at,
+        fresh_until: record.fresh_until,
+        proved_until: record.proved_until,
+        stale_until: record.stale_until,
+        from_peer: stored.source == Source::Peer,
+    }
+}
+
+/// A record's headers, those that this version keeps: a peer may have sent any.
+fn headers_of(record: &Record) -> HeaderMap {
+    let known = record.headers.iter().filter(|header| github::KEPT_HEADERS.contains(&header.name.as_str()));
+    known
+        .filter_map(|header| {
+            let name = HeaderName::try_from(&header.name).ok()?;
+            Some((name, HeaderValue::from_bytes(&header.value).ok()?))
+        })
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! One machine of the fleet: the cache behind the doors, and its part in sharing.
+//!
+//! Composes store, discovery, net, gateway and fleet, and carries out what `fleet` decides. The way
+//! of a request is in [`cache`](self), from memory over the disk and the fleet to the origin; the
+//! way of an announce is in `sharing`.
+
+#![recursion_limit = "256"] // the status page is one large `json!`
+
+mod cache;
+mod counters;
+mod dialler;
+mod doubts;
+mod fill;
+mod flights;
+mod keeper;
+pub mod limits;
+mod node;
+mod origin;
+mod sharing;
+mod smoke;
+mod status;
+
+pub use cache::NodeCache;
+pub use counters::Counters;
+pub use dialler::{DiallerConfig, External};
+pub use node::{About, Config, Env, FleetConfig, Node, StartError};
+pub use smoke::{Receipt, SmokeEntry};

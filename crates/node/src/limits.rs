@@ -1,0 +1,43 @@
+//! Every bound and interval of a node, with its reason.
+
+use std::time::Duration;
+
+/// How often what was put is committed. What a crash can lose of a cache, never its integrity.
+pub const COMMIT_WINDOW: Duration = Duration::from_millis(500);
+
+/// Families and scopes whose last doubt is remembered; over it everything older is doubted.
+pub const DOUBTS_MAX: usize = 4096;
+
+/// Inputs that wait for the fleet's core.
+pub const FLEET_QUEUE_MAX: usize = 4096;
+
+/// Longest wait for the fleet's core, should it ever hang: then the origin is asked.
+pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Bodies sent to peers at once.
+pub const PULLS_SERVED_MAX: usize = 64;
+
+/// How often configured and found peers are dialled again. The guides name this figure.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The same while nobody is connected: from the first to the second, doubling.
+pub const LONELY_DIAL_MIN: Duration = Duration::from_millis(500);
+pub const LONELY_DIAL_MAX: Duration = Duration::from_secs(30);
+
+/// How often the directories are told that this node lives, and read.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Addresses dialled in one round.
+pub const DIALS_MAX: usize = 64;
+
+/// Receipts that a smoke test may fall behind.
+pub const RECEIPTS_MAX: usize = 1024;
+
+/// Addresses known from directories.
+pub const KNOWN_ADDRESSES_MAX: usize = 4096;
+
+/// How long an address may take to resolve.
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A reason for a failed connection is named once per this time and address.
+pub const REASONS_MAX: usize = 1024;

@@ -1,0 +1,241 @@
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crypto::FleetKeys;
+use gateway::{Accept, Cache, Door, DoorKind, Fetched, Handle, Origin, Service};
+use github::{Ask, Policy};
+use net::{Address, Identity, Net, RawTransport};
+use store::Store;
+use task::Tasks;
+use tokio::sync::watch;
+use tracing::warn;
+use wire::Peer;
+
+use crate::{
+    Counters, DiallerConfig, NodeCache, Receipt, SmokeEntry,
+    cache::now,
+    dialler::{Dialler, Known},
+    fill::Filler,
+    flights::Flights,
+    keeper::Keeper,
+    limits,
+    origin::CountingOrigin,
+    sharing::Sharing,
+    smoke::{self, Awaited},
+};
+
+/// What a node needs of the world. Production fills it with files and sockets, the simulator with
+/// simulated ones.
+pub struct Env {
+    pub tasks: Tasks,
+    pub store: Arc<dyn Store>,
+    pub origin: Arc<dyn Origin>,
+}
+
+pub struct Config {
+    /// Base URL of the API, without a slash at the end.
+    pub origin_url: String,
+    pub policy: Policy,
+    pub memory_bytes: u64,
+    pub about: About,
+    /// `None`: a cache for this machine alone; the P2P port stays closed.
+    pub fleet: Option<FleetConfig>,
+}
+
+pub struct FleetConfig {
+    pub keys: FleetKeys,
+    pub identity: Identity,
+    pub listen: Vec<Address>,
+    pub external: Vec<Address>,
+    pub transport: RawTransport,
+    pub dialler: DiallerConfig,
+}
+
+/// What the status page repeats.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    pub cache_dir: Option<PathBuf>,
+    /// Why the cache directory is not the one that was wanted.
+    pub degraded: Option<String>,
+    pub p2p_requested: bool,
+    pub peer: Option<Peer>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("could not start the network")]
+    Net(#[from] net::StartError),
+}
+
+/// One machine of the fleet.
+pub struct Node {
+    pub counters: Arc<Counters>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sharing: Option<Arc<Sharing>>,
+    pub(crate) about: About,
+    known: Arc<Mutex<Known>>,
+    cache: Arc<NodeCache>,
+    origin: Arc<dyn Origin>,
+    origin_url: String,
+    tasks: Tasks,
+    stop: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Starts the tasks of a node; doors are opened with [`Node::open`].
+    ///
+    /// # Errors
+    /// [`StartError`] if the network's configuration contradicts itself. A port that is taken or a
+    /// peer that is down is no error: the node goes on.
+    pub fn start(config: Config, env: Env) -> Result<Self, StartError> {
+        let Env { tasks, store, origin } = env;
+        let counters = Arc::<Counters>::default();
+        let origin: Arc<dyn Origin> = Arc::new(CountingOrigin::new(origin, counters.clone(), &config.origin_url));
+        let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
+        keeper.restore_doubts();
+
+        let known = Arc::<Mutex<Known>>::default();
+        let mut about = config.about;
+        let proof_window = config.policy.proof_window();
+        let sharing = match config.fleet {
+            None => None,
+            Some(fleet) => {
+                about.peer = Some(fleet.identity.peer());
+                Some(start_sharing(fleet, proof_window, &store, &tasks, &counters, &known)?)
+            }
+        };
+        let (policy, origin_url) = (config.policy, config.origin_url);
+        let filler = Filler { origin: origin.clone(), origin_url: origin_url.clone(), policy, tasks: tasks.clone() };
+        let cache = Arc::new(NodeCache {
+            keeper,
+            filler,
+            sharing: sharing.clone(),
+            flights: Arc::new(Flights::default()),
+            counters: counters.clone(),
+            tasks: tasks.clone(),
+        });
+        let (stop, stopped) = watch::channel(false);
+        tasks.spawn(commit_in_time(store.clone(), tasks.clone(), stopped));
+        Ok(Self { counters, store, sharing, about, known, cache, origin, origin_url, tasks, stop })
+    }
+
+    /// Opens a door. `client_url` is what its clients call the API.
+    pub fn open(&self, name: &'static str, kind: DoorKind, client_url: String, accept: impl Accept) {
+        let (cache, origin) = (self.cache.clone(), self.origin.clone());
+        let service = Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin));
+        let door = Door::new(name, self.tasks.clone(), self.stop.subscribe());
+        self.tasks.spawn(door.run(accept, service));
+    }
+
+    /// Opens a door to something else than the API, with the same bounds: the status page.
+    pub fn open_to(&self, name: &'static str, handler: Arc<dyn Handle>, accept: impl Accept) {
+        let door = Door::new(name, self.tasks.clone(), self.stop.subscribe());
+        self.tasks.spawn(door.run(accept, handler));
+    }
+
+    /// Asks as a client would, but without a door.
+    pub async fn ask(&self, ask: Ask) -> Fetched {
+        self.cache.clone().fetch(ask).await
+    }
+
+    pub async fn write_smoke(&self, entry: SmokeEntry) {
+        if let Some(sharing) = &self.sharing {
+            smoke::write(sharing, entry).await;
+        }
+    }
+
+    /// Waits for a synthetic entry of that target from a peer; `None` after `patience`.
+    pub async fn read_smoke(&self, target: &str, patience: Duration) -> Option<Receipt> {
+        let sharing = self.sharing.as_ref()?;
+        let awaited = Awaited::synthetic(sharing, target);
+        self.await_receipt(sharing, awaited, patience).await
+    }
+
+    /// Waits for a real answer to `ask` from a peer; `None` after `patience`.
+    pub async fn read_shared(&self, ask: &Ask, patience: Duration) -> Option<Receipt> {
+        let sharing = self.sharing.as_ref()?;
+        let awaited = Awaited::answer_to(sharing, ask);
+        self.await_receipt(sharing, awaited, patience).await
+    }
+
+    async fn await_receipt(&self, sharing: &Arc<Sharing>, awaited: Awaited, patience: Duration) -> Option<Receipt> {
+        let receipt = tokio::time::timeout(patience, smoke::read(sharing, awaited)).await.ok()?;
+        if matches!(receipt, Receipt::Body { .. }) {
+            self.counters.peer_hits.one();
+        }
+        Some(receipt)
+    }
+
+    /// Peers that are connected, and those that hear what is announced.
+    pub fn connected_peers(&self) -> (usize, usize) {
+        let peers = self.sharing.as_ref().map(|sharing| sharing.net.peers()).unwrap_or_default();
+        (peers.len(), peers.iter().filter(|peer| peer.ready).count())
+    }
+
+    /// The addresses at which members reach this node.
+    pub fn listening(&self) -> Vec<Address> {
+        let known = self.known();
+        let me = self.about.peer.as_ref();
+        known.listening.iter().map(|address| me.map_or_else(|| address.clone(), |me| address.with_peer(me))).collect()
+    }
+
+    /// Why connections failed lately, by address.
+    pub fn failures(&self) -> Vec<(String, String)> {
+        self.known().failures.into_iter().collect()
+    }
+
+    /// Closes the doors, leaves the fleet and commits what is not committed yet.
+    pub async fn stop(&self) {
+        let _ = self.stop.send(true);
+        if let Some(sharing) = &self.sharing {
+            sharing.net.shutdown().await;
+        }
+        flush(&self.store, &self.tasks).await;
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        self.known.lock().expect("no panic while held").clone()
+    }
+}
+
+fn start_sharing(
+    fleet: FleetConfig,
+    proof_window: Duration,
+    store: &Arc<dyn Store>,
+    tasks: &Tasks,
+    counters: &Arc<Counters>,
+    known: &Arc<Mutex<Known>>,
+) -> Result<Arc<Sharing>, StartError> {
+    let membership = crypto::MembershipKeys { current: fleet.keys.membership.clone(), next: None };
+    let mut config = net::Config::new(fleet.identity, membership, fleet.keys.topic.clone());
+    config.listen = fleet.listen;
+    config.external = fleet.external;
+    let (net, events) = Net::start(config, fleet.transport, tasks.clone(), rand::random())?;
+    let (sharing, comings_and_goings) =
+        Sharing::start(fleet.keys, &net, events, store.clone(), proof_window, tasks, counters.clone());
+    let dialler = Dialler::new(fleet.dialler, net, tasks.clone(), known.clone());
+    tasks.spawn(dialler.run(comings_and_goings));
+    Ok(sharing)
+}
+
+/// Commits what was put, window by window.
+async fn commit_in_time(store: Arc<dyn Store>, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(limits::COMMIT_WINDOW) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        flush(&store, &tasks).await;
+    }
+}
+
+async fn flush(store: &Arc<dyn Store>, tasks: &Tasks) {
+    let store = store.clone();
+    if let Some(Err(error)) = tasks.block(move || store.flush(now())).await {
+        warn!(%error, "could not commit to the cache; going on without");
+    }
+}

@@ -1,0 +1,51 @@
+use std::sync::Arc;
+
+use futures::{FutureExt, future::BoxFuture};
+use gateway::{Body, Origin, OriginError};
+use http::{Request, Response, StatusCode, header};
+
+use crate::Counters;
+
+/// Counts every request to the API, whoever makes it: hits mean nothing without this figure.
+pub struct CountingOrigin {
+    inner: Arc<dyn Origin>,
+    counters: Arc<Counters>,
+    api_authority: String,
+}
+
+impl CountingOrigin {
+    pub fn new(inner: Arc<dyn Origin>, counters: Arc<Counters>, origin_url: &str) -> Self {
+        let api_authority = origin_url.split_once("://").map_or(origin_url, |(_, rest)| rest);
+        let api_authority = api_authority.split('/').next().unwrap_or_default().to_owned();
+        Self { inner, counters, api_authority }
+    }
+
+    fn count(&self, answer: &Result<Response<Body>, OriginError>, authorised: bool) {
+        let counters = &self.counters;
+        match answer {
+            Ok(response) if response.status() == StatusCode::NOT_MODIFIED && authorised => counters.origin_proofs.one(),
+            Ok(_) => counters.origin_charged.one(),
+            Err(_) => counters.origin_failures.one(),
+        }
+    }
+}
+
+impl Origin for CountingOrigin {
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
+        let is_api = request.uri().authority().is_some_and(|authority| authority.as_str() == self.api_authority);
+        if !is_api {
+            return self.inner.send(request);
+        }
+        self.counters.origin_requests.one();
+        if request.uri().path() == "/graphql" {
+            self.counters.graphql_requests.one();
+        }
+        let authorised = request.headers().contains_key(header::AUTHORIZATION);
+        async move {
+            let answer = self.inner.send(request).await;
+            self.count(&answer, authorised);
+            answer
+        }
+        .boxed()
+    }
+}

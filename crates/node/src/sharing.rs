@@ -1,0 +1,313 @@
+//! This node's part in the fleet: the shell around `fleet`'s core.
+//!
+//! One task owns the core. Inputs reach it through a bounded queue and from the network's events;
+//! its effects are carried out here. What a client needs of it comes back through a channel.
+
+mod carry;
+mod effects;
+mod pulls;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use crypto::{FleetKeys, TagKey};
+use fleet::{AskId, Fleet, Input, Outcome, Touched};
+use futures::channel::oneshot;
+use github::{Ask, Credential, Touches};
+use net::{Event, EventStream, Net, Verdict};
+use store::{EntryKey, Source, Space, Store, StoredRecord};
+use task::Tasks;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+use tracing::{debug, info, warn};
+use wire::{Announcement, Body, Holding, KeyId, Message, Peer, Record, ScopeId};
+
+use crate::{Counters, cache::now, limits};
+use carry::Carrier;
+
+/// A handle to the sharing task.
+pub struct Sharing {
+    pub keys: FleetKeys,
+    pub net: Net,
+    pub counters: Arc<Counters>,
+    store: Arc<dyn Store>,
+    tasks: Tasks,
+    inputs: mpsc::Sender<Input>,
+    waiting: Mutex<Waiting>,
+    pulls_served: Arc<Semaphore>,
+    received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
+    index_len: std::sync::atomic::AtomicUsize,
+}
+
+/// Clients that wait for the core's word.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    answers: BTreeMap<AskId, oneshot::Sender<Outcome>>,
+}
+
+impl Sharing {
+    /// Starts the task. `proof_window` is this node's own.
+    pub fn start(
+        keys: FleetKeys,
+        net: &Net,
+        events: EventStream,
+        store: Arc<dyn Store>,
+        proof_window: Duration,
+        tasks: &Tasks,
+        counters: Arc<Counters>,
+    ) -> (Arc<Self>, mpsc::Receiver<Event>) {
+        let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
+        let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
+        let sharing = Arc::new(Self {
+            keys,
+            net: net.clone(),
+            counters,
+            store,
+            tasks: tasks.clone(),
+            inputs,
+            waiting: Mutex::default(),
+            pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
+            received: broadcast::Sender::new(limits::RECEIPTS_MAX),
+            index_len: Default::default(),
+        });
+        let fleet = Fleet::new(fleet::Config { me: net.me().clone(), proof_window });
+        let running = Running { sharing: sharing.clone(), fleet, told };
+        tasks.spawn(running.run(queue, events));
+        (sharing, for_dialler)
+    }
+
+    /// Asks the fleet whether this credential was told this; the body is verified.
+    pub async fn ask(&self, ask: &Ask, stale_too: bool) -> Option<(Record, Body, Bytes)> {
+        let credential = ask.credential.as_ref().map(Credential::reveal);
+        let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
+        self.ask_for(key, scope, credential.map(TagKey::of), stale_too).await
+    }
+
+    pub(crate) async fn ask_for(
+        &self,
+        key: KeyId,
+        scope: ScopeId,
+        tag_key: Option<TagKey>,
+        stale_too: bool,
+    ) -> Option<(Record, Body, Bytes)> {
+        let (id, answer) = self.waiting.lock().expect("no panic while held").wait();
+        let _cancel = CancelOnDrop { sharing: self, ask: id };
+        self.inputs.try_send(Input::Asked { ask: id, key, scope, tag_key, stale_too }).ok()?;
+        let outcome = tokio::time::timeout(limits::FLEET_ANSWER_MAX, answer).await.ok()?.ok()?;
+        let Outcome::Found { record, .. } = outcome else { return None };
+        let (store, digest, bytes) = (self.store.clone(), record.version.digest, record.body_bytes);
+        let load = move || {
+            let body = store.body(&digest).ok()??;
+            let plain = body.verified(digest, bytes).ok()?;
+            Some((body, plain))
+        };
+        match self.tasks.block(load).await.flatten() {
+            Some((body, plain)) => Some((record, body, plain)),
+            None => {
+                self.tell(Input::BodyLost { digest });
+                None
+            }
+        }
+    }
+
+    /// The origin told this credential this: keep it for the fleet, and announce it.
+    pub async fn filled(&self, ask: &Ask, mut record: Record, body: Body) {
+        let credential = ask.credential.as_ref().map(Credential::reveal);
+        let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
+        record.family = self.keys.ids.family_id(ask.family.as_str());
+        let tag = credential.map(|credential| TagKey::of(credential).tag(key, &record));
+        self.share(Announcement { key, scope, record, tag, body: Some(body) }).await;
+    }
+
+    pub(crate) async fn share(&self, mut announcement: Announcement) {
+        let Announcement { key, scope, record, tag, body } = announcement.clone();
+        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
+        let store = self.store.clone();
+        let put = move || store.put(Space::Fleet, EntryKey { scope, key }, stored, body);
+        if !matches!(self.tasks.block(put).await, Some(Ok(()))) {
+            // What is not held cannot be offered.
+            return;
+        }
+        let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
+        announcement.body = announcement.body.filter(small);
+        self.tell(Input::Filled { announcement });
+    }
+
+    /// A write goes out or was answered.
+    pub fn written(&self, touches: &Touches, date_secs: u64) {
+        let touched = match touches {
+            Touches::Everything => Touched::Everything,
+            Touches::Families(families) => {
+                Touched::Families(families.iter().map(|family| self.keys.ids.family_id(family.as_str())).collect())
+            }
+        };
+        self.tell(Input::Invalidated { touched, date_secs });
+    }
+
+    /// The origin refused the credential, or this key to it.
+    pub fn denied(&self, ask: &Ask, whole_credential: bool, date_secs: u64) {
+        let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
+        let key = (!whole_credential).then(|| self.keys.ids.key_id(&ask.key()));
+        self.tell(Input::Denied { scope, key, date_secs });
+    }
+
+    /// Told of each record that has come from a peer.
+    pub(crate) fn received(&self) -> broadcast::Receiver<(KeyId, ScopeId, Peer)> {
+        self.received.subscribe()
+    }
+
+    pub fn index_len(&self) -> usize {
+        self.index_len.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn tell(&self, input: Input) {
+        if self.inputs.try_send(input).is_err() {
+            debug!("the fleet's queue is full; an input was dropped");
+        }
+    }
+
+    fn resolve(&self, ask: AskId, outcome: Outcome) {
+        if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+impl Waiting {
+    fn wait(&mut self) -> (AskId, oneshot::Receiver<Outcome>) {
+        let (sender, receiver) = oneshot::channel();
+        let id = AskId(self.next);
+        self.next += 1;
+        self.answers.insert(id, sender);
+        (id, receiver)
+    }
+}
+
+/// A client that stops waiting leaves nothing behind.
+struct CancelOnDrop<'a> {
+    sharing: &'a Sharing,
+    ask: AskId,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.sharing.waiting.lock().expect("no panic while held").answers.remove(&self.ask).is_some() {
+            self.sharing.tell(Input::Cancelled { ask: self.ask });
+        }
+    }
+}
+
+/// The task that owns the core.
+struct Running {
+    sharing: Arc<Sharing>,
+    fleet: Fleet,
+    /// Comings and goings, for whoever dials.
+    told: mpsc::Sender<Event>,
+}
+
+impl Running {
+    async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: EventStream) {
+        self.remember().await;
+        loop {
+            let until = self.fleet.next_deadline().map_or(Duration::from_secs(60), |at| at.since(now()));
+            tokio::select! {
+                biased;
+                input = queue.recv() => match input {
+                    Some(input) => self.fleet.handle(input, now()),
+                    None => return,
+                },
+                event = events.next() => match event {
+                    Some(event) => self.on_event(event).await,
+                    None => return,
+                },
+                () = tokio::time::sleep(until) => self.fleet.wake(now()),
+            }
+            self.carry_out().await;
+            self.sharing.index_len.store(self.fleet.index_len(), std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.
+    async fn remember(&mut self) {
+        let store = self.sharing.store.clone();
+        let read = move || {
+            let newest = store.newest(Space::Fleet, fleet::limits::INDEX_ENTRIES_MAX)?;
+            let with_body = newest.into_iter().map(|(at, stored)| {
+                let held = store.has_body(&stored.record.version.digest)?;
+                Ok::<_, store::GetError>((at, stored, held))
+            });
+            with_body.collect::<Result<Vec<_>, _>>()
+        };
+        match self.sharing.tasks.block(read).await {
+            Some(Ok(entries)) => {
+                for (EntryKey { scope, key }, stored, body_held) in entries {
+                    let holding = Holding { record: stored.record, tag: stored.tag };
+                    self.fleet.handle(Input::Remembered { key, scope, holding, body_held }, now());
+                }
+            }
+            Some(Err(error)) => warn!(%error, "cannot read the fleet's records; starting without them"),
+            None => {}
+        }
+    }
+
+    async fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected { ref peer, ref address, .. } => {
+                let near = address.ip().is_some_and(|ip| is_near(&ip));
+                self.fleet.handle(Input::PeerConnected { peer: peer.clone(), near }, now());
+            }
+            Event::Ready { ref peer } => self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now()),
+            Event::Disconnected { ref peer, .. } => {
+                self.fleet.handle(Input::PeerGone { peer: peer.clone() }, now());
+            }
+            Event::Rtt { ref peer, rtt } => {
+                let millis = u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX);
+                self.fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now());
+            }
+            Event::Gossip { source, data, id } => {
+                let verdict = self.heard(source, &data);
+                self.sharing.net.report(&id, verdict);
+                return;
+            }
+            Event::Message { from, data } => {
+                self.heard(from, &data);
+                return;
+            }
+            Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),
+            _ => {}
+        }
+        // The dialler falls behind rather than the fleet.
+        let _ = self.told.try_send(event);
+    }
+
+    /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
+    fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
+        let carrier = Carrier::new(&self.sharing.keys);
+        match carrier.open(sealed) {
+            Ok(Message::Announce(records)) => {
+                self.sharing.counters.entries_received.many(records.len());
+                debug!(%from, records = records.len(), "heard an announce");
+                self.fleet.handle(Input::Announced { holder: from, records }, now());
+                Verdict::Accept
+            }
+            Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,
+            Err(error) => {
+                self.sharing.counters.messages_bad.one();
+                info!(%from, %error, "a member sent a message that makes no sense");
+                Verdict::Reject
+            }
+        }
+    }
+}
+
+/// Whether an address is of this machine or a private network: then a short wait is enough.
+fn is_near(ip: &std::net::IpAddr) -> bool {
+    match ip {
+        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}

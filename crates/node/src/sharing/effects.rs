@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use fleet::{Effect, Input};
+use store::{EntryKey, Source, Space, StoredRecord};
+use tracing::{debug, info, warn};
+use wire::{Announcement, Message, Peer};
+
+use super::{Running, Sharing, carry::Carrier};
+use crate::cache::now;
+
+impl Running {
+    /// Carries out what the core wants, in its order.
+    pub(super) async fn carry_out(&mut self) {
+        while let Some(effect) = self.fleet.next_effect() {
+            let sharing = self.sharing.clone();
+            match effect {
+                Effect::Publish(records) => sharing.publish(records),
+                Effect::Send { to, records } => sharing.send(&to, records),
+                Effect::Keep { holder, announcement } => {
+                    let digest = announcement.record.version.digest;
+                    if !sharing.keep(&holder, announcement).await {
+                        self.fleet.handle(Input::BodyLost { digest }, now());
+                    }
+                }
+                Effect::Forget { key, scope } => {
+                    let store = sharing.store.clone();
+                    let removed = move || store.remove(Space::Fleet, &EntryKey { scope, key });
+                    if let Some(Err(error)) = sharing.tasks.block(removed).await {
+                        debug!(%error, "a record of the fleet could not be removed");
+                    }
+                }
+                Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),
+                Effect::Resolve { ask, outcome } => sharing.resolve(ask, outcome),
+                Effect::NameForgery { holders, .. } => {
+                    sharing.counters.forgeries.one();
+                    warn!(?holders, "a record was announced that its credential did not confirm; it is not served");
+                }
+                Effect::DropPeer { peer, why } => {
+                    warn!(%peer, why, "dropping a peer that lies");
+                    sharing.net.drop_peer(&peer, why);
+                }
+            }
+        }
+    }
+}
+
+impl Sharing {
+    fn publish(&self, records: Vec<Announcement>) {
+        self.counters.entries_sent.many(records.len());
+        match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
+            Ok(sealed) => self.net.publish(sealed),
+            Err(error) => warn!(%error, "an announce was not sent"),
+        }
+    }
+
+    fn send(&self, to: &Peer, records: Vec<Announcement>) {
+        info!(%to, records = records.len(), "telling a new neighbour what is here");
+        self.counters.entries_sent.many(records.len());
+        match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
+            Ok(sealed) => self.net.send(to, sealed),
+            Err(error) => warn!(%error, "records for a new neighbour were not sent"),
+        }
+    }
+
+    /// Keeps what a member announced. Returns false if the body that came along is not to be had.
+    async fn keep(self: &Arc<Self>, holder: &Peer, announcement: Announcement) -> bool {
+        let Announcement { key, scope, record, tag, body } = announcement;
+        let (store, has_body) = (self.store.clone(), body.is_some());
+        let put = move || {
+            if let Some(body) = &body {
+                body.verified(record.version.digest, record.body_bytes).map_err(Trouble::Body)?;
+            }
+            let stored = StoredRecord { record, etag: None, source: Source::Peer, tag };
+            store.put(Space::Fleet, EntryKey { scope, key }, stored, body).map_err(Trouble::Store)
+        };
+        match self.tasks.block(put).await {
+            Some(Ok(())) => {
+                // Nobody listens but a smoke test.
+                let _ = self.received.send((key, scope, holder.clone()));
+                true
+            }
+            Some(Err(Trouble::Body(error))) => {
+                warn!(%holder, %error, "dropping a peer that announced a wrong body");
+                self.net.drop_peer(holder, "it announced a body with another digest");
+                false
+            }
+            Some(Err(Trouble::Store(error))) => {
+                debug!(%error, "a peer's record was not kept");
+                !has_body
+            }
+            None => false,
+        }
+    }
+}
+
+enum Trouble {
+    Body(wire::BodyError),
+    Store(store::PutError),
+}

@@ -1,0 +1,172 @@
+//! What a node says of itself, under the names that the guides and their dashboards use.
+
+use serde_json::{Map, Value, json};
+
+use crate::Node;
+
+impl Node {
+    /// `/api/mcp/cache/stats`: every key that the guides and the reference name, true, 0 or null.
+    pub fn stats(&self) -> Value {
+        let c = &self.counters;
+        let store = self.store.stats();
+        let hits = c.local_hits.get() + c.peer_hits.get();
+        let requests = c.requests.get();
+        let served = hits + c.stale.get();
+        let hit_rate = if requests == 0 { 0.0 } else { served as f64 / requests as f64 };
+        let known = self.known();
+        let peers = self.sharing.as_ref().map_or(0, |sharing| sharing.net.peers().len());
+        let mut stats = json!({
+            "available": true,
+            "hits": hits,
+            "misses": c.misses.get(),
+            "peer_hits": c.peer_hits.get(),
+            "local_hits": c.local_hits.get(),
+            "total_hits": served,
+            "total_misses": c.misses.get(),
+            "total_requests": requests,
+            "hit_rate": hit_rate,
+            "hit_rate_percent": (hit_rate * 1000.0).round() / 10.0,
+            "hit_rate_display": format!("{:.1}%", hit_rate * 100.0),
+            "stale_hits": c.stale.get(),
+            "expirations": store.expirations,
+            "evictions": store.evictions,
+            "api_calls_saved": served,
+            "api_calls_made": c.origin_requests.get(),
+            "api_calls_charged": c.origin_charged.get(),
+            "api_calls_proofs": c.origin_proofs.get(),
+            "graphql_api_calls_made": c.graphql_requests.get(),
+            "graphql_cache_hits": 0,
+            "code_scanning_api_calls": 0,
+            "api_call_log": [],
+            "cache_size": store.entries,
+            "total_entries": store.entries,
+            "disk_entries": store.entries,
+            "max_cache_size": null,
+            "total_size_bytes": store.bytes,
+            "total_size_mb": (store.bytes as f64 / 10_485.76).round() / 100.0,
+            "cache_dir": self.about.cache_dir,
+            "persistence": if store.degraded.is_some() || self.about.degraded.is_some() { "degraded" } else { "ok" },
+            "persistence_detail": store.degraded.or_else(|| self.about.degraded.clone()),
+            "content_addressing_available": true,
+            "p2p_enabled": self.sharing.is_some(),
+            "raw_p2p_cache_enabled": self.sharing.is_some(),
+            "raw_p2p_cache_requested": self.about.p2p_requested,
+            "p2p_transport": if self.sharing.is_some() { "libp2p" } else { "local-only" },
+            "task_p2p_cache_enabled": false,
+            "task_p2p_cache_mode": "disabled",
+            "p2p_peers": peers,
+            "connected_peers": peers,
+            "bootstrap_peers_configured": known.bootstrap,
+            "peer_id": self.about.peer.as_ref().map(ToString::to_string),
+            "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
+            "index_entries": self.sharing.as_ref().map_or(0, |sharing| sharing.index_len()),
+            "aggregate": null,
+        });
+        let map = stats.as_object_mut().expect("it was made as an object");
+        map.extend(peer_exchange());
+        map.extend(c.all().into_iter().map(|(name, value)| (format!("count_{name}"), value.into())));
+        stats
+    }
+
+    /// `/api/mcp/peers`.
+    pub fn peers(&self) -> Value {
+        let infos = self.sharing.as_ref().map(|sharing| sharing.net.peers()).unwrap_or_default();
+        let counters = self.sharing.as_ref().map(|sharing| sharing.net.counters()).unwrap_or_default();
+        let known = self.known();
+        let enabled = self.sharing.is_some();
+        let peers: Vec<Value> = infos
+            .iter()
+            .map(|info| {
+                json!({
+                    "peer_id": info.peer.as_str(),
+                    "runner_name": null,
+                    "listen_port": info.address.port(),
+                    "last_seen": null,
+                    "address": info.address.to_string(),
+                    "direction": format!("{:?}", info.direction).to_lowercase(),
+                    "rtt_ms": info.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+                    "agent": info.agent,
+                    "connected_seconds": info.since.elapsed().as_secs(),
+                    "ready": info.ready,
+                })
+            })
+            .collect();
+        let tcp = json!({ "tcp": enabled, "quic": false, "webrtc": false });
+        let mut answer = json!({
+            "enabled": enabled,
+            "active": enabled,
+            "peer_count": infos.len(),
+            "connected_peer_count": infos.len(),
+            "registered_peer_count": known.discovered.len(),
+            "peers": peers,
+            "p2p_enabled": enabled,
+            "status": if enabled { "Active" } else { "Disabled" },
+            "peer_id": self.about.peer.as_ref().map(ToString::to_string),
+            "listening": known.listening.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
+            "libp2p": { "available": true, "version": "0.57", "direct_url": null, "vcs_ref": null, "vcs": null },
+            "connects": counters.connects,
+            "disconnects": counters.disconnects,
+            "dials": counters.dials,
+            "dial_failures": counters.dial_failures,
+            "refusals": counters.refusals,
+            "failures": known.failures,
+            "connectivity": {
+                "discovered_peers": known.discovered.len(),
+                "relay_peers": 0,
+                "reachability": null,
+                "transports": tcp,
+                "discovery": { "mdns": false, "dht": false, "relay": false },
+                "nat_traversal": { "autonat": false, "hole_punching": false },
+                "implemented": {
+                    "tcp": true, "quic": false, "webrtc": false, "mdns": false, "dht": false,
+                    "rendezvous": false, "pubsub": true, "floodsub": false, "relay": false,
+                    "autonat": false, "hole_punching": false,
+                },
+                "rendezvous": { "namespace": null, "peer_configured": false, "implemented": false },
+            },
+        });
+        answer.as_object_mut().expect("it was made as an object").extend(peer_exchange());
+        answer
+    }
+
+    /// `/metrics`, in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        let mut lines = String::new();
+        let mut gauge = |kind: &str, name: &str, value: u64| {
+            lines.push_str(&format!("# TYPE ghoard_{name} {kind}\nghoard_{name} {value}\n"));
+        };
+        for (name, value) in self.counters.all() {
+            gauge("counter", &format!("{name}_total"), value);
+        }
+        let store = self.store.stats();
+        gauge("gauge", "store_entries", store.entries);
+        gauge("gauge", "store_bytes", store.bytes);
+        gauge("counter", "store_evictions_total", store.evictions);
+        gauge("counter", "store_expirations_total", store.expirations);
+        if let Some(sharing) = &self.sharing {
+            gauge("gauge", "connected_peers", sharing.net.peers().len() as u64);
+            gauge("gauge", "index_entries", sharing.index_len() as u64);
+            let counters = sharing.net.counters();
+            for (kind, reasons) in [("dial_failures", counters.dial_failures), ("refusals", counters.refusals)] {
+                lines.push_str(&format!("# TYPE ghoard_{kind}_total counter\n"));
+                for (reason, count) in reasons {
+                    lines.push_str(&format!("ghoard_{kind}_total{{reason=\"{reason}\"}} {count}\n"));
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// Peer exchange comes later; until then its keys say so.
+fn peer_exchange() -> Map<String, Value> {
+    let keys = [
+        "peer_exchange_protocol",
+        "peer_exchange_interval_s",
+        "peer_exchange_last",
+        "peer_exchange_last_iso",
+        "peer_exchange_last_by_peer",
+    ];
+    keys.into_iter().map(|key| (key.to_owned(), Value::Null)).collect()
+}
