@@ -1,26 +1,20 @@
+use memchr::memmem::{find, find_iter};
+
 /// Whether `body` carries a credential of its own: then it stays in memory, for its scope alone.
 ///
 /// GitHub puts them into a private repository's `temp_clone_token` and into the `?token=` of raw
 /// URLs. The search is by bytes and errs towards "yes": a wrong "yes" costs a request, a wrong "no"
 /// would write a credential to a disk.
 pub fn holds_credential(body: &[u8]) -> bool {
-    find(body, b"token=").next().is_some()
-        || find(body, b"\"temp_clone_token\"").any(|at| has_value(&body[at + 18..]))
-        || find(body, b"\"token\"").any(|at| has_value(&body[at + 7..]))
+    find(body, b"token=").is_some()
+        || find_iter(body, b"\"temp_clone_token\"").any(|at| has_value(&body[at + 18..]))
+        || find_iter(body, b"\"token\"").any(|at| has_value(&body[at + 7..]))
 }
 
 /// Whether a non-empty string follows: `: "x`.
 fn has_value(rest: &[u8]) -> bool {
     let mut rest = rest.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
     rest.next() == Some(b':') && rest.next() == Some(b'"') && rest.next().is_some_and(|byte| byte != b'"')
-}
-
-fn find<'a>(body: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    let last = needle[needle.len() - 1];
-    let start = needle.len() - 1;
-    (start..body.len())
-        .filter(move |&end| body[end] == last && &body[end - start..=end] == needle)
-        .map(move |end| end - start)
 }
 
 #[cfg(test)]

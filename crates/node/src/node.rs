@@ -176,6 +176,11 @@ impl Node {
         (peers.len(), peers.iter().filter(|peer| peer.ready).count())
     }
 
+    /// Answers of the fleet that this node has heard of.
+    pub fn index_len(&self) -> usize {
+        self.sharing.as_ref().map_or(0, |sharing| sharing.index_len())
+    }
+
     /// The addresses at which members reach this node.
     pub fn listening(&self) -> Vec<Address> {
         let known = self.known();

@@ -59,7 +59,7 @@ impl Node {
             "bootstrap_peers_configured": known.bootstrap,
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
             "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
-            "index_entries": self.sharing.as_ref().map_or(0, |sharing| sharing.index_len()),
+            "index_entries": self.index_len(),
             "aggregate": null,
         });
         let map = stats.as_object_mut().expect("it was made as an object");

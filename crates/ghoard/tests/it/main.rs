@@ -5,4 +5,7 @@
 mod config;
 mod exec;
 mod home;
+mod http;
+mod meeting;
 mod setup;
+mod world;

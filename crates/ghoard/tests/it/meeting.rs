@@ -1,0 +1,100 @@
+//! One machine asks GitHub, the other one answers.
+
+use std::time::Duration;
+
+use crate::world::{GitHub, Setup, TOKEN, has_gh, two_members, wait_until};
+
+const REPO: &str = "/repos/octocat/Hello-World";
+
+#[test]
+fn an_answer_crosses_to_the_other_machine_and_survives_both_and_github() {
+    if !has_gh("an_answer_crosses_to_the_other_machine") {
+        return;
+    }
+    let mut github = GitHub::start();
+    let (a, b) = two_members(&github);
+
+    let from_a = a.gh(&["api", REPO], TOKEN);
+    assert!(from_a.status.success(), "{}", String::from_utf8_lossy(&from_a.stderr));
+    assert_eq!(github.count(REPO).requests, 1);
+    wait_until("b has heard of it", || b.stat("index_entries") == 1);
+
+    let from_b = b.gh(&["api", REPO], TOKEN);
+    assert!(from_b.status.success());
+    assert_eq!(from_a.stdout, from_b.stdout);
+    assert_eq!(github.count(REPO).requests, 1, "b asked GitHub");
+    assert_eq!(b.stat("peer_hits"), 1);
+
+    // The commit window is half a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    a.kill();
+    let b = b.kill();
+    github.stop();
+    let b = b.start();
+    let alone = b.gh(&["api", REPO], TOKEN);
+    assert_eq!(alone.stdout, from_a.stdout, "{}", String::from_utf8_lossy(&alone.stderr));
+    let marked = b.get(REPO, Some(TOKEN));
+    assert_eq!(marked.status, 200);
+    assert!(marked.header("cache-status").starts_with("ghoard; hit; ttl="), "{marked:?}");
+}
+
+#[test]
+fn bodies_of_all_sizes_cross_from_door_to_door() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    for (n, bytes) in [1 << 10, 100 << 10, 1 << 20, 5 << 20].into_iter().enumerate() {
+        let path = format!("{REPO}/git/blobs/size-{bytes}");
+        let first = a.get(&path, Some(TOKEN));
+        assert_eq!((first.status, first.body.len()), (200, bytes));
+        wait_until("b has heard of it", || b.stat("index_entries") == n as u64 + 1);
+        let second = b.get(&path, Some(TOKEN));
+        assert_eq!(second.body, first.body, "{bytes} bytes");
+        assert_eq!(github.count(&path).requests, 1, "{bytes} bytes");
+        assert!(second.header("cache-status").contains("detail=peer"), "{:?}", second.headers);
+    }
+    assert_eq!(b.stat("peer_hits"), 4);
+    assert!(b.stat("count_pulls") >= 2, "large bodies are pulled, not pushed");
+}
+
+#[test]
+fn a_node_that_comes_later_answers_its_first_request_from_a_peer() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    assert_eq!(a.get(REPO, Some(TOKEN)).status, 200);
+    wait_until("b has heard of it", || b.stat("index_entries") == 1);
+
+    let registry = a.setup.home.path("registry").display().to_string();
+    let c = Setup::new(&github).member("a passphrase for the tests only", &registry, "c").start();
+    wait_until("it is ready", || c.status("/healthz").status == 200);
+    let answer = c.get(REPO, Some(TOKEN));
+    assert!(answer.header("cache-status").contains("detail=peer"), "{:?}", answer.headers);
+    assert_eq!(github.count(REPO).requests, 1);
+}
+
+#[test]
+fn an_answer_goes_along_a_chain() {
+    let github = GitHub::start();
+    let secret = "a passphrase for the tests only";
+    let member = |name: &str, bootstrap: &str| {
+        let setup = Setup::new(&github);
+        // A folder of its own: only the bootstrap address connects it.
+        let registry = setup.home.path("registry").display().to_string();
+        setup.member(secret, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+    };
+    let a = member("a", "");
+    let listening = a.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+    let b = member("b", &format!("{listening}/p2p/{}", a.peer_id()));
+    let listening = b.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+    let c = member("c", &format!("{listening}/p2p/{}", b.peer_id()));
+    a.wait_for_peers(1);
+    b.wait_for_peers(2);
+    c.wait_for_peers(1);
+
+    let path = format!("{REPO}/git/blobs/size-1024");
+    let first = a.get(&path, Some(TOKEN));
+    wait_until("c has heard of it", || c.stat("index_entries") == 1);
+    assert_eq!(c.get(&path, Some(TOKEN)).body, first.body);
+    assert_eq!(github.count(&path).requests, 1);
+    let peers_of_c = c.status("/api/mcp/peers").json()["peer_count"].as_u64();
+    assert_eq!(peers_of_c, Some(1), "there is no shortcut");
+}
