@@ -29,7 +29,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 static BANNED: &[(&[&str], &[&str], &str)] = &[
     (&["wire", "crypto", "github", "fleet"], &["tokio", "futures", "hyper", "reqwest"], "is pure"),
-    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "ghoard", "fakehub"], &["libp2p", "libp2p-stream"],
+    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "node", "ghoard", "fakehub", "bench", "xtask"], &["libp2p", "libp2p-stream"],
         "does not know libp2p; net does"),
 ];
 

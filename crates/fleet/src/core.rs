@@ -143,9 +143,8 @@ impl Fleet {
             let (record, tag) = (candidate.record.clone(), candidate.tag);
             records.push(Announcement { key, scope, record, tag, body: None });
         }
-        if !records.is_empty() {
-            self.effects.push_back(Effect::Send { to: peer, records });
-        }
+        // Also when there is nothing to tell: then the newcomer knows that it has missed nothing.
+        self.effects.push_back(Effect::Send { to: peer, records });
     }
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {

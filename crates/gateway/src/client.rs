@@ -1,8 +1,12 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use http::{Request, Response, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::time::Instant;
 
 use crate::{Body, Broken, Origin, OriginError, limits};
 
@@ -27,7 +31,6 @@ impl HttpOrigin {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(limits::CONNECT_TIMEOUT)
-            .read_timeout(timeout)
             .build()
             .map_err(ClientError)?;
         Ok(Self { client, timeout })
@@ -39,24 +42,55 @@ impl HttpOrigin {
         let mut headers = head.headers;
         let length = headers.remove(header::CONTENT_LENGTH);
         let mut outgoing = self.client.request(head.method, head.uri.to_string()).headers(headers);
+        let moved = Arc::new(Mutex::new(Instant::now()));
         if !hyper::body::Body::is_end_stream(&body) {
-            outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+            let moved = moved.clone();
+            let counted =
+                body.into_data_stream().inspect(move |_| *moved.lock().expect("no panic while held") = Instant::now());
+            outgoing = outgoing.body(reqwest::Body::wrap_stream(counted));
         }
         if let Some(length) = length {
             outgoing = outgoing.header(header::CONTENT_LENGTH, length);
         }
-        let response = match tokio::time::timeout(self.timeout, outgoing.send()).await {
-            Err(_) => return Err(OriginError::Timeout { host }),
-            Ok(Err(error)) if error.is_timeout() => return Err(OriginError::Timeout { host }),
-            Ok(Err(error)) if error.is_connect() => {
+        let response = match self.patiently(outgoing.send(), &moved).await {
+            None => return Err(OriginError::Timeout { host }),
+            Some(Err(error)) if error.is_timeout() => return Err(OriginError::Timeout { host }),
+            Some(Err(error)) if error.is_connect() => {
                 return Err(OriginError::Connect { host, cause: Broken::new(error.without_url()) });
             }
-            Ok(Err(error)) => return Err(OriginError::Broken { host, cause: Broken::new(error.without_url()) }),
-            Ok(Ok(response)) => response,
+            Some(Err(error)) => return Err(OriginError::Broken { host, cause: Broken::new(error.without_url()) }),
+            Some(Ok(response)) => response,
         };
         let response: Response<reqwest::Body> = response.into();
-        Ok(response.map(|body| body.map_err(|error| Broken::new(error.without_url())).boxed_unsync()))
+        Ok(response.map(|body| in_time(body, self.timeout)))
     }
+
+    /// Waits for the head of an answer; an upload that moves is no silence.
+    async fn patiently<T>(&self, sent: impl Future<Output = T>, moved: &Mutex<Instant>) -> Option<T> {
+        tokio::pin!(sent);
+        loop {
+            let deadline = *moved.lock().expect("no panic while held") + self.timeout;
+            match tokio::time::timeout_at(deadline, &mut sent).await {
+                Ok(answer) => return Some(answer),
+                Err(_) if *moved.lock().expect("no panic while held") + self.timeout > Instant::now() => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// Ends a body when nothing of it arrives for `patience`.
+fn in_time(body: reqwest::Body, patience: Duration) -> Body {
+    let frames = stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout(patience, body.frame()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(body))),
+            Ok(Some(Err(error))) => Some((Err(Broken::new(error.without_url())), None)),
+            Err(late) => Some((Err(Broken::new(late)), None)),
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
 }
 
 impl Origin for HttpOrigin {

@@ -43,6 +43,17 @@ pub trait Handle: Send + Sync + 'static {
 /// An answer, at once or later.
 pub type Answering = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
 
+/// The connections of a door, seen from outside.
+pub struct Drained(Arc<Semaphore>);
+
+impl Drained {
+    /// Ends when no connection is open.
+    pub async fn wait(self) {
+        let all = u32::try_from(limits::CONNECTIONS_MAX).expect("a few thousand");
+        let _ = self.0.acquire_many(all).await;
+    }
+}
+
 /// Serves HTTP/1.1 to all who come in, each connection in a task of its own.
 pub struct Door {
     name: &'static str,
@@ -58,6 +69,11 @@ impl Door {
     pub fn new(name: &'static str, tasks: Tasks, stop: watch::Receiver<bool>) -> Self {
         let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
         Self { name, tasks, connections, refused: Arc::default(), stop }
+    }
+
+    /// Says later whether all connections have ended.
+    pub fn drained(&self) -> Drained {
+        Drained(self.connections.clone())
     }
 
     /// Runs until the door is closed.

@@ -16,12 +16,13 @@ mod refusal;
 mod relay;
 mod service;
 mod strict;
+mod unpack;
 
 pub use answer::{Answer, How};
 pub use body::{Body, Broken, empty, full};
 pub use cache::{Cache, Fetched, Moment};
 pub use client::{ClientError, HttpOrigin};
-pub use door::{Accept, Answering, Connection, Door, Handle};
+pub use door::{Accept, Answering, Connection, Door, Drained, Handle};
 pub use hosts::DoorKind;
 pub use origin::{Origin, OriginError};
 pub use refusal::Refusal;

@@ -16,6 +16,9 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// A GraphQL request is read whole before it is sent on, to see whether it can change anything.
 pub const GRAPHQL_BYTES_MAX: usize = 4 << 20;
 
+/// It must have arrived by then.
+pub const GRAPHQL_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// After an accept has failed (too many open files), the door waits this long.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -16,6 +16,7 @@ use crate::{
     limits,
     relay::{rebase, relay_head},
     strict::{Checked, check},
+    unpack::unpack,
 };
 
 /// The names that URLs in answers may carry.
@@ -49,7 +50,10 @@ impl<C: Cache> Service<C> {
     async fn fetch(&self, ask: Ask) -> Response<Body> {
         match self.cache.clone().fetch(ask.clone()).await {
             Fetched::Answer { answer, how } => answer.respond(&ask, how, &self.base, now()),
-            Fetched::Relayed(response) => self.to_client(response, ask.wants.head_only),
+            Fetched::Relayed(response) => {
+                let response = if ask.wants.gzip { response } else { unpack(response) };
+                self.to_client(response, ask.wants.head_only)
+            }
         }
     }
 
@@ -77,9 +81,17 @@ impl<C: Cache> Service<C> {
     }
 
     async fn graphql(&self, head: Parts, checked: Checked, body: Body) -> Response<Body> {
-        let Ok(body) = Limited::new(body, limits::GRAPHQL_BYTES_MAX).collect().await else {
-            let message = format!("a GraphQL request over {} bytes, or broken off", limits::GRAPHQL_BYTES_MAX);
-            return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message, "split it").into_response();
+        let whole = Limited::new(body, limits::GRAPHQL_BYTES_MAX).collect();
+        let body = match tokio::time::timeout(limits::GRAPHQL_TIMEOUT, whole).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => {
+                let message = format!("a GraphQL request over {} bytes, or broken off", limits::GRAPHQL_BYTES_MAX);
+                return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message, "split it").into_response();
+            }
+            Err(_) => {
+                let message = "the GraphQL request did not arrive in time";
+                return Refusal::new(StatusCode::REQUEST_TIMEOUT, message, "send it again").into_response();
+            }
         };
         let body = body.to_bytes();
         match graphql_touches(&body) {
@@ -131,7 +143,11 @@ impl<C: Cache> Service<C> {
     }
 
     fn api_uri(&self, checked: &Checked) -> String {
-        format!("{}{}", self.origin_url, checked.target.text())
+        // An Enterprise Server has GraphQL beside its REST API, not below it.
+        match self.origin_url.strip_suffix("/api/v3") {
+            Some(server) if checked.target.path() == "/graphql" => format!("{server}/api/graphql"),
+            _ => format!("{}{}", self.origin_url, checked.target.text()),
+        }
     }
 }
 

@@ -29,7 +29,12 @@ impl Admin {
             return Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here", hint).into_response();
         }
         match checked.target.path() {
-            "/healthz" => text("text/plain; charset=utf-8", "ok\n"),
+            "/healthz" if self.node.is_ready() => text("text/plain; charset=utf-8", "ok\n"),
+            "/healthz" => {
+                let hint = "ask again in a moment";
+                let message = "starting: waiting for what a neighbour tells";
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message, hint).into_response()
+            }
             "/metrics" => text("text/plain; version=0.0.4; charset=utf-8", self.node.metrics()),
             "/api/mcp/cache/stats" => text("application/json", self.node.stats().to_string()),
             "/api/mcp/peers" => text("application/json", self.node.peers().to_string()),

@@ -47,7 +47,7 @@ const QUESTIONS: [&str; 8] = [
     "/repos/octocat/Hello-World/releases",
 ];
 
-/// Two bots share a token each; a third asks anonymously now and then.
+/// The runners share one token, the dashboard has its own.
 const TOKENS: [&str; 2] = ["demo-token-of-the-runners", "demo-token-of-the-dashboard"];
 
 pub(crate) async fn demo(json: bool) -> Result<(), Failure> {

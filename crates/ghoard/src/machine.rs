@@ -34,7 +34,16 @@ impl Cellar {
     /// Opens the store on disk. A directory or file that cannot be used costs persistence, not the
     /// daemon; only a directory that another daemon uses is an error.
     pub(crate) fn open(config: &Config) -> Result<Self, DirError> {
-        let (dir, degraded) = CacheDir::prepare_or_fallback(&config.cache_dir)?;
+        let (dir, degraded) = match CacheDir::prepare_or_fallback(&config.cache_dir) {
+            Ok(prepared) => prepared,
+            Err(error @ DirError::InUse { .. }) => return Err(error),
+            Err(error) => {
+                let why = format!("{}, nor a temporary directory; the cache is in memory only", full_text(&error));
+                output::warning(&format!("cache_dir {}: {why}", config.cache_dir.display()));
+                output::hint("point CACHE_DIR at a directory of this user's that can be written");
+                return Ok(Self { degraded: Some(why), ..Self::in_memory(config.memory_bytes) });
+            }
+        };
         let mut degraded =
             degraded.map(|d| format!("{}; using {} until the daemon stops", full_text(&d.why), d.using.display()));
         if let Some(why) = &degraded {
@@ -47,6 +56,7 @@ impl Cellar {
             Err(error) => {
                 let why = format!("{}; the cache is in memory only", full_text(&error));
                 output::warning(&format!("cache_dir {}: {why}", dir.path().display()));
+                output::hint("move what is there out of the way, or give this daemon its own CACHE_DIR");
                 degraded = Some(why);
                 Arc::new(MemoryStore::new(config.memory_bytes, rand::random()))
             }
@@ -149,6 +159,7 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
         output::warning(
             "fewer than two bootstrap peers and no peer directory: a single machine down isolates this one",
         );
+        output::hint("name two or more in CACHE_BOOTSTRAP_PEERS");
     }
     FleetConfig {
         keys,

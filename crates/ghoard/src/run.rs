@@ -20,8 +20,6 @@ pub(crate) enum RunError {
     Config(#[from] crate::config::ConfigError),
     #[error("another ghoard runs on this cache directory")]
     InUse(#[source] store::DirError),
-    #[error("no cache directory can be used")]
-    Dir(#[source] store::DirError),
     #[error(transparent)]
     Origin(#[from] gateway::ClientError),
     #[error(transparent)]
@@ -37,7 +35,6 @@ impl RunError {
         match self {
             Self::Config(error) => error.hint(),
             Self::InUse(_) => Some("stop it first, or give this one its own CACHE_DIR".to_owned()),
-            Self::Dir(_) => Some("point CACHE_DIR at a directory of this user's".to_owned()),
             Self::NoDoor { .. } => Some("set GHOARD_DOOR_SOCKET or GHOARD_DOOR_ADDRESS".to_owned()),
             _ => None,
         }
@@ -48,10 +45,7 @@ impl RunError {
 pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunError> {
     harden();
     let tasks = Tasks::tokio();
-    let cellar = Cellar::open(config).map_err(|error| match error {
-        store::DirError::InUse { .. } => RunError::InUse(error),
-        error => RunError::Dir(error),
-    })?;
+    let cellar = Cellar::open(config).map_err(RunError::InUse)?;
     let sharing = machine::sharing(config, world)?;
     let identity = cellar.identity();
     let me = identity.peer();

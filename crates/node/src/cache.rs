@@ -79,7 +79,12 @@ impl Cache for NodeCache {
                     && let Some(fetched) = Self::take(&flown)
                 {
                     self.counters.collapsed.one();
-                    return fetched;
+                    return match fetched {
+                        Fetched::Answer { answer, how: How::Filled | How::Confirmed } => {
+                            Fetched::Answer { answer, how: How::Joined }
+                        }
+                        other => other,
+                    };
                 }
                 // It landed without an answer for us: ask for ourselves.
             }
@@ -143,7 +148,7 @@ impl NodeCache {
                 if whole_credential {
                     self.keeper.forget_scope(at.scope, now()).await;
                 } else {
-                    self.keeper.forget(at).await;
+                    self.keeper.deny(at, now()).await;
                 }
                 if let Some(sharing) = &self.sharing {
                     sharing.denied(&ask, whole_credential, date_secs);
@@ -193,7 +198,7 @@ impl NodeCache {
         let (keeper, sharing) = (self.keeper.clone(), self.sharing.clone());
         self.tasks.spawn(async move {
             keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
-            let doubtful = keeper.doubts.cover(stored.record.family, at.scope, stored.record.validated_at);
+            let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
             if let Some(sharing) = sharing.filter(|_| !doubtful) {
                 sharing.filled(&ask, stored.record, body).await;
             }

@@ -39,9 +39,16 @@ pub enum External {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub listening: Vec<Address>,
+    /// Where this node says that it is.
+    pub advertised: Option<Address>,
+    /// What the directories hold of it, to be taken back in the end.
+    pub announced: Option<PeerRecord>,
     /// Peers found in directories, this node not counted.
     pub discovered: BTreeMap<Peer, Address>,
     pub bootstrap: usize,
+    /// Whether the directories have been read at all.
+    pub has_looked: bool,
+    /// Why connections failed lately, by place.
     pub failures: BTreeMap<String, String>,
 }
 
@@ -53,6 +60,7 @@ pub struct Dialler {
     known: Arc<Mutex<Known>>,
     reasons: Reasons,
     lonely_pause: Duration,
+    dial_rounds: usize,
     next_lonely: Instant,
     next_refresh: Instant,
     next_heartbeat: Instant,
@@ -69,6 +77,7 @@ impl Dialler {
             known,
             reasons: Reasons::default(),
             lonely_pause: limits::LONELY_DIAL_MIN,
+            dial_rounds: 0,
             next_lonely: now,
             next_refresh: now + limits::REFRESH_INTERVAL,
             next_heartbeat: now,
@@ -128,21 +137,30 @@ impl Dialler {
                 self.next_lonely = Instant::now() + limits::LONELY_DIAL_MIN;
             }
             Event::DialFailed { address, peer, why } => {
-                if let Some(text) = self.reasons.name("dialling", address.as_ref(), peer.as_ref(), &why) {
-                    let place = address.map_or_else(|| "a peer".to_owned(), |address| address.to_string());
-                    self.known.lock().expect("no panic while held").failures.insert(place, text);
-                }
+                let text = self.reasons.name("dialling", address.as_ref(), peer.as_ref(), &why);
+                self.failed(address.map_or_else(|| "a peer".to_owned(), |address| address.to_string()), text);
             }
             Event::Refused { address, why } => {
-                self.reasons.name("refused", Some(&address), None, &why);
+                let text = self.reasons.name("refused", Some(&address), None, &why);
+                let place = address.ip().map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+                self.failed(format!("a connection from {place}"), text);
             }
             _ => {}
         }
     }
 
+    fn failed(&self, place: String, why: Option<String>) {
+        let mut known = self.known.lock().expect("no panic while held");
+        if known.failures.len() >= limits::FAILURES_MAX {
+            known.failures.clear();
+        }
+        known.failures.extend(why.map(|why| (place, why)));
+    }
+
     /// Tells the directories where this node is.
     async fn announce(&self) {
         let Some(address) = self.advertised() else { return };
+        self.known.lock().expect("no panic while held").advertised = Some(address.with_peer(self.net.me()));
         let port = address.port().unwrap_or_default();
         let mut record = PeerRecord::new(
             self.net.me().as_str(),
@@ -154,6 +172,7 @@ impl Dialler {
             Some(External::Ip(ip)) => Some(*ip),
             _ => None,
         };
+        self.known.lock().expect("no panic while held").announced = Some(record.clone());
         for directory in &self.config.directories {
             let (directory, record) = (directory.clone(), record.clone());
             match self.tasks.block(move || directory.announce(&record, now())).await {
@@ -191,40 +210,49 @@ impl Dialler {
         }
     }
 
+    /// Reads the directories. Of several peers at one place only the latest can still be there.
     async fn discover(&self) {
+        let mut records = Vec::new();
         for directory in &self.config.directories {
             let directory = directory.clone();
-            let found = match self.tasks.block(move || directory.discover(now())).await {
-                Some(Ok(found)) => found,
-                Some(Err(error)) => {
-                    warn!(%error, "cannot read the peer directory");
-                    continue;
+            match self.tasks.block(move || directory.discover(now())).await {
+                Some(Ok(found)) => {
+                    for skipped in &found.skipped {
+                        debug!(%skipped, "a record in the peer directory is left out");
+                    }
+                    records.extend(found.peers);
                 }
+                Some(Err(error)) => return warn!(%error, "cannot read the peer directory"),
                 None => return,
-            };
-            for skipped in &found.skipped {
-                debug!(%skipped, "a record in the peer directory is left out");
-            }
-            let mut known = self.known.lock().expect("no panic while held");
-            for record in found.peers {
-                let Ok(address) = record.multiaddr.parse::<Address>() else { continue };
-                let peer = Peer::new(record.peer_id);
-                let has_room = known.discovered.len() < limits::KNOWN_ADDRESSES_MAX;
-                if peer != *self.net.me() && (has_room || known.discovered.contains_key(&peer)) {
-                    known.discovered.insert(peer, address);
-                }
             }
         }
+        records.sort_by_key(|record| std::cmp::Reverse(record.last_seen));
+        let mut places = BTreeSet::new();
+        let mut discovered = BTreeMap::new();
+        for record in records.into_iter().take(limits::KNOWN_ADDRESSES_MAX) {
+            let Ok(address) = record.multiaddr.parse::<Address>() else { continue };
+            let peer = Peer::new(record.peer_id);
+            if places.insert(address.without_peer()) && peer != *self.net.me() {
+                discovered.entry(peer).or_insert(address);
+            }
+        }
+        let mut known = self.known.lock().expect("no panic while held");
+        known.discovered = discovered;
+        known.has_looked = true;
     }
 
     /// Dials whoever is known and not connected; returns how many.
-    async fn dial(&self) -> usize {
+    async fn dial(&mut self) -> usize {
         let connected: BTreeSet<Peer> = self.net.peers().into_iter().map(|info| info.peer).collect();
-        let found: Vec<Address> = {
+        let mut found: Vec<Address> = {
             let known = self.known.lock().expect("no panic while held");
             let discovered = known.discovered.iter().filter(|(peer, _)| !connected.contains(peer));
             discovered.map(|(peer, address)| address.with_peer(peer)).collect()
         };
+        // Another start each time, so that dead peers do not keep living ones from being dialled.
+        self.dial_rounds += 1;
+        let start = (self.dial_rounds * limits::DIALS_MAX) % found.len().max(1);
+        found.rotate_left(start);
         let is_open = |address: &&Address| address.peer().is_none_or(|peer| !connected.contains(&peer));
         let bootstrap = self.config.bootstrap.iter().filter(is_open).cloned();
         let mut dialled = 0;

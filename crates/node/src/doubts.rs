@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
+use store::EntryKey;
 use wire::{FamilyId, Millis, ScopeId};
 
 use crate::limits;
@@ -16,6 +17,7 @@ struct Moments {
     everything: Millis,
     families: BTreeMap<FamilyId, Millis>,
     scopes: BTreeMap<ScopeId, Millis>,
+    keys: BTreeMap<EntryKey, Millis>,
 }
 
 impl Doubts {
@@ -35,13 +37,20 @@ impl Doubts {
         moments.make_room(now);
     }
 
+    pub fn key(&self, at: EntryKey, now: Millis) {
+        let mut moments = self.lock();
+        moments.keys.insert(at, now);
+        moments.make_room(now);
+    }
+
     /// Whether something asked at `asked_at` is doubtful.
-    pub fn cover(&self, family: FamilyId, scope: ScopeId, asked_at: Millis) -> bool {
+    pub fn cover(&self, family: FamilyId, at: EntryKey, asked_at: Millis) -> bool {
         let moments = self.lock();
         let doubtful = |at: Option<&Millis>| at.is_some_and(|at| asked_at <= *at);
         asked_at <= moments.everything
             || doubtful(moments.families.get(&family))
-            || doubtful(moments.scopes.get(&scope))
+            || doubtful(moments.scopes.get(&at.scope))
+            || doubtful(moments.keys.get(&at))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Moments> {
@@ -52,7 +61,7 @@ impl Doubts {
 impl Moments {
     /// Forgetting single doubts is safe if everything as old is doubted instead.
     fn make_room(&mut self, now: Millis) {
-        if self.families.len() + self.scopes.len() > limits::DOUBTS_MAX {
+        if self.families.len() + self.scopes.len() + self.keys.len() > limits::DOUBTS_MAX {
             *self = Self { everything: now, ..Self::default() };
         }
     }
@@ -60,18 +69,24 @@ impl Moments {
 
 #[cfg(test)]
 mod tests {
+    use wire::KeyId;
+
     use super::*;
 
     #[test]
     fn what_was_asked_before_the_write_is_doubtful_and_what_was_asked_after_is_not() {
         let (family, scope) = (FamilyId([1; 16]), ScopeId([2; 16]));
+        let at = EntryKey { scope, key: KeyId([3; 16]) };
         let doubts = Doubts::default();
         doubts.family(family, Millis(10));
-        assert!(doubts.cover(family, scope, Millis(10)));
-        assert!(!doubts.cover(family, scope, Millis(11)));
-        assert!(!doubts.cover(FamilyId([9; 16]), scope, Millis(10)));
+        assert!(doubts.cover(family, at, Millis(10)));
+        assert!(!doubts.cover(family, at, Millis(11)));
+        assert!(!doubts.cover(FamilyId([9; 16]), at, Millis(10)));
         doubts.scope(scope, Millis(20));
-        assert!(doubts.cover(family, scope, Millis(20)));
+        assert!(doubts.cover(family, at, Millis(20)));
+        doubts.key(at, Millis(30));
+        assert!(doubts.cover(family, at, Millis(30)));
+        assert!(!doubts.cover(family, EntryKey { key: KeyId([4; 16]), ..at }, Millis(30)));
     }
 
     #[test]
@@ -80,6 +95,7 @@ mod tests {
         for n in 0..=limits::DOUBTS_MAX as u128 {
             doubts.family(FamilyId(n.to_be_bytes()), Millis(10));
         }
-        assert!(doubts.cover(FamilyId([9; 16]), ScopeId([2; 16]), Millis(10)));
+        let at = EntryKey { scope: ScopeId([2; 16]), key: KeyId([3; 16]) };
+        assert!(doubts.cover(FamilyId([9; 16]), at, Millis(10)));
     }
 }

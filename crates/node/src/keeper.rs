@@ -61,7 +61,7 @@ impl Keeper {
     /// Puts an answer into memory, unless it has become doubtful meanwhile.
     pub fn remember(&self, at: EntryKey, record: &Record, answer: &Arc<Answer>) {
         let Record { family, version, .. } = *record;
-        let doubtful = || self.doubts.cover(family, at.scope, answer.validated_at);
+        let doubtful = || self.doubts.cover(family, at, answer.validated_at);
         if doubtful() {
             return;
         }
@@ -94,7 +94,7 @@ impl Keeper {
         };
         match self.tasks.block(read).await? {
             Ok(loaded) => {
-                loaded.filter(|l| !self.doubts.cover(l.stored.record.family, at.scope, l.stored.record.validated_at))
+                loaded.filter(|l| !self.doubts.cover(l.stored.record.family, at, l.stored.record.validated_at))
             }
             Err(error) => {
                 warn!(%error, "cannot read the store; going on without it");
@@ -105,8 +105,7 @@ impl Keeper {
 
     /// Writes a record and its body, here or in the fleet's space. Failing costs hits, nothing else.
     pub async fn keep(&self, space: Space, at: EntryKey, stored: StoredRecord, body: Body) -> bool {
-        let doubtful =
-            space == Space::Local && self.doubts.cover(stored.record.family, at.scope, stored.record.validated_at);
+        let doubtful = space == Space::Local && self.doubts.cover(stored.record.family, at, stored.record.validated_at);
         if doubtful {
             return false;
         }
@@ -120,6 +119,12 @@ impl Keeper {
             }
             None => false,
         }
+    }
+
+    /// Drops what is kept for one key and scope, and what is still on its way.
+    pub async fn deny(&self, at: EntryKey, now: Millis) {
+        self.doubts.key(at, now);
+        self.forget(at).await;
     }
 
     /// Drops what is kept for one key and scope.

@@ -17,6 +17,12 @@ pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Bodies sent to peers at once.
 pub const PULLS_SERVED_MAX: usize = 64;
 
+/// How long a new node waits for a neighbour's word before it calls itself ready all the same.
+pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long requests that are under way may take when the node stops.
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How often configured and found peers are dialled again. The guides name this figure.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -39,5 +45,8 @@ pub const KNOWN_ADDRESSES_MAX: usize = 4096;
 /// How long an address may take to resolve.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A reason for a failed connection is named once per this time and address.
+/// Reasons for failed connections that have been named; then they are named anew.
 pub const REASONS_MAX: usize = 1024;
+
+/// Places whose last failure is remembered for the status page.
+pub const FAILURES_MAX: usize = 64;

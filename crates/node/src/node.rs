@@ -5,12 +5,14 @@ use std::{
 };
 
 use crypto::FleetKeys;
-use gateway::{Accept, Cache, Door, DoorKind, Fetched, Handle, Origin, Service};
+use discovery::Directory;
+use futures::future::join_all;
+use gateway::{Accept, Cache, Door, DoorKind, Drained, Fetched, Handle, Origin, Service};
 use github::{Ask, Policy};
 use net::{Address, Identity, Net, RawTransport};
 use store::Store;
 use task::Tasks;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::warn;
 use wire::Peer;
 
@@ -78,11 +80,14 @@ pub struct Node {
     pub(crate) sharing: Option<Arc<Sharing>>,
     pub(crate) about: About,
     known: Arc<Mutex<Known>>,
+    directories: Vec<Arc<dyn Directory>>,
     cache: Arc<NodeCache>,
     origin: Arc<dyn Origin>,
     origin_url: String,
     tasks: Tasks,
     stop: watch::Sender<bool>,
+    started: Instant,
+    doors: Mutex<Vec<Drained>>,
 }
 
 impl Node {
@@ -99,6 +104,7 @@ impl Node {
         keeper.restore_doubts();
 
         let known = Arc::<Mutex<Known>>::default();
+        let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
         let mut about = config.about;
         let proof_window = config.policy.proof_window();
         let sharing = match config.fleet {
@@ -120,20 +126,34 @@ impl Node {
         });
         let (stop, stopped) = watch::channel(false);
         tasks.spawn(commit_in_time(store.clone(), tasks.clone(), stopped));
-        Ok(Self { counters, store, sharing, about, known, cache, origin, origin_url, tasks, stop })
+        Ok(Self {
+            counters,
+            store,
+            sharing,
+            about,
+            known,
+            directories,
+            cache,
+            origin,
+            origin_url,
+            tasks,
+            stop,
+            started: Instant::now(),
+            doors: Mutex::default(),
+        })
     }
 
     /// Opens a door. `client_url` is what its clients call the API.
     pub fn open(&self, name: &'static str, kind: DoorKind, client_url: String, accept: impl Accept) {
         let (cache, origin) = (self.cache.clone(), self.origin.clone());
         let service = Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin));
-        let door = Door::new(name, self.tasks.clone(), self.stop.subscribe());
-        self.tasks.spawn(door.run(accept, service));
+        self.open_to(name, service, accept);
     }
 
     /// Opens a door to something else than the API, with the same bounds: the status page.
     pub fn open_to(&self, name: &'static str, handler: Arc<dyn Handle>, accept: impl Accept) {
         let door = Door::new(name, self.tasks.clone(), self.stop.subscribe());
+        self.doors.lock().expect("no panic while held").push(door.drained());
         self.tasks.spawn(door.run(accept, handler));
     }
 
@@ -181,6 +201,20 @@ impl Node {
         self.sharing.as_ref().map_or(0, |sharing| sharing.index_len())
     }
 
+    /// Whether requests are answered as well as they will be: a neighbour has told what this node
+    /// missed, or there is none, or none answered in time.
+    pub fn is_ready(&self) -> bool {
+        let Some(sharing) = &self.sharing else { return true };
+        let known = self.known();
+        let is_alone = known.has_looked && known.bootstrap == 0 && known.discovered.is_empty();
+        sharing.is_caught_up() || is_alone || self.started.elapsed() >= limits::CATCH_UP_PATIENCE
+    }
+
+    /// Where this node says that it is, once it listens.
+    pub fn advertised(&self) -> Option<Address> {
+        self.known().advertised
+    }
+
     /// The addresses at which members reach this node.
     pub fn listening(&self) -> Vec<Address> {
         let known = self.known();
@@ -193,13 +227,28 @@ impl Node {
         self.known().failures.into_iter().collect()
     }
 
-    /// Closes the doors, leaves the fleet and commits what is not committed yet.
+    /// Closes the doors, lets what is under way end, leaves the fleet and commits what is not committed yet.
     pub async fn stop(&self) {
         let _ = self.stop.send(true);
+        let doors = std::mem::take(&mut *self.doors.lock().expect("no panic while held"));
+        let drained = join_all(doors.into_iter().map(Drained::wait));
+        let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, drained).await;
+        self.withdraw().await;
         if let Some(sharing) = &self.sharing {
             sharing.net.shutdown().await;
         }
         flush(&self.store, &self.tasks).await;
+    }
+
+    /// Takes this node's record out of the directories, so that nobody dials a dead place.
+    async fn withdraw(&self) {
+        let Some(record) = self.known().announced else { return };
+        for directory in &self.directories {
+            let (directory, record) = (directory.clone(), record.clone());
+            if let Some(Err(error)) = self.tasks.block(move || directory.withdraw(&record)).await {
+                warn!(%error, "this node's record stays in the peer directory until it expires");
+            }
+        }
     }
 
     pub(crate) fn known(&self) -> Known {

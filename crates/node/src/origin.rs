@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Body, Origin, OriginError};
+use github::{Verdict, judge};
 use http::{Request, Response, StatusCode, header};
 
-use crate::Counters;
+use crate::{Counters, cache::now};
 
 /// Counts every request to the API, whoever makes it: hits mean nothing without this figure.
 pub struct CountingOrigin {
@@ -24,7 +25,12 @@ impl CountingOrigin {
         let counters = &self.counters;
         match answer {
             Ok(response) if response.status() == StatusCode::NOT_MODIFIED && authorised => counters.origin_proofs.one(),
-            Ok(_) => counters.origin_charged.one(),
+            Ok(response) => {
+                counters.origin_charged.one();
+                if let Verdict::Limited { .. } = judge(response.status(), response.headers(), b"", now()) {
+                    counters.origin_limits.one();
+                }
+            }
             Err(_) => counters.origin_failures.one(),
         }
     }
@@ -37,7 +43,7 @@ impl Origin for CountingOrigin {
             return self.inner.send(request);
         }
         self.counters.origin_requests.one();
-        if request.uri().path() == "/graphql" {
+        if request.uri().path().ends_with("/graphql") {
             self.counters.graphql_requests.one();
         }
         let authorised = request.headers().contains_key(header::AUTHORIZATION);

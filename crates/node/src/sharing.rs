@@ -9,7 +9,10 @@ mod pulls;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,7 +42,8 @@ pub struct Sharing {
     waiting: Mutex<Waiting>,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
-    index_len: std::sync::atomic::AtomicUsize,
+    index_len: AtomicUsize,
+    caught_up: AtomicBool,
 }
 
 /// Clients that wait for the core's word.
@@ -72,7 +76,8 @@ impl Sharing {
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
-            index_len: Default::default(),
+            index_len: AtomicUsize::default(),
+            caught_up: AtomicBool::default(),
         });
         let fleet = Fleet::new(fleet::Config { me: net.me().clone(), proof_window });
         let running = Running { sharing: sharing.clone(), fleet, told };
@@ -161,7 +166,12 @@ impl Sharing {
     }
 
     pub fn index_len(&self) -> usize {
-        self.index_len.load(std::sync::atomic::Ordering::Relaxed)
+        self.index_len.load(Ordering::Relaxed)
+    }
+
+    /// Whether a neighbour has told this node what it missed.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed)
     }
 
     fn tell(&self, input: Input) {
@@ -227,7 +237,7 @@ impl Running {
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
             }
             self.carry_out().await;
-            self.sharing.index_len.store(self.fleet.index_len(), std::sync::atomic::Ordering::Relaxed);
+            self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
         }
     }
 
@@ -275,6 +285,8 @@ impl Running {
             }
             Event::Message { from, data } => {
                 self.heard(from, &data);
+                self.carry_out().await;
+                self.sharing.caught_up.store(true, Ordering::Relaxed);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),

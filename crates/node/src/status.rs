@@ -11,7 +11,7 @@ impl Node {
         let store = self.store.stats();
         let hits = c.local_hits.get() + c.peer_hits.get();
         let requests = c.requests.get();
-        let served = hits + c.stale.get();
+        let served = hits + c.stale.get() + c.collapsed.get();
         let hit_rate = if requests == 0 { 0.0 } else { served as f64 / requests as f64 };
         let known = self.known();
         let peers = self.sharing.as_ref().map_or(0, |sharing| sharing.net.peers().len());

@@ -18,7 +18,9 @@ pub enum Form {
 /// Its digest is always that of the plain form, so one body has one name whatever its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
+    #[serde(rename = "f")]
     pub form: Form,
+    #[serde(rename = "e")]
     pub encoded: Bytes,
 }
 

@@ -7,8 +7,8 @@ pub const PROTOCOL_VERSION: u8 = 1;
 
 /// What one member tells another, after unsealing.
 ///
-/// Each is encoded as MessagePack: an [`Envelope`] of version, kind and body. Within a version,
-/// unknown trailing fields are ignored and missing ones take their defaults.
+/// Each is encoded as MessagePack: an [`Envelope`] of version, kind and body. Fields go by short
+/// names: within a version, unknown ones are ignored and missing ones take their defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// "I hold these": gossiped after fills, and sent to each new neighbour.
@@ -18,9 +18,11 @@ pub enum Message {
 /// The outermost form of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
+    #[serde(rename = "v")]
     pub version: u8,
+    #[serde(rename = "k")]
     pub kind: u8,
-    #[serde(with = "serde_bytes")]
+    #[serde(rename = "b", with = "serde_bytes")]
     pub body: Vec<u8>,
 }
 
@@ -29,29 +31,34 @@ const KIND_ANNOUNCE: u8 = 1;
 /// One record that the sender holds, body included if it is small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Announcement {
+    #[serde(rename = "k")]
     pub key: KeyId,
+    #[serde(rename = "s")]
     pub scope: ScopeId,
+    #[serde(rename = "r")]
     pub record: Record,
     /// Absent for anonymous answers only.
-    #[serde(default)]
+    #[serde(rename = "t", default)]
     pub tag: Option<Tag>,
-    #[serde(default)]
+    #[serde(rename = "b", default)]
     pub body: Option<Body>,
 }
 
 /// What a node knows of one (key, scope) of the fleet: an announcement without its body.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Holding {
     pub record: Record,
-    #[serde(default)]
     pub tag: Option<Tag>,
 }
 
 /// "Send me this body." The key and scope bind the sealed segments of the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PullRequest {
+    #[serde(rename = "k")]
     pub key: KeyId,
+    #[serde(rename = "s")]
     pub scope: ScopeId,
+    #[serde(rename = "d")]
     pub digest: Digest,
 }
 
@@ -60,7 +67,9 @@ pub struct PullRequest {
 pub enum PullReply {
     /// The body follows, `encoded_bytes` in all, in segments of [`limits::SEGMENT_BYTES`].
     Found {
+        #[serde(rename = "f")]
         form: Form,
+        #[serde(rename = "n")]
         encoded_bytes: u64,
     },
     Absent,
@@ -97,9 +106,9 @@ pub enum DecodeError {
 impl Message {
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let (kind, body) = match self {
-            Self::Announce(records) => (KIND_ANNOUNCE, rmp_serde::to_vec(records)?),
+            Self::Announce(records) => (KIND_ANNOUNCE, rmp_serde::to_vec_named(records)?),
         };
-        let bytes = rmp_serde::to_vec(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
+        let bytes = rmp_serde::to_vec_named(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
         if bytes.len() > limits::MESSAGE_BYTES_MAX {
             return Err(EncodeError::TooLong { bytes: bytes.len(), bytes_max: limits::MESSAGE_BYTES_MAX });
         }
@@ -139,7 +148,7 @@ macro_rules! plain_message {
     ($($name:ty),*) => {$(
         impl $name {
             pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-                Ok(rmp_serde::to_vec(self)?)
+                Ok(rmp_serde::to_vec_named(self)?)
             }
 
             pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -149,7 +158,7 @@ macro_rules! plain_message {
     )*};
 }
 
-plain_message!(PullRequest, PullReply, Holding);
+plain_message!(PullRequest, PullReply);
 
 /// Reads one value; what it allocates is bounded by the length of `bytes`, which is checked first.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {

@@ -11,14 +11,18 @@ use crate::{Digest, FamilyId, Millis, limits};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version {
     /// `Date` of the origin's 200 or 304, in seconds since 1970.
+    #[serde(rename = "t")]
     pub date_secs: u64,
+    #[serde(rename = "d")]
     pub digest: Digest,
 }
 
 /// One kept header: name in lower case, value as it came.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Header {
+    #[serde(rename = "n")]
     pub name: String,
+    #[serde(rename = "v")]
     pub value: Bytes,
 }
 
@@ -29,17 +33,26 @@ pub struct Header {
 /// Serving needs both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    #[serde(rename = "f")]
     pub family: FamilyId,
+    #[serde(rename = "v")]
     pub version: Version,
+    #[serde(rename = "s")]
     pub status: u16,
+    #[serde(rename = "h")]
     pub headers: Vec<Header>,
     /// Length of the plain body.
+    #[serde(rename = "n")]
     pub body_bytes: u64,
     /// When the origin last gave or confirmed it.
+    #[serde(rename = "at")]
     pub validated_at: Millis,
+    #[serde(rename = "fu")]
     pub fresh_until: Millis,
+    #[serde(rename = "pu")]
     pub proved_until: Millis,
     /// Until when it may be served, marked stale, while the origin cannot answer.
+    #[serde(rename = "su")]
     pub stale_until: Millis,
 }
 

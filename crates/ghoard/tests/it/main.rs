@@ -1,11 +1,19 @@
 //! The binary itself, by what it prints, leaves behind and returns.
 
+#![expect(clippy::print_stderr, reason = "a test says why it failed, or that it was skipped")]
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod clients;
 mod config;
+mod credentials;
 mod exec;
 mod home;
+mod hosts;
 mod http;
 mod meeting;
+mod runbook;
+mod secrets;
 mod setup;
+mod strangers;
+mod trouble;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{GitHub, Setup, TOKEN, has_gh, two_members, wait_until};
+use crate::world::{GitHub, SECRET, Setup, TOKEN, has_gh, two_members, wait_until};
 
 const REPO: &str = "/repos/octocat/Hello-World";
 
@@ -64,7 +64,7 @@ fn a_node_that_comes_later_answers_its_first_request_from_a_peer() {
     wait_until("b has heard of it", || b.stat("index_entries") == 1);
 
     let registry = a.setup.home.path("registry").display().to_string();
-    let c = Setup::new(&github).member("a passphrase for the tests only", &registry, "c").start();
+    let c = Setup::new(&github).member(SECRET, &registry, "c").start();
     wait_until("it is ready", || c.status("/healthz").status == 200);
     let answer = c.get(REPO, Some(TOKEN));
     assert!(answer.header("cache-status").contains("detail=peer"), "{:?}", answer.headers);
@@ -74,12 +74,11 @@ fn a_node_that_comes_later_answers_its_first_request_from_a_peer() {
 #[test]
 fn an_answer_goes_along_a_chain() {
     let github = GitHub::start();
-    let secret = "a passphrase for the tests only";
     let member = |name: &str, bootstrap: &str| {
         let setup = Setup::new(&github);
         // A folder of its own: only the bootstrap address connects it.
         let registry = setup.home.path("registry").display().to_string();
-        setup.member(secret, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+        setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
     };
     let a = member("a", "");
     let listening = a.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();

@@ -39,6 +39,7 @@ pub(crate) struct GitHub {
 }
 
 pub(crate) const TOKEN: &str = "ghp_octocatOctocatOctocatOctocatOcto";
+pub(crate) const SECRET: &str = "a passphrase for the tests only";
 pub(crate) const OUTSIDER: &str = "ghp_outsiderOutsiderOutsiderOutsider0";
 
 impl GitHub {
@@ -279,9 +280,8 @@ pub(crate) fn has_gh(test: &str) -> bool {
 pub(crate) fn two_members(github: &GitHub) -> (Machine, Machine) {
     let (a, b) = (Setup::new(github), Setup::new(github));
     let registry = a.home.path("registry").display().to_string();
-    let secret = "a passphrase for the tests only";
-    let a = a.member(secret, &registry, "a").start();
-    let b = b.member(secret, &registry, "b").start();
+    let a = a.member(SECRET, &registry, "a").start();
+    let b = b.member(SECRET, &registry, "b").start();
     a.wait_for_peers(1);
     b.wait_for_peers(1);
     (a, b)

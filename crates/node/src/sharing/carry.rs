@@ -59,7 +59,7 @@ impl<'a> Carrier<'a> {
         Ok((PullReply::decode(reply)?, *prefix))
     }
 
-    /// Seals a body segment by segment; `send` is called for each.
+    /// Seals a body, segment by segment.
     pub fn segments(&self, request: &PullRequest, prefix: [u8; 19], encoded: &[u8]) -> Vec<Bytes> {
         let bound = bound(BOUND_BODY, request);
         let mut sealer = SegmentSealer::new(&self.keys.sealing, prefix, &bound);

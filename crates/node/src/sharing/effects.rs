@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use fleet::{Effect, Input};
 use store::{EntryKey, Source, Space, StoredRecord};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use wire::{Announcement, Message, Peer};
 
 use super::{Running, Sharing, carry::Carrier};
@@ -54,7 +54,7 @@ impl Sharing {
     }
 
     fn send(&self, to: &Peer, records: Vec<Announcement>) {
-        info!(%to, records = records.len(), "telling a new neighbour what is here");
+        debug!(%to, records = records.len(), "telling a new neighbour what is here");
         self.counters.entries_sent.many(records.len());
         match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
             Ok(sealed) => self.net.send(to, sealed),

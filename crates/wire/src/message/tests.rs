@@ -69,13 +69,52 @@ proptest! {
 }
 
 fn envelope(version: u8, kind: u8, body: Vec<u8>) -> Vec<u8> {
-    rmp_serde::to_vec(&Envelope { version, kind, body }).unwrap()
+    rmp_serde::to_vec_named(&Envelope { version, kind, body }).unwrap()
 }
 
 #[test]
 fn unknown_versions_and_kinds_are_named_so_that_they_can_be_skipped() {
     assert!(matches!(Message::decode(&envelope(9, 1, vec![])), Err(DecodeError::UnknownVersion(9))));
     assert!(matches!(Message::decode(&envelope(1, 77, vec![])), Err(DecodeError::UnknownKind(77))));
+}
+
+/// What a later version might send: one field more than this one knows.
+#[derive(Serialize)]
+struct LaterRequest {
+    k: KeyId,
+    s: ScopeId,
+    d: Digest,
+    window: u32,
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let (k, s, d) = (KeyId([1; 16]), ScopeId([2; 16]), Digest([3; 32]));
+    let later = rmp_serde::to_vec_named(&LaterRequest { k, s, d, window: 8 }).unwrap();
+    assert_eq!(PullRequest::decode(&later).unwrap(), PullRequest { key: k, scope: s, digest: d });
+}
+
+#[test]
+fn an_announce_has_the_bytes_that_the_protocol_documents() {
+    let record = Record {
+        family: FamilyId([2; 16]),
+        version: Version { date_secs: 1_800_000_000, digest: Digest::of(b"{}") },
+        status: 200,
+        headers: vec![Header { name: "content-type".into(), value: "application/json".into() }],
+        body_bytes: 2,
+        validated_at: Millis(1_800_000_000_000),
+        fresh_until: Millis(1_800_000_060_000),
+        proved_until: Millis(1_800_000_060_000),
+        stale_until: Millis(1_800_003_660_000),
+    };
+    let body = Some(Body { form: Form::Identity, encoded: "{}".into() });
+    let announcement =
+        Announcement { key: KeyId([1; 16]), scope: ScopeId([4; 16]), record, tag: Some(Tag([5; 32])), body };
+    let bytes = Message::Announce(vec![announcement]).encode().unwrap();
+    let text = include_str!("../../../../docs/PROTOCOL.md");
+    let (_, rest) = text.split_once("```json vectors\n").unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
+    assert_eq!(vectors["announce"], data_encoding::HEXLOWER.encode(&bytes));
 }
 
 #[test]
