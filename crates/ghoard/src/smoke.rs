@@ -8,7 +8,7 @@ use std::{
 use gateway::{Fetched, HttpOrigin};
 use github::{API_HOST, Ask, Plan, Target, plan};
 use http::{HeaderMap, HeaderValue, Method, header};
-use node::{Env, Node, Receipt, SmokeEntry};
+use node::{Env, Node, Receipt, Receipts, SmokeEntry};
 use task::Tasks;
 use tokio::time::{Instant, sleep};
 
@@ -65,11 +65,13 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     };
     let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin };
     let node = Node::start(node_config, env)?;
-    tell_address(&node).await;
+    // From the first moment on: an entry may arrive before we come to wait for it.
+    let receipts = [node.receipts(), node.receipts()];
+    tell_address(&node, config.force_localhost == Some(true)).await;
 
     let patience = Duration::from_secs(smoke.wait_seconds);
     let done = if smoke.read {
-        read(smoke, config, &node, patience).await
+        read(smoke, config, &node, receipts, patience).await
     } else {
         write(smoke, config, &node, patience).await
     };
@@ -79,9 +81,9 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
 }
 
 /// Prints what to paste on the other machine, once the port is bound.
-async fn tell_address(node: &Node) {
+async fn tell_address(node: &Node, loopback_will_do: bool) {
     let deadline = Instant::now() + LISTEN_PATIENCE;
-    let is_loopback = |address: &net::Address| address.ip().is_some_and(|ip| ip.is_loopback());
+    let is_loopback = |address: &net::Address| !loopback_will_do && address.ip().is_some_and(|ip| ip.is_loopback());
     // Loopback is bound first, an address for others a moment later.
     while node.advertised().as_ref().is_none_or(is_loopback) && Instant::now() < deadline {
         sleep(POLL).await;
@@ -92,13 +94,24 @@ async fn tell_address(node: &Node) {
     }
 }
 
-async fn read(smoke: &Smoke, config: &Config, node: &Node, patience: Duration) -> bool {
+async fn read(
+    smoke: &Smoke,
+    config: &Config,
+    node: &Node,
+    receipts: [Option<Receipts>; 2],
+    patience: Duration,
+) -> bool {
+    let [Some(receipts), Some(more)] = receipts else { return false };
     output::data(&format!("Waiting up to {} s for {}", patience.as_secs(), smoke.target));
     let receipt = if smoke.synthetic {
-        node.read_smoke(&smoke.target, patience).await
+        node.read_smoke(&smoke.target, receipts, patience).await
     } else {
         match question(config, &smoke.target) {
-            Some(ask) => either(node, &smoke.target, &ask, patience).await,
+            Some(ask) => tokio::select! {
+                receipt = node.read_shared(&ask, receipts, patience) => receipt,
+                // The writer may have no token: a synthetic entry will do, too.
+                receipt = node.read_smoke(&smoke.target, more, patience) => receipt,
+            },
             None => return false,
         }
     };
@@ -122,14 +135,6 @@ async fn read(smoke: &Smoke, config: &Config, node: &Node, patience: Duration) -
             explain_silence(node);
             false
         }
-    }
-}
-
-/// A real reader is content with a synthetic entry, too: the writer may have no token.
-async fn either(node: &Node, target: &str, ask: &Ask, patience: Duration) -> Option<Receipt> {
-    tokio::select! {
-        receipt = node.read_shared(ask, patience) => receipt,
-        receipt = node.read_smoke(target, patience) => receipt,
     }
 }
 

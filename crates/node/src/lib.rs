@@ -24,4 +24,4 @@ pub use cache::NodeCache;
 pub use counters::Counters;
 pub use dialler::{DiallerConfig, External};
 pub use node::{About, Config, Env, FleetConfig, Node, StartError};
-pub use smoke::{Receipt, SmokeEntry};
+pub use smoke::{Receipt, Receipts, SmokeEntry};

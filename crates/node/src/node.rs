@@ -17,7 +17,7 @@ use tracing::warn;
 use wire::Peer;
 
 use crate::{
-    Counters, DiallerConfig, NodeCache, Receipt, SmokeEntry,
+    Counters, DiallerConfig, NodeCache, Receipt, Receipts, SmokeEntry,
     cache::now,
     dialler::{Dialler, Known},
     fill::Filler,
@@ -168,22 +168,26 @@ impl Node {
         }
     }
 
+    /// What comes from peers from now on. `None` if this node does not share.
+    pub fn receipts(&self) -> Option<Receipts> {
+        Some(Receipts(self.sharing.as_ref()?.received()))
+    }
+
     /// Waits for a synthetic entry of that target from a peer; `None` after `patience`.
-    pub async fn read_smoke(&self, target: &str, patience: Duration) -> Option<Receipt> {
-        let sharing = self.sharing.as_ref()?;
-        let awaited = Awaited::synthetic(sharing, target);
-        self.await_receipt(sharing, awaited, patience).await
+    pub async fn read_smoke(&self, target: &str, receipts: Receipts, patience: Duration) -> Option<Receipt> {
+        let awaited = Awaited::synthetic(self.sharing.as_ref()?, target);
+        self.await_receipt(awaited, receipts, patience).await
     }
 
     /// Waits for a real answer to `ask` from a peer; `None` after `patience`.
-    pub async fn read_shared(&self, ask: &Ask, patience: Duration) -> Option<Receipt> {
-        let sharing = self.sharing.as_ref()?;
-        let awaited = Awaited::answer_to(sharing, ask);
-        self.await_receipt(sharing, awaited, patience).await
+    pub async fn read_shared(&self, ask: &Ask, receipts: Receipts, patience: Duration) -> Option<Receipt> {
+        let awaited = Awaited::answer_to(self.sharing.as_ref()?, ask);
+        self.await_receipt(awaited, receipts, patience).await
     }
 
-    async fn await_receipt(&self, sharing: &Arc<Sharing>, awaited: Awaited, patience: Duration) -> Option<Receipt> {
-        let receipt = tokio::time::timeout(patience, smoke::read(sharing, awaited)).await.ok()?;
+    async fn await_receipt(&self, awaited: Awaited, receipts: Receipts, patience: Duration) -> Option<Receipt> {
+        let read = smoke::read(self.sharing.as_ref()?, awaited, receipts);
+        let receipt = tokio::time::timeout(patience, read).await.ok()?;
         if matches!(receipt, Receipt::Body { .. }) {
             self.counters.peer_hits.one();
         }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use crypto::TagKey;
 use github::Ask;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 use wire::{Announcement, Body, Digest, KeyId, Peer, Record, ScopeId, Version};
 
 use crate::{cache::now, sharing::Sharing};
@@ -69,12 +69,14 @@ pub async fn write(sharing: &Arc<Sharing>, entry: SmokeEntry) {
     sharing.share(Announcement { key, scope, record, tag, body }).await;
 }
 
+/// What came from peers since this was made.
+pub struct Receipts(pub(crate) broadcast::Receiver<(KeyId, ScopeId, Peer)>);
+
 /// Waits until an entry has come from a peer. The caller sets the time-out.
-pub async fn read(sharing: &Arc<Sharing>, awaited: Awaited) -> Receipt {
-    let mut received = sharing.received();
+pub async fn read(sharing: &Arc<Sharing>, awaited: Awaited, Receipts(mut received): Receipts) -> Receipt {
     let mut from = None;
     loop {
-        // It may have been here before we listened, or its body may have to be pulled.
+        // It may be here from an earlier run, or its body may have to be pulled.
         let found = sharing.ask_for(awaited.key, awaited.scope, awaited.tag_key.clone(), true).await;
         if let Some((_, _, bytes)) = found {
             return Receipt::Body { bytes, from };
