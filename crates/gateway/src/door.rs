@@ -44,13 +44,16 @@ pub trait Handle: Send + Sync + 'static {
 pub type Answering = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
 
 /// The connections of a door, seen from outside.
-pub struct Drained(Arc<Semaphore>);
+pub struct Drained {
+    connections: Arc<Semaphore>,
+    connections_max: usize,
+}
 
 impl Drained {
     /// Ends when no connection is open.
     pub async fn wait(self) {
-        let all = u32::try_from(limits::CONNECTIONS_MAX).expect("a few thousand");
-        let _ = self.0.acquire_many(all).await;
+        let all = u32::try_from(self.connections_max).expect("a few thousand");
+        let _ = self.connections.acquire_many(all).await;
     }
 }
 
@@ -59,21 +62,22 @@ pub struct Door {
     name: &'static str,
     tasks: Tasks,
     connections: Arc<Semaphore>,
+    connections_max: usize,
     refused: Arc<AtomicU64>,
     stop: watch::Receiver<bool>,
 }
 
 impl Door {
-    /// The door closes when `stop` turns true: no new connections, and the open ones end after the
+    /// At most `connections_max` at once. The door closes when `stop` turns true: no new connections, and the open ones end after the
     /// request they are at.
-    pub fn new(name: &'static str, tasks: Tasks, stop: watch::Receiver<bool>) -> Self {
-        let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
-        Self { name, tasks, connections, refused: Arc::default(), stop }
+    pub fn new(name: &'static str, connections_max: usize, tasks: Tasks, stop: watch::Receiver<bool>) -> Self {
+        let connections = Arc::new(Semaphore::new(connections_max));
+        Self { name, tasks, connections, connections_max, refused: Arc::default(), stop }
     }
 
     /// Says later whether all connections have ended.
     pub fn drained(&self) -> Drained {
-        Drained(self.connections.clone())
+        Drained { connections: self.connections.clone(), connections_max: self.connections_max }
     }
 
     /// Runs until the door is closed.
@@ -98,7 +102,7 @@ impl Door {
         let Ok(permit) = self.connections.clone().try_acquire_owned() else {
             let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
             if refused.is_power_of_two() {
-                warn!(door = self.name, refused, "more than {} connections", limits::CONNECTIONS_MAX);
+                warn!(door = self.name, refused, "more than {} connections", self.connections_max);
             }
             return;
         };

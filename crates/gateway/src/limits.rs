@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// Connections to one door at once. At some 20 KB each, 80 MB if somebody tries.
-pub const CONNECTIONS_MAX: usize = 4096;
+/// Connections to one door at once. At some 22 KB each, 45 MB if somebody tries.
+pub const CONNECTIONS_MAX: usize = 2048;
+
+/// The same for the status pages.
+pub const STATUS_CONNECTIONS_MAX: usize = 256;
 
 /// A request's head, all headers together. GitHub's own limit is near this.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;

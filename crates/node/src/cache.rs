@@ -18,6 +18,7 @@ use crate::{
     flights::{Boarding, Flights},
     keeper::{Keeper, Loaded, answer_of},
     sharing::Sharing,
+    underway::Underway,
 };
 
 /// The cache behind the doors: memory, then the disk, then the fleet, then the origin.
@@ -28,6 +29,8 @@ pub struct NodeCache {
     pub(crate) flights: Arc<Flights<Flown>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tasks: Tasks,
+    /// Answers on their way to the disk.
+    pub(crate) keeping: Underway,
 }
 
 /// What a flight brings to all who are on it.
@@ -177,8 +180,9 @@ impl NodeCache {
         let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
         let answer = Arc::new(answer_of(&stored, &body, plain));
         self.keeper.remember(at, &stored.record, &answer);
-        let keeper = self.keeper.clone();
+        let (keeper, underway) = (self.keeper.clone(), self.keeping.begin());
         self.tasks.spawn(async move {
+            let _underway = underway;
             keeper.keep(Space::Local, at, stored, body).await;
         });
         Some(answer)
@@ -195,8 +199,9 @@ impl NodeCache {
 
     /// Keeps and announces in the background: the client does not wait for the disk.
     fn keep(&self, ask: Ask, at: EntryKey, stored: StoredRecord, body: wire::Body) {
-        let (keeper, sharing) = (self.keeper.clone(), self.sharing.clone());
+        let (keeper, sharing, underway) = (self.keeper.clone(), self.sharing.clone(), self.keeping.begin());
         self.tasks.spawn(async move {
+            let _underway = underway;
             keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
             let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
             if let Some(sharing) = sharing.filter(|_| !doubtful) {

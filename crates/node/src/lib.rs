@@ -19,6 +19,7 @@ mod origin;
 mod sharing;
 mod smoke;
 mod status;
+mod underway;
 
 pub use cache::NodeCache;
 pub use counters::Counters;

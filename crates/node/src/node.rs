@@ -27,6 +27,7 @@ use crate::{
     origin::CountingOrigin,
     sharing::Sharing,
     smoke::{self, Awaited},
+    underway::Underway,
 };
 
 /// What a node needs of the world. Production fills it with files and sockets, the simulator with
@@ -123,6 +124,7 @@ impl Node {
             flights: Arc::new(Flights::default()),
             counters: counters.clone(),
             tasks: tasks.clone(),
+            keeping: Underway::default(),
         });
         let (stop, stopped) = watch::channel(false);
         tasks.spawn(commit_in_time(store.clone(), tasks.clone(), stopped));
@@ -147,12 +149,16 @@ impl Node {
     pub fn open(&self, name: &'static str, kind: DoorKind, client_url: String, accept: impl Accept) {
         let (cache, origin) = (self.cache.clone(), self.origin.clone());
         let service = Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin));
-        self.open_to(name, service, accept);
+        self.serve(name, gateway::limits::CONNECTIONS_MAX, service, accept);
     }
 
     /// Opens a door to something else than the API, with the same bounds: the status page.
     pub fn open_to(&self, name: &'static str, handler: Arc<dyn Handle>, accept: impl Accept) {
-        let door = Door::new(name, self.tasks.clone(), self.stop.subscribe());
+        self.serve(name, gateway::limits::STATUS_CONNECTIONS_MAX, handler, accept);
+    }
+
+    fn serve(&self, name: &'static str, connections_max: usize, handler: Arc<dyn Handle>, accept: impl Accept) {
+        let door = Door::new(name, connections_max, self.tasks.clone(), self.stop.subscribe());
         self.doors.lock().expect("no panic while held").push(door.drained());
         self.tasks.spawn(door.run(accept, handler));
     }
@@ -236,7 +242,8 @@ impl Node {
         let _ = self.stop.send(true);
         let doors = std::mem::take(&mut *self.doors.lock().expect("no panic while held"));
         let drained = join_all(doors.into_iter().map(Drained::wait));
-        let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, drained).await;
+        let kept = self.cache.keeping.wait();
+        let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, async { (drained.await, kept.await) }).await;
         self.withdraw().await;
         if let Some(sharing) = &self.sharing {
             sharing.net.shutdown().await;
