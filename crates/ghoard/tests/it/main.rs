@@ -14,6 +14,7 @@ mod meeting;
 mod runbook;
 mod secrets;
 mod setup;
+mod status;
 mod strangers;
 mod trouble;
 mod world;
