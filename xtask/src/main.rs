@@ -2,6 +2,7 @@
 
 mod arrows;
 mod ci;
+mod figures;
 mod readme;
 mod run;
 mod size;
@@ -23,6 +24,11 @@ static COMMANDS: &[Command] = &[
     Command { name: "test", help: "run every test of the workspace; arguments go to the runner", run: test::run },
     Command { name: "ci", help: "do what CI does: fmt, clippy, tests, doc, tidy", run: ci::run },
     Command { name: "tidy", help: "check what the compiler does not", run: tidy::run },
+    Command {
+        name: "figures",
+        help: "print build time, time from machine to machine, sizes (minutes)",
+        run: figures::run,
+    },
     Command { name: "size", help: "print the lines of each crate", run: size::run },
 ];
 
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
 fn usage(error: &str) -> ExitCode {
     run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
     for command in COMMANDS {
-        run::say(&format!("  {:6}  {}", command.name, command.help));
+        run::say(&format!("  {:7}  {}", command.name, command.help));
     }
     ExitCode::from(2)
 }
