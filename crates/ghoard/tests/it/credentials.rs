@@ -1,14 +1,10 @@
-//! What a credential may see, and what a member may claim that it was told.
+//! What a credential may see, and no other.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crypto::{FleetKeys, Secret, TagKey};
-use net::{Config, Event, Identity, Net};
-use wire::{Announcement, Body, Digest, Message, Millis, Record, Version};
-
 use crate::{
     http,
-    world::{GitHub, Machine, OUTSIDER, PATIENCE, SECRET, Setup, TOKEN, two_members, wait_until},
+    world::{GitHub, OUTSIDER, Setup, TOKEN, two_members, wait_until},
 };
 
 const PRIVATE: &str = "/repos/acme/secret/branches";
@@ -135,114 +131,4 @@ fn a_write_drops_its_repository_and_no_other() {
     assert_eq!(machine.get(issue, Some(TOKEN)).json()["title"], "new");
     machine.get(other, Some(TOKEN));
     assert_eq!(github.count(other).requests, 1);
-}
-
-/// A member that says what it likes.
-struct Liar {
-    keys: FleetKeys,
-    net: Net,
-}
-
-impl Liar {
-    fn join(github: &GitHub, machine: &Machine) -> Self {
-        let keys = FleetKeys::derive(&Secret::new(SECRET));
-        let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
-        let config = Config::new(Identity::from_seed([9; 32]), membership, keys.topic.clone());
-        let net = github.runtime.block_on(async {
-            let (net, mut events) = Net::start(config, net::tcp_transport(), task::Tasks::tokio(), [9; 32]).unwrap();
-            let address = machine.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
-            net.dial(address.parse().unwrap());
-            let ready = async { while !matches!(events.next().await, Some(Event::Ready { .. })) {} };
-            tokio::time::timeout(PATIENCE, ready).await.expect("the liar is a member");
-            net
-        });
-        Self { keys, net }
-    }
-
-    /// What a node would announce for this path and token, with another body.
-    fn lie(&self, path: &str) -> Announcement {
-        let body = br#"{"message":"forged by a member"}"#;
-        let canonical = format!("GET\napi.github.com\n{path}\naccept:application/vnd.github+json");
-        let credential = format!("Bearer {TOKEN}");
-        let now = Millis::from(std::time::SystemTime::now());
-        let minute = Duration::from_secs(60);
-        let record = Record {
-            family: self.keys.ids.family_id("api.github.com/repos/octocat/hello-world"),
-            version: Version { date_secs: now.as_secs() + 30, digest: Digest::of(body) },
-            status: 200,
-            headers: Vec::new(),
-            body_bytes: body.len() as u64,
-            validated_at: now,
-            fresh_until: now.after(minute),
-            proved_until: now.after(minute),
-            stale_until: now.after(60 * minute),
-        };
-        Announcement {
-            key: self.keys.ids.key_id(canonical.as_bytes()),
-            scope: self.keys.ids.scope_id(Some(credential.as_bytes())),
-            record,
-            tag: None,
-            body: Some(Body::from_plain(body.to_vec().into())),
-        }
-    }
-
-    fn say(&self, announcements: Vec<Announcement>) {
-        let message = Message::Announce(announcements).encode().unwrap();
-        let nonce = Digest::of(&message).0[..24].try_into().unwrap();
-        self.net.publish(self.keys.sealing.seal(nonce, b"ghoard/1 message", &message).into());
-    }
-}
-
-#[test]
-fn a_forged_record_changes_no_answer() {
-    let github = GitHub::start();
-    let (a, b) = two_members(&github);
-    let liar = Liar::join(&github, &b);
-    let path = "/repos/octocat/Hello-World/git/blobs/size-2048";
-    let genuine = TagKey::of(format!("Bearer {TOKEN}").as_bytes());
-
-    // What a member can have seen: tags that the credential did make, for something else.
-    let untagged = liar.lie(path);
-    let mut of_another_key = untagged.clone();
-    of_another_key.tag = Some(genuine.tag(liar.lie("/repos/octocat/Hello-World").key, &untagged.record));
-    let mut of_another_version = untagged.clone();
-    let mut older = untagged.record.clone();
-    older.version.date_secs -= 1;
-    of_another_version.tag = Some(genuine.tag(untagged.key, &older));
-    let mut of_another_time = untagged.clone();
-    of_another_time.tag = Some(genuine.tag(untagged.key, &untagged.record));
-    of_another_time.record.proved_until = of_another_time.record.proved_until.after(Duration::from_secs(600));
-
-    let first = a.get(path, Some(TOKEN));
-    wait_until("b has heard the true record", || b.stat("count_entries_received") == 1);
-    liar.say(vec![untagged, of_another_key, of_another_version, of_another_time]);
-    wait_until("b has heard the lies", || b.stat("count_entries_received") == 5);
-
-    let answer = b.get(path, Some(TOKEN));
-    assert_eq!(answer.body, first.body);
-    assert!(answer.header("cache-status").contains("detail=peer"), "the true record is still there");
-    assert_eq!(github.count(path).requests, 1);
-    assert_eq!(b.stat("count_forgeries"), 1);
-    assert!(b.log.text().contains("did not confirm"));
-
-    // With nothing but lies, GitHub is asked.
-    let other = "/repos/octocat/Hello-World/git/blobs/size-4096";
-    liar.say(vec![liar.lie(other)]);
-    wait_until("b has heard one more lie", || b.stat("count_entries_received") == 6);
-    assert_eq!(b.get(other, Some(TOKEN)).body.len(), 4096);
-    assert_eq!(github.count(other).requests, 1);
-}
-
-#[test]
-fn a_member_that_sends_another_body_is_named_and_dropped() {
-    let github = GitHub::start();
-    let (_a, b) = two_members(&github);
-    let liar = Liar::join(&github, &b);
-    b.wait_for_peers(2);
-    let mut lie = liar.lie("/repos/octocat/Hello-World");
-    lie.record.version.digest = Digest::of(b"something else");
-    liar.say(vec![lie]);
-    let me = liar.net.me().to_string();
-    wait_until("b names the liar", || b.log.text().contains("dropping a peer") && b.log.text().contains(&me));
-    wait_until("b has dropped it", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
 }

@@ -10,6 +10,7 @@ mod exec;
 mod home;
 mod hosts;
 mod http;
+mod liar;
 mod meeting;
 mod runbook;
 mod secrets;

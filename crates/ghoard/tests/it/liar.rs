@@ -1,0 +1,184 @@
+//! A member that lies: what it claims that another token was told, and what it sends as a body.
+
+use std::time::Duration;
+
+use crypto::{FleetKeys, Secret, SegmentSealer, TagKey};
+use net::{Config, Event, EventStream, Identity, Net};
+use wire::{Announcement, Body, Digest, Form, Message, Millis, PullReply, PullRequest, Record, Version};
+
+use crate::world::{GitHub, Machine, PATIENCE, SECRET, TOKEN, two_members, wait_until};
+
+/// A member that says what it likes.
+struct Liar {
+    keys: FleetKeys,
+    net: Net,
+    events: EventStream,
+}
+
+impl Liar {
+    fn join(github: &GitHub, machine: &Machine) -> Self {
+        let keys = FleetKeys::derive(&Secret::new(SECRET));
+        let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
+        let config = Config::new(Identity::from_seed([9; 32]), membership, keys.topic.clone());
+        let (net, events) = github.runtime.block_on(async {
+            let (net, mut events) = Net::start(config, net::tcp_transport(), task::Tasks::tokio(), [9; 32]).unwrap();
+            let address = machine.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+            net.dial(address.parse().unwrap());
+            let ready = async { while !matches!(events.next().await, Some(Event::Ready { .. })) {} };
+            tokio::time::timeout(PATIENCE, ready).await.expect("the liar is a member");
+            (net, events)
+        });
+        Self { keys, net, events }
+    }
+
+    /// What a node would announce for this path and token, with another body.
+    fn lie(&self, path: &str) -> Announcement {
+        let body = br#"{"message":"forged by a member"}"#;
+        let canonical = format!("GET\napi.github.com\n{path}\naccept:application/vnd.github+json");
+        let credential = format!("Bearer {TOKEN}");
+        let now = Millis::from(std::time::SystemTime::now());
+        let minute = Duration::from_secs(60);
+        let record = Record {
+            family: self.keys.ids.family_id("api.github.com/repos/octocat/hello-world"),
+            version: Version { date_secs: now.as_secs() + 30, digest: Digest::of(body) },
+            status: 200,
+            headers: Vec::new(),
+            body_bytes: body.len() as u64,
+            validated_at: now,
+            fresh_until: now.after(minute),
+            proved_until: now.after(minute),
+            stale_until: now.after(60 * minute),
+        };
+        Announcement {
+            key: self.keys.ids.key_id(canonical.as_bytes()),
+            scope: self.keys.ids.scope_id(Some(credential.as_bytes())),
+            record,
+            tag: None,
+            body: Some(Body::from_plain(body.to_vec().into())),
+        }
+    }
+
+    /// What it hears of others: true records, with their true tags.
+    async fn overhear(&mut self) -> Announcement {
+        loop {
+            let Some(Event::Gossip { data, id, .. }) = self.events.next().await else { continue };
+            self.net.accept_gossip(&id);
+            let plain = self.keys.sealing.open(b"ghoard/1 message", &data).unwrap();
+            let Message::Announce(mut records) = Message::decode(&plain).unwrap();
+            if let Some(record) = records.pop() {
+                return record;
+            }
+        }
+    }
+
+    /// Answers one pull, properly sealed, with another body.
+    async fn serve(&mut self, body: &[u8]) {
+        loop {
+            let Some(Event::Pull { request, mut reply, .. }) = self.events.next().await else { continue };
+            let request = self.keys.sealing.open(b"ghoard/1 pull request", &request).unwrap();
+            let request = PullRequest::decode(&request).unwrap();
+            let bound = |kind: &[u8]| [kind, &request.key.0, &request.scope.0, &request.digest.0].concat();
+            let found = PullReply::Found { form: Form::Identity, encoded_bytes: body.len() as u64 };
+            let head = [&[3; 19][..], &found.encode().unwrap()].concat();
+            let head = self.keys.sealing.seal([4; 24], &bound(b"ghoard/1 pull reply"), &head);
+            reply.write_frame(head.into()).await.unwrap();
+            let bound = bound(b"ghoard/1 body");
+            let mut sealer = SegmentSealer::new(&self.keys.sealing, [3; 19], &bound);
+            reply.write_frame(sealer.seal(body, true).into()).await.unwrap();
+            return reply.finish().await.unwrap();
+        }
+    }
+
+    fn say(&self, announcements: Vec<Announcement>) {
+        let message = Message::Announce(announcements).encode().unwrap();
+        let nonce = Digest::of(&message).0[..24].try_into().unwrap();
+        self.net.publish(self.keys.sealing.seal(nonce, b"ghoard/1 message", &message).into());
+    }
+}
+
+#[test]
+fn a_forged_record_changes_no_answer() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    let liar = Liar::join(&github, &b);
+    let path = "/repos/octocat/Hello-World/git/blobs/size-2048";
+    let genuine = TagKey::of(format!("Bearer {TOKEN}").as_bytes());
+
+    // What a member can have seen: tags that the credential did make, for something else.
+    let untagged = liar.lie(path);
+    let mut of_another_key = untagged.clone();
+    of_another_key.tag = Some(genuine.tag(liar.lie("/repos/octocat/Hello-World").key, &untagged.record));
+    let mut of_another_version = untagged.clone();
+    let mut older = untagged.record.clone();
+    older.version.date_secs -= 1;
+    of_another_version.tag = Some(genuine.tag(untagged.key, &older));
+    let mut of_another_time = untagged.clone();
+    of_another_time.tag = Some(genuine.tag(untagged.key, &untagged.record));
+    of_another_time.record.proved_until = of_another_time.record.proved_until.after(Duration::from_secs(600));
+
+    let first = a.get(path, Some(TOKEN));
+    wait_until("b has heard the true record", || b.stat("count_entries_received") == 1);
+    liar.say(vec![untagged, of_another_key, of_another_version, of_another_time]);
+    wait_until("b has heard the lies", || b.stat("count_entries_received") == 5);
+
+    let answer = b.get(path, Some(TOKEN));
+    assert_eq!(answer.body, first.body);
+    assert!(answer.header("cache-status").contains("detail=peer"), "the true record is still there");
+    assert_eq!(github.count(path).requests, 1);
+    assert_eq!(b.stat("count_forgeries"), 1);
+    assert!(b.log.text().contains("did not confirm"));
+
+    // With nothing but lies, GitHub is asked.
+    let other = "/repos/octocat/Hello-World/git/blobs/size-4096";
+    liar.say(vec![liar.lie(other)]);
+    wait_until("b has heard one more lie", || b.stat("count_entries_received") == 6);
+    assert_eq!(b.get(other, Some(TOKEN)).body.len(), 4096);
+    assert_eq!(github.count(other).requests, 1);
+}
+
+#[test]
+fn a_member_that_sends_another_body_is_named_and_dropped() {
+    let github = GitHub::start();
+    let (_a, b) = two_members(&github);
+    let liar = Liar::join(&github, &b);
+    b.wait_for_peers(2);
+    let mut lie = liar.lie("/repos/octocat/Hello-World");
+    lie.record.version.digest = Digest::of(b"something else");
+    liar.say(vec![lie]);
+    let me = liar.net.me().to_string();
+    wait_until("b names the liar", || b.log.text().contains("dropping a peer") && b.log.text().contains(&me));
+    wait_until("b has dropped it", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
+}
+
+#[test]
+fn a_wrong_body_behind_a_true_record_is_not_served() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    let mut liar = Liar::join(&github, &b);
+    b.wait_for_peers(2);
+    let path = "/repos/octocat/Hello-World/git/blobs/size-200000";
+    let first = a.get(path, Some(TOKEN));
+    let (overheard, wrong) = github.runtime.block_on(async {
+        let overheard = tokio::time::timeout(PATIENCE, liar.overhear()).await.unwrap();
+        let wrong = vec![b'x'; usize::try_from(overheard.record.body_bytes).unwrap()];
+        (overheard, wrong)
+    });
+    assert!(overheard.body.is_none(), "it has to be pulled");
+    wait_until("b has heard of it", || b.stat("index_entries") == 1);
+    // Only the liar is left to ask.
+    a.kill();
+    wait_until("b has lost a", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
+    liar.say(vec![overheard]);
+    wait_until("b has heard the liar", || b.stat("count_entries_received") == 2);
+
+    let me = liar.net.me().to_string();
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| b.get(path, Some(TOKEN)));
+        let served = async { liar.serve(&wrong[..60_000]).await };
+        github.runtime.block_on(async { tokio::time::timeout(PATIENCE, served).await.unwrap() });
+        asking.join().unwrap()
+    });
+    assert_eq!(answer.body, first.body);
+    assert_eq!(github.count(path).requests, 2, "github has been asked");
+    wait_until("b names the liar", || b.log.text().contains("dropping a peer that lies") && b.log.text().contains(&me));
+}
