@@ -1,6 +1,8 @@
 //! Whom to connect to: configured addresses and found ones, now and again.
 
 mod reasons;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
