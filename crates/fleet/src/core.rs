@@ -18,6 +18,8 @@ pub struct Config {
     pub me: Peer,
     /// This node's own proof window: a neighbour's longer one does not count here.
     pub proof_window: Duration,
+    /// The same for how long an answer may be served stale.
+    pub stale_for: Duration,
 }
 
 /// The part of a node that decides what passes between it and the others.
@@ -158,6 +160,10 @@ impl Fleet {
 
     fn filled(&mut self, announcement: Announcement, now: Millis) {
         let at = (announcement.key, announcement.scope);
+        // A write may have gone out while this was on its way here.
+        if self.doubts.covers(at.0, at.1, &announcement.record) {
+            return;
+        }
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
         let fresh_until = announcement.record.fresh_until;
         self.index.insert(&announcement, &self.config.me, true);
@@ -194,10 +200,11 @@ impl Fleet {
         self.drop_forgeries(id, at);
 
         let Some(ask) = self.asks.get_mut(&id) else { return };
-        let window = self.config.proof_window;
+        let Config { proof_window: window, stale_for, .. } = self.config;
         let usable = |record: &Record| {
             let proved = record.proved_until.min(record.validated_at.after(window));
-            now < record.fresh_until && now < proved || ask.stale_too && record.may_be_stale(now)
+            let stale = record.stale_until.min(proved.after(stale_for));
+            now < record.fresh_until && now < proved || ask.stale_too && now < stale
         };
         let candidates = || self.index.candidates(at).iter().filter(|candidate| usable(&candidate.record));
         if let Some(candidate) = candidates().find(|candidate| candidate.held) {

@@ -21,14 +21,18 @@ impl Doubts {
             Touched::Everything => self.everything = self.everything.max(date_secs),
             Touched::Families(families) => {
                 for family in families {
-                    remember(&mut self.families, *family, date_secs);
+                    let known = self.families.entry(*family).or_default();
+                    *known = (*known).max(date_secs);
                 }
+                self.make_room();
             }
         }
     }
 
     pub fn deny(&mut self, scope: ScopeId, key: Option<KeyId>, date_secs: u64) {
-        remember(&mut self.scopes, (scope, key), date_secs);
+        let known = self.scopes.entry((scope, key)).or_default();
+        *known = (*known).max(date_secs);
+        self.make_room();
     }
 
     pub fn covers(&self, key: KeyId, scope: ScopeId, record: &Record) -> bool {
@@ -37,13 +41,12 @@ impl Doubts {
             [Some(self.everything), self.families.get(&record.family).copied(), denied(None), denied(Some(key))];
         doubts.into_iter().flatten().any(|date_secs| record.version.date_secs <= date_secs)
     }
-}
 
-fn remember<K: Ord + Copy>(map: &mut BTreeMap<K, u64>, key: K, date_secs: u64) {
-    let known = map.entry(key).or_default();
-    *known = (*known).max(date_secs);
-    if map.len() > limits::DOUBTS_MAX {
-        let oldest = map.iter().min_by_key(|(_, date)| **date).map(|(key, _)| *key);
-        oldest.map(|key| map.remove(&key));
+    /// Forgetting single doubts is safe if everything as old is doubted instead.
+    fn make_room(&mut self) {
+        if self.families.len() + self.scopes.len() > limits::DOUBTS_MAX {
+            let newest = self.families.values().chain(self.scopes.values()).max().copied().unwrap_or_default();
+            *self = Self { everything: self.everything.max(newest), ..Self::default() };
+        }
     }
 }

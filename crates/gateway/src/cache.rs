@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use github::{Ask, Touches};
+use github::{Ask, Credential, Touches};
 use http::Response;
 use wire::Millis;
 
@@ -15,8 +15,12 @@ pub trait Cache: Send + Sync + 'static {
     /// Gets an answer by whatever way there is. Always ends (promise 2).
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Fetched>;
 
-    /// A write that touches these goes out, or has been answered.
-    fn written(&self, touches: &Touches, moment: Moment);
+    /// A write that touches these goes out, or has been answered. What it touches is not served any
+    /// more when this returns, and not after a crash either when the future has ended.
+    fn written(&self, touches: &Touches, moment: Moment) -> BoxFuture<'static, ()>;
+
+    /// The origin has refused this credential, on a request that passed through.
+    fn refused(&self, credential: Option<&Credential>) -> BoxFuture<'static, ()>;
 }
 
 /// When of a write.

@@ -98,3 +98,23 @@ impl Origin for HttpOrigin {
         self.exchange(request).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use github::Target;
+
+    /// What is in the key must be what is sent: the client's URL parser may change nothing.
+    #[test]
+    fn a_canonical_target_is_sent_as_it_is() {
+        let all: String = (0x21..0x7f).map(char::from).filter(|c| !"?#%\\".contains(*c)).collect();
+        for (path, query) in [
+            (format!("/a/{all}/b"), all.clone()),
+            ("/a/\u{e9}\u{4e2d}".to_owned(), "q=\u{e9}%20x?/".to_owned()),
+            ("/repos/o/r/git/ref/heads%2Fx".to_owned(), "a=%27&b[]=1|2".to_owned()),
+        ] {
+            let target = Target::parse(&path, Some(&query)).unwrap().text();
+            let sent = reqwest::Url::parse(&format!("https://api.github.com{target}")).unwrap();
+            assert_eq!(format!("{}?{}", sent.path(), sent.query().unwrap()), target);
+        }
+    }
+}

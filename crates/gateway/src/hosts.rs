@@ -16,7 +16,8 @@ pub enum DoorKind {
 
 /// Hosts that GitHub's clients ask besides the API. Everything else is refused: the socket is no
 /// open proxy.
-const HOSTS: [&str; 6] = [
+const HOSTS: [&str; 7] = [
+    "api.github.com",
     "codeload.github.com",
     "github.com",
     "objects.githubusercontent.com",

@@ -32,8 +32,11 @@ pub fn relay_head(headers: &HeaderMap) -> HeaderMap {
 /// The names are configured, never taken from the client's `Host`.
 pub(crate) fn rebase(headers: &mut HeaderMap, base: &Base) {
     for name in [header::LINK, header::LOCATION] {
-        let Some(value) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let mut text = value.to_owned();
+        let values: Vec<&str> = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).collect();
+        if values.is_empty() {
+            continue;
+        }
+        let mut text = values.join(", ");
         for from in &base.origins {
             if from != &base.client {
                 text = replace_base(&text, from, &base.client);

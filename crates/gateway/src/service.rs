@@ -2,11 +2,13 @@ use std::{sync::Arc, time::SystemTime};
 
 use futures::{
     FutureExt,
+    channel::oneshot,
     future::{Either, ready},
 };
-use github::{API_HOST, Ask, Plan, Touches, graphql_touches, plan};
+use github::{API_HOST, Ask, Credential, Family, Plan, Touches, graphql_touches, plan};
 use http::{Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
+use task::Tasks;
 use tracing::debug;
 use wire::Millis;
 
@@ -15,7 +17,7 @@ use crate::{
     hosts::Hosts,
     limits,
     relay::{rebase, relay_head},
-    strict::{Checked, check},
+    strict::{Checked, LOOPBACK_NAMES, check},
     unpack::unpack,
 };
 
@@ -36,15 +38,23 @@ pub struct Service<C> {
     origin_url: String,
     cache: Arc<C>,
     origin: Arc<dyn Origin>,
-    hosts: Arc<Hosts>,
+    hosts: Hosts,
+    tasks: Tasks,
 }
 
 impl<C: Cache> Service<C> {
     /// `origin_url` is the API's base URL; `client_url` is what this door's clients call it.
-    pub fn new(kind: DoorKind, client_url: String, origin_url: String, cache: Arc<C>, origin: Arc<dyn Origin>) -> Self {
+    pub fn new(
+        kind: DoorKind,
+        client_url: String,
+        origin_url: String,
+        cache: Arc<C>,
+        origin: Arc<dyn Origin>,
+        tasks: Tasks,
+    ) -> Self {
         let origins = vec![origin_url.clone(), format!("https://{API_HOST}")];
         let base = Base { client: client_url, origins };
-        Self { kind, base, origin_url, cache, origin, hosts: Arc::default() }
+        Self { kind, base, origin_url, cache, origin, hosts: Hosts::default(), tasks }
     }
 
     async fn fetch(&self, ask: Ask) -> Response<Body> {
@@ -57,7 +67,7 @@ impl<C: Cache> Service<C> {
         }
     }
 
-    async fn pass_on(&self, plan: Plan, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+    async fn pass_on(self: Arc<Self>, plan: Plan, head: Parts, checked: Checked, body: Body) -> Response<Body> {
         match plan {
             Plan::Write { touches } => self.write(head, checked, body, touches).await,
             _ if head.method == Method::POST && checked.target.path() == "/graphql" => {
@@ -65,22 +75,42 @@ impl<C: Cache> Service<C> {
             }
             plan => {
                 debug!(?plan, path = checked.target.path(), "passed through");
-                self.pass(head, self.api_uri(&checked), body).await
+                let is_read = matches!(head.method, Method::GET | Method::HEAD);
+                let response = self.pass(head, self.api_uri(&checked), body).await;
+                // What is denied here is denied to the cached form of the question, too.
+                if is_read && matches!(response.status().as_u16(), 403 | 404 | 410 | 451) {
+                    let family = Family::of(API_HOST, &checked.target);
+                    self.cache.written(&Touches::Families(vec![family]), Moment::Sent).await;
+                }
+                response
             }
         }
     }
 
-    async fn write(&self, head: Parts, checked: Checked, body: Body, touches: Touches) -> Response<Body> {
-        self.cache.written(&touches, Moment::Sent);
-        let response = self.pass(head, self.api_uri(&checked), body).await;
-        // A client error changed nothing; anything else may have.
-        if !response.status().is_client_error() {
-            self.cache.written(&touches, Moment::Answered { date_secs: date_secs(&response) });
-        }
-        response
+    /// A write goes on to its end even if its client leaves: it may take effect all the same.
+    async fn write(self: Arc<Self>, head: Parts, checked: Checked, body: Body, touches: Touches) -> Response<Body> {
+        let (answered, answer) = oneshot::channel();
+        let tasks = self.tasks.clone();
+        tasks.spawn(
+            async move {
+                self.cache.written(&touches, Moment::Sent).await;
+                let response = self.pass(head, self.api_uri(&checked), body).await;
+                // A client error changed nothing; anything else may have.
+                if !response.status().is_client_error() {
+                    let moment = Moment::Answered { date_secs: date_secs(&response) };
+                    self.cache.written(&touches, moment).await;
+                }
+                let _ = answered.send(response);
+            }
+            .boxed(),
+        );
+        answer.await.unwrap_or_else(|_| {
+            let hint = "ask whether it took effect before sending it again";
+            Refusal::new(StatusCode::BAD_GATEWAY, "the write was not answered", hint).into_response()
+        })
     }
 
-    async fn graphql(&self, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+    async fn graphql(self: Arc<Self>, head: Parts, checked: Checked, body: Body) -> Response<Body> {
         let whole = Limited::new(body, limits::GRAPHQL_BYTES_MAX).collect();
         let body = match tokio::time::timeout(limits::GRAPHQL_TIMEOUT, whole).await {
             Ok(Ok(body)) => body,
@@ -123,7 +153,13 @@ impl<C: Cache> Service<C> {
         *request.headers_mut() = relay_head(&head.headers);
         request.headers_mut().remove(header::HOST);
         request.headers_mut().remove(header::EXPECT);
+        let credential = head.headers.get(header::AUTHORIZATION).map(Credential::from_authorization);
+        let is_api = request.uri().to_string().starts_with(&self.origin_url);
         match self.origin.send(request).await {
+            Ok(response) if is_api && response.status() == StatusCode::UNAUTHORIZED => {
+                self.cache.refused(credential.as_ref()).await;
+                self.to_client(response, head.method == Method::HEAD)
+            }
             Ok(response) => self.to_client(response, head.method == Method::HEAD),
             Err(error) => error.refusal().into_response(),
         }
@@ -142,6 +178,15 @@ impl<C: Cache> Service<C> {
         Response::from_parts(head, if head_only { crate::empty() } else { body })
     }
 
+    /// Whether a client of the socket means the API by `host`: github.com's, also where a stand-in on
+    /// loopback is the origin; with an Enterprise Server as origin that server's, and not github.com's.
+    fn is_api(&self, host: &str) -> bool {
+        let authority = self.origin_url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or("");
+        let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
+        let is_github = name == API_HOST || LOOPBACK_NAMES.contains(&name);
+        if is_github { host == API_HOST } else { host == authority || host == name }
+    }
+
     fn api_uri(&self, checked: &Checked) -> String {
         // An Enterprise Server has GraphQL beside its REST API, not below it.
         match self.origin_url.strip_suffix("/api/v3") {
@@ -158,7 +203,7 @@ impl<C: Cache> Handle for Service<C> {
             Ok(checked) => checked,
             Err(refusal) => return Either::Left(ready(refusal.into_response())),
         };
-        if self.kind == DoorKind::Socket && checked.host != API_HOST {
+        if self.kind == DoorKind::Socket && !self.is_api(&checked.host) {
             return Either::Right(async move { self.other_host(head, checked, body).await }.boxed());
         }
         match plan(&head.method, API_HOST, checked.target.clone(), &head.headers, checked.has_body) {

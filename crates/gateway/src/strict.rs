@@ -14,7 +14,7 @@ pub struct Checked {
 
 /// Names by which a loopback door may be called. Another name means that a web page's own name was
 /// pointed at this machine (DNS rebinding).
-const LOOPBACK_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+pub const LOOPBACK_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// Path prefixes of clients that believe to talk to a GitHub Enterprise Server.
 const API_PREFIX: &str = "/api/v3";

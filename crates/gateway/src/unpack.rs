@@ -9,6 +9,9 @@ use hyper::body::Frame;
 
 use crate::{Body, Broken};
 
+/// Packed bytes that are unpacked at once.
+const PIECE_BYTES: usize = 1 << 10;
+
 /// Returns the response in its plain form, for a client that takes no gzip.
 ///
 /// The origin is always asked for gzip, since one form must do for all who asked together.
@@ -22,7 +25,18 @@ pub fn unpack(response: Response<Body>) -> Response<Body> {
     head.headers.remove(header::CONTENT_LENGTH);
     let mut decoder = MultiGzDecoder::new(Vec::new());
     let mut is_empty = true;
-    let chunks = body.into_data_stream().map(Some).chain(stream::once(ready(None)));
+    // In small pieces: gzip grows at most a thousandfold, so a piece is at most a megabyte when plain.
+    let pieces = body.into_data_stream().flat_map(|chunk| {
+        let pieces = match chunk {
+            Ok(mut chunk) => {
+                let count = chunk.len().div_ceil(PIECE_BYTES);
+                (0..count).map(|_| Ok(chunk.split_to(PIECE_BYTES.min(chunk.len())))).collect()
+            }
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pieces)
+    });
+    let chunks = pieces.map(Some).chain(stream::once(ready(None)));
     let plain = chunks.map(move |chunk| {
         match chunk {
             Some(chunk) => {

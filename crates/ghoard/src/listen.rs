@@ -19,7 +19,12 @@ pub(crate) struct TcpDoor(TcpListener);
 
 impl TcpDoor {
     /// Binds `wanted`, or a free port of the same address if that one is taken. Says which.
+    ///
+    /// Only on loopback: whoever reaches a door may use it, and the network has no business there.
     pub(crate) async fn bind(wanted: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        if !wanted.ip().is_loopback() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a loopback address"));
+        }
         let listener = match TcpListener::bind(wanted).await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 TcpListener::bind(SocketAddr::new(wanted.ip(), 0)).await?

@@ -20,6 +20,8 @@ pub(crate) enum RunError {
     Config(#[from] crate::config::ConfigError),
     #[error("another ghoard runs on this cache directory")]
     InUse(#[source] store::DirError),
+    #[error("--target {0} is no repository")]
+    Target(String),
     #[error(transparent)]
     Origin(#[from] gateway::ClientError),
     #[error(transparent)]
@@ -35,6 +37,7 @@ impl RunError {
         match self {
             Self::Config(error) => error.hint(),
             Self::InUse(_) => Some("stop it first, or give this one its own CACHE_DIR".to_owned()),
+            Self::Target(_) => Some("write it as owner/name".to_owned()),
             Self::NoDoor { .. } => Some("set GHOARD_DOOR_SOCKET or GHOARD_DOOR_ADDRESS".to_owned()),
             _ => None,
         }
@@ -122,7 +125,7 @@ async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError
         }
         Err(error) => {
             output::warning(&format!("no base URL: cannot listen on {}: {error}", config.door_address));
-            output::hint("set GHOARD_DOOR_ADDRESS to an address of this machine");
+            output::hint("set GHOARD_DOOR_ADDRESS to a loopback address, such as 127.0.0.1:9120");
             None
         }
     };

@@ -33,6 +33,9 @@ const LISTEN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Returns whether the entry was received, or told to at least one peer.
 pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> Result<bool, RunError> {
+    if question(config, &smoke.target).is_none() {
+        return Err(RunError::Target(smoke.target.clone()));
+    }
     let cellar = if config.is_typed("cache_dir") {
         Cellar::open(config).map_err(RunError::InUse)?
     } else {
@@ -217,14 +220,11 @@ fn question(config: &Config, target: &str) -> Option<Ask> {
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
-    let path = Target::parse(&format!("/repos/{target}"), None);
+    let is_repository = target.split('/').count() == 2 && target.split('/').all(|part| !part.is_empty());
+    let path = is_repository.then(|| Target::parse(&format!("/repos/{target}"), None))?;
     match path.map(|path| plan(&Method::GET, API_HOST, path, &headers, false)) {
         Ok(Plan::Cache(ask)) => Some(*ask),
-        _ => {
-            output::note(&format!("error: --target {target} is no repository"));
-            output::hint("write it as owner/name");
-            None
-        }
+        _ => None,
     }
 }
 

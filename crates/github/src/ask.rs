@@ -209,15 +209,21 @@ fn wants_pretty(headers: &HeaderMap) -> bool {
     ["curl", "Wget", "Safari", "Firefox"].iter().any(|name| agent.contains(name))
 }
 
-/// Whether gzip is acceptable (RFC 9110, §12.5.3); `gzip;q=0` is a refusal.
+/// Whether gzip is acceptable (RFC 9110, §12.5.3); `gzip;q=0` is a refusal, also beside a `*`.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0));
-            matches!(name.trim(), "gzip" | "x-gzip" | "*") && !refused
-        })
-    })
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let (mut gzip, mut any) = (None, None);
+    for coding in values.flat_map(|value| value.split(',')) {
+        let coding = coding.to_ascii_lowercase();
+        let (name, weight) = coding.split_once(';').unwrap_or((&coding, ""));
+        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0));
+        match name.trim() {
+            "gzip" | "x-gzip" => gzip = Some(!is_refused),
+            "*" => any = Some(!is_refused),
+            _ => {}
+        }
+    }
+    gzip.or(any).unwrap_or(false)
 }
 
 fn if_none_match(headers: &HeaderMap) -> Vec<String> {

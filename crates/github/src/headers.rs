@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use wire::{Header, limits};
 
 /// The headers of an answer that are kept and served again. Nothing of the moment (limits, request
@@ -21,11 +21,13 @@ pub fn kept_headers(headers: &HeaderMap) -> Vec<Header> {
     let mut room = limits::HEADERS_BYTES_MAX;
     let mut kept = Vec::new();
     for name in KEPT_HEADERS {
-        let Some(value) = headers.get(name) else { continue };
+        // Several of one name are one list (RFC 9110, §5.3).
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        let value = values.join(&b", "[..]);
         let bytes = name.len() + value.len();
-        if bytes <= room {
+        if !values.is_empty() && bytes <= room {
             room -= bytes;
-            kept.push(Header { name: name.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) });
+            kept.push(Header { name: name.to_owned(), value: Bytes::from(value) });
         }
     }
     kept

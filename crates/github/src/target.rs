@@ -70,13 +70,17 @@ fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
-            normal.push(char::from(byte));
+            match byte {
+                // Some parsers take it for a slash.
+                b'\\' if is_path => return Err(TargetError::HiddenSeparator),
+                byte if may_stand_plain(byte, is_path) => normal.push(char::from(byte)),
+                byte => normal.push_str(&format!("%{byte:02X}")),
+            }
             continue;
         }
         let (high, low) = (bytes.next().and_then(hex_digit), bytes.next().and_then(hex_digit));
         let (Some(high), Some(low)) = (high, low) else { return Err(TargetError::BadEscape) };
-        let escaped = high << 4 | low;
-        match escaped {
+        match high << 4 | low {
             b'%' if is_path => {
                 let mut ahead = bytes.clone();
                 if ahead.next().and_then(hex_digit).is_some() && ahead.next().and_then(hex_digit).is_some() {
@@ -86,11 +90,22 @@ fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
             }
             b'\\' | 0..0x20 | 0x7f if is_path => return Err(TargetError::HiddenSeparator),
             // A ref such as `feature/x` is one segment when its slash is escaped: keep it so.
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => normal.push(char::from(escaped)),
-            _ => normal.push_str(&format!("%{escaped:02X}")),
+            escaped if is_unreserved(escaped) => normal.push(char::from(escaped)),
+            escaped => normal.push_str(&format!("%{escaped:02X}")),
         }
     }
     Ok(normal)
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Whether every URL parser leaves `byte` as it is. The rest is escaped here, so that what is in the
+/// key is what is sent.
+fn may_stand_plain(byte: u8, is_path: bool) -> bool {
+    let others: &[u8] = if is_path { b"/:@!$&'()*+,;=" } else { b"/:@!$&()*+,;=?" };
+    is_unreserved(byte) || others.contains(&byte)
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -109,6 +124,7 @@ mod tests {
             ("/repos/a/b/git/ref/heads%2fx", "/repos/a/b/git/ref/heads%2Fx"),
             ("/search/", "/search/"),
             ("/a%25", "/a%25"),
+            ("/a/\u{e9}{x}", "/a/%C3%A9%7Bx%7D"),
         ] {
             assert_eq!(Target::parse(path, None).unwrap().path(), normal);
         }
@@ -124,6 +140,7 @@ mod tests {
             ("/repos//b", TargetError::EmptySegment),
             ("/repos/%252e%252e/b", TargetError::DoubleEscape),
             ("/repos/a%5cb", TargetError::HiddenSeparator),
+            ("/repos/a\\..\\..\\user", TargetError::HiddenSeparator),
             ("/repos/a%00b", TargetError::HiddenSeparator),
             ("/repos/%zz", TargetError::BadEscape),
             ("/repos/%4", TargetError::BadEscape),

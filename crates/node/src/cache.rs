@@ -3,9 +3,12 @@ use std::{
     time::SystemTime,
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use gateway::{Answer, Body as Stream, Cache, Fetched, How, Moment};
-use github::{Ask, Touches};
+use github::{Ask, Credential, Touches};
 use http::Response;
 use store::{EntryKey, Source, Space, StoredRecord};
 use task::Tasks;
@@ -63,39 +66,40 @@ impl Cache for NodeCache {
                 let flown = self.clone().ask_around(ask).await;
                 return Self::take(&flown).expect("nobody else is on this flight");
             }
-            loop {
-                let flight = match self.flights.board(self.keeper.key_of(&ask)) {
-                    Boarding::Lead(landing, flight) => {
-                        // In a task of its own: the others wait for it even if this client leaves.
-                        let (cache, ask) = (self.clone(), ask.clone());
-                        self.tasks.spawn(async move { landing.land(cache.ask_around(ask).await) });
-                        if let Ok(flown) = flight.await
-                            && let Some(fetched) = Self::take(&flown)
-                        {
-                            return fetched;
-                        }
-                        continue;
-                    }
-                    Boarding::Join(flight) => flight,
-                };
-                if let Ok(flown) = flight.await
-                    && let Some(fetched) = Self::take(&flown)
-                {
+            let (at, family) = (self.keeper.key_of(&ask), self.keeper.family_of(&ask));
+            let is_doubtful = |began| self.keeper.doubts.cover(family, at, began);
+            let (flight, how_joined) = match self.flights.board(at, now(), is_doubtful) {
+                Boarding::Lead(landing, flight) => {
+                    // In a task of its own: the others wait for it even if this client leaves.
+                    let (cache, ask) = (self.clone(), ask.clone());
+                    self.tasks.spawn(async move { landing.land(cache.ask_around(ask).await) });
+                    (flight, false)
+                }
+                Boarding::Join(flight) => (flight, true),
+            };
+            let fetched = flight.await.ok().and_then(|flown| Self::take(&flown));
+            match fetched {
+                Some(fetched) if how_joined => {
                     self.counters.collapsed.one();
-                    return match fetched {
+                    match fetched {
                         Fetched::Answer { answer, how: How::Filled | How::Confirmed } => {
                             Fetched::Answer { answer, how: How::Joined }
                         }
                         other => other,
-                    };
+                    }
                 }
-                // It landed without an answer for us: ask for ourselves.
+                Some(fetched) => fetched,
+                // It landed without an answer for us: ask for ourselves, beside the others.
+                None => {
+                    let flown = self.clone().ask_around(ask).await;
+                    Self::take(&flown).expect("nobody else is on this flight")
+                }
             }
         }
         .boxed()
     }
 
-    fn written(&self, touches: &Touches, moment: Moment) {
+    fn written(&self, touches: &Touches, moment: Moment) -> BoxFuture<'static, ()> {
         let now = now();
         let date_secs = match moment {
             Moment::Sent => {
@@ -104,16 +108,26 @@ impl Cache for NodeCache {
             }
             Moment::Answered { date_secs } => date_secs.unwrap_or(now.as_secs()),
         };
+        if let Some(sharing) = &self.sharing {
+            sharing.written(touches, date_secs);
+        }
         match touches {
             Touches::Everything => self.keeper.forget_everything(now),
             Touches::Families(families) => {
                 let ids = families.iter().map(|family| self.keeper.ids.family_id(family.as_str())).collect();
-                self.keeper.forget_families(ids, now);
+                self.keeper.forget_families(ids, now)
             }
         }
+    }
+
+    fn refused(&self, credential: Option<&Credential>) -> BoxFuture<'static, ()> {
+        let now = now();
+        let Some(credential) = credential else { return ready(()).boxed() };
         if let Some(sharing) = &self.sharing {
-            sharing.written(touches, date_secs);
+            sharing.credential_refused(credential, now.as_secs());
         }
+        let (keeper, scope) = (self.keeper.clone(), self.keeper.scope_of(Some(credential)));
+        async move { keeper.forget_scope(scope, now).await }.boxed()
     }
 }
 
@@ -174,9 +188,14 @@ impl NodeCache {
     async fn ask_fleet(&self, ask: &Ask, at: EntryKey, family: FamilyId, stale_too: bool) -> Option<Arc<Answer>> {
         let sharing = self.sharing.as_ref()?;
         let (mut record, body, plain) = sharing.ask(ask, stale_too).await?;
-        // On this disk the family is named by this disk's key.
+        if self.keeper.doubts.cover(family, at, record.validated_at) {
+            return None;
+        }
+        // On this disk the family is named by this disk's key, and this node's own windows count.
+        let policy = &self.filler.policy;
         record.family = family;
-        record.proved_until = record.proved_until.min(record.validated_at.after(self.filler.policy.proof_window()));
+        record.proved_until = record.proved_until.min(record.validated_at.after(policy.proof_window()));
+        record.stale_until = record.stale_until.min(record.proved_until.after(policy.stale_for));
         let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
         let answer = Arc::new(answer_of(&stored, &body, plain));
         self.keeper.remember(at, &stored.record, &answer);
@@ -191,7 +210,8 @@ impl NodeCache {
     /// The best that is left while the origin cannot answer.
     async fn stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, known: Option<Loaded>) -> Option<Arc<Answer>> {
         let now = now();
-        if let Some(known) = known.filter(|known| now < known.answer.stale_until) {
+        let doubtful = |known: &Loaded| self.keeper.doubts.cover(family, at, known.answer.validated_at);
+        if let Some(known) = known.filter(|known| now < known.answer.stale_until && !doubtful(known)) {
             return Some(known.answer);
         }
         self.ask_fleet(ask, at, family, true).await

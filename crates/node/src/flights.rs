@@ -5,11 +5,23 @@ use std::{
 
 use futures::{FutureExt, channel::oneshot, future::Shared};
 use store::EntryKey;
+use wire::Millis;
 
 /// Questions that are on their way, so that the same one is not asked twice at once.
 ///
 /// Keyed by (key, scope): nobody ever joins a flight of another credential.
-pub struct Flights<T>(Mutex<BTreeMap<EntryKey, Flight<T>>>);
+pub struct Flights<T>(Mutex<Departures<T>>);
+
+struct Departures<T> {
+    next: u64,
+    under_way: BTreeMap<EntryKey, Departure<T>>,
+}
+
+struct Departure<T> {
+    number: u64,
+    began: Millis,
+    flight: Flight<T>,
+}
 
 pub type Flight<T> = Shared<oneshot::Receiver<Arc<T>>>;
 
@@ -23,26 +35,32 @@ pub enum Boarding<T> {
 /// Ends a flight. Dropped without an answer, it sends the others to ask for themselves.
 pub struct Landing<T> {
     at: EntryKey,
+    number: u64,
     flights: Arc<Flights<T>>,
     answer: Option<oneshot::Sender<Arc<T>>>,
 }
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Departures { next: 0, under_way: BTreeMap::new() }))
     }
 }
 
 impl<T> Flights<T> {
-    pub fn board(self: &Arc<Self>, at: EntryKey) -> Boarding<T> {
-        let mut flights = self.0.lock().expect("no panic while held");
-        if let Some(flight) = flights.get(&at) {
-            return Boarding::Join(flight.clone());
+    /// Joins the flight to `at`, unless its answer would be doubtful by now; then a new one leaves.
+    pub fn board(self: &Arc<Self>, at: EntryKey, now: Millis, is_doubtful: impl Fn(Millis) -> bool) -> Boarding<T> {
+        let mut departures = self.0.lock().expect("no panic while held");
+        if let Some(departure) = departures.under_way.get(&at)
+            && !is_doubtful(departure.began)
+        {
+            return Boarding::Join(departure.flight.clone());
         }
         let (answer, flight) = oneshot::channel();
         let flight = flight.shared();
-        flights.insert(at, flight.clone());
-        Boarding::Lead(Landing { at, flights: self.clone(), answer: Some(answer) }, flight)
+        let number = departures.next;
+        departures.next += 1;
+        departures.under_way.insert(at, Departure { number, began: now, flight: flight.clone() });
+        Boarding::Lead(Landing { at, number, flights: self.clone(), answer: Some(answer) }, flight)
     }
 }
 
@@ -56,7 +74,10 @@ impl<T> Landing<T> {
     }
 
     fn leave(&self) {
-        self.flights.0.lock().expect("no panic while held").remove(&self.at);
+        let mut departures = self.flights.0.lock().expect("no panic while held");
+        if departures.under_way.get(&self.at).is_some_and(|departure| departure.number == self.number) {
+            departures.under_way.remove(&self.at);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use crypto::IdKeys;
+use futures::{FutureExt, future::BoxFuture};
 use gateway::Answer;
 use github::{Ask, Credential};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -10,7 +11,7 @@ use task::Tasks;
 use tracing::warn;
 use wire::{Body, FamilyId, Form, Millis, Record, ScopeId, Version};
 
-use crate::{Counters, doubts::Doubts};
+use crate::{Counters, doubts::Doubts, limits};
 
 /// What this node holds for its own clients: the memory tier before the store, one key for both.
 pub struct Keeper {
@@ -18,6 +19,8 @@ pub struct Keeper {
     pub store: Arc<dyn Store>,
     pub doubts: Doubts,
     hot: Hot<Held>,
+    /// Held while an answer takes the place of another, in memory and on disk.
+    replacing: [Arc<Mutex<()>>; 2],
     tasks: Tasks,
     counters: Arc<Counters>,
 }
@@ -27,6 +30,24 @@ pub struct Held {
     pub family: FamilyId,
     pub version: Version,
     pub answer: Arc<Answer>,
+}
+
+impl Held {
+    fn is_newer_than(&self, record: &Record) -> bool {
+        let Answer { validated_at, from_peer, .. } = *self.answer;
+        is_newer_by(self.version.date_secs, validated_at, from_peer, record)
+    }
+}
+
+fn is_newer(found: &Record, from_peer: bool, than: &Record) -> bool {
+    is_newer_by(found.version.date_secs, found.validated_at, from_peer, than)
+}
+
+/// Whether what is kept is newer than `record`. What this node asked itself is ordered by when it
+/// asked: an answer that took long may be dated later and still be the older one. What a peer asked
+/// is ordered by GitHub's `Date`, since no clock but GitHub's is common to both.
+fn is_newer_by(date_secs: u64, validated_at: Millis, from_peer: bool, record: &Record) -> bool {
+    if from_peer { date_secs > record.version.date_secs } else { validated_at > record.validated_at }
 }
 
 /// An answer from the store, and what a conditional request needs.
@@ -39,7 +60,15 @@ pub struct Loaded {
 impl Keeper {
     pub fn new(store: Arc<dyn Store>, memory_bytes: u64, tasks: Tasks, counters: Arc<Counters>) -> Self {
         let ids = IdKeys::derive(&store.local_key());
-        Self { ids, store, doubts: Doubts::default(), hot: Hot::new(memory_bytes), tasks, counters }
+        Self {
+            ids,
+            store,
+            doubts: Doubts::default(),
+            hot: Hot::new(memory_bytes),
+            replacing: Default::default(),
+            tasks,
+            counters,
+        }
     }
 
     pub fn key_of(&self, ask: &Ask) -> EntryKey {
@@ -62,7 +91,9 @@ impl Keeper {
     pub fn remember(&self, at: EntryKey, record: &Record, answer: &Arc<Answer>) {
         let Record { family, version, .. } = *record;
         let doubtful = || self.doubts.cover(family, at, answer.validated_at);
-        if doubtful() {
+        let _replacing = self.replacing[0].lock().expect("no panic while held");
+        let is_older = |held: Arc<Held>| held.is_newer_than(record);
+        if doubtful() || self.hot.get(&at).is_some_and(is_older) {
             return;
         }
         self.hot.insert(at, Arc::new(Held { family, version, answer: answer.clone() }), answer.weight());
@@ -92,7 +123,8 @@ impl Keeper {
             let answer = Arc::new(answer_of(&stored, &body, plain));
             Ok(Some(Loaded { stored, body, answer }))
         };
-        match self.tasks.block(read).await? {
+        // A disk that hangs is a disk without the record.
+        match tokio::time::timeout(limits::DISK_PATIENCE, self.tasks.block(read)).await.ok()?? {
             Ok(loaded) => {
                 loaded.filter(|l| !self.doubts.cover(l.stored.record.family, at, l.stored.record.validated_at))
             }
@@ -109,8 +141,16 @@ impl Keeper {
         if doubtful {
             return false;
         }
-        let store = self.store.clone();
-        match self.tasks.block(move || store.put(space, at, stored, Some(body))).await {
+        let (store, replacing) = (self.store.clone(), self.replacing[1].clone());
+        let put = move || {
+            let _replacing = replacing.lock().expect("no panic while held");
+            let found = if space == Space::Local { store.get(space, &at).ok().flatten() } else { None };
+            if found.is_some_and(|found| is_newer(&found.record, found.source == Source::Peer, &stored.record)) {
+                return Ok(());
+            }
+            store.put(space, at, stored, Some(body))
+        };
+        match self.tasks.block(put).await {
             Some(Ok(())) => true,
             Some(Err(error)) => {
                 self.counters.keep_failures.one();
@@ -121,49 +161,50 @@ impl Keeper {
         }
     }
 
-    /// Drops what is kept for one key and scope, and what is still on its way.
+    /// Drops what is kept for one key and scope, and what is still on its way. Durable on return.
     pub async fn deny(&self, at: EntryKey, now: Millis) {
         self.doubts.key(at, now);
-        self.forget(at).await;
+        self.hot.remove(&at);
+        self.in_store(Some(now), move |store| store.remove(Space::Local, &at)).await;
     }
 
     /// Drops what is kept for one key and scope.
     pub async fn forget(&self, at: EntryKey) {
         self.hot.remove(&at);
-        self.in_store(move |store| store.remove(Space::Local, &at)).await;
+        self.in_store(None, move |store| store.remove(Space::Local, &at)).await;
     }
 
-    /// Drops all that is kept for a scope.
+    /// Drops all that is kept for a scope. Durable on return.
     pub async fn forget_scope(&self, scope: ScopeId, now: Millis) {
         self.doubts.scope(scope, now);
         self.hot.remove_scope(&scope);
-        self.in_store(move |store| store.remove_scope(Space::Local, &scope).map(drop)).await;
+        self.in_store(Some(now), move |store| store.remove_scope(Space::Local, &scope).map(drop)).await;
     }
 
-    /// Drops all that is kept for some families. Memory at once, the store in a moment; until then
-    /// the doubt keeps it from being served.
-    pub fn forget_families(self: &Arc<Self>, families: Vec<FamilyId>, now: Millis) {
+    /// Drops all that is kept for some families: memory at once, the disk by the end of the future,
+    /// so that a crash after the write does not bring the old answers back.
+    pub fn forget_families(self: &Arc<Self>, families: Vec<FamilyId>, now: Millis) -> BoxFuture<'static, ()> {
         for family in &families {
             self.doubts.family(*family, now);
         }
         self.hot.remove_family(|held| families.contains(&held.family));
         let keeper = self.clone();
-        self.tasks.spawn(async move {
+        async move {
             let remove = move |store: &dyn Store| {
                 families.iter().try_for_each(|family| store.remove_family(Space::Local, family).map(drop))
             };
-            keeper.in_store(remove).await;
-        });
+            keeper.in_store(Some(now), remove).await;
+        }
+        .boxed()
     }
 
-    /// Doubts all that is kept, in this run and in the next ones.
-    pub fn forget_everything(self: &Arc<Self>, now: Millis) {
+    /// Doubts all that is kept, in this run and, once the future has ended, in the next ones.
+    pub fn forget_everything(self: &Arc<Self>, now: Millis) -> BoxFuture<'static, ()> {
         self.doubts.everything(now);
         self.hot.clear();
         let keeper = self.clone();
-        self.tasks.spawn(async move {
-            keeper.in_store(move |store| store.set_meta(DOUBT_META, now.0.to_be_bytes().to_vec())).await;
-        });
+        let doubt = move |store: &dyn Store| store.set_meta(DOUBT_META, now.0.to_be_bytes().to_vec());
+        async move { keeper.in_store(Some(now), doubt).await }.boxed()
     }
 
     /// Takes up the doubts of an earlier run.
@@ -172,10 +213,23 @@ impl Keeper {
         self.doubts.everything(Millis(u64::from_be_bytes(since.unwrap_or_default())));
     }
 
-    async fn in_store(&self, change: impl FnOnce(&dyn Store) -> Result<(), store::PutError> + Send + 'static) {
+    /// Changes the store; with a time, the change is committed. A disk that hangs is not waited for.
+    async fn in_store(
+        &self,
+        commit: Option<Millis>,
+        change: impl FnOnce(&dyn Store) -> Result<(), store::PutError> + Send + 'static,
+    ) {
         let store = self.store.clone();
-        if let Some(Err(error)) = self.tasks.block(move || change(&*store)).await {
-            warn!(%error, "could not remove an entry from the store; it is not served in this run");
+        let changed = self.tasks.block(move || {
+            if let Err(error) = change(&*store) {
+                warn!(%error, "could not remove an entry from the store; it is not served in this run");
+            }
+            if let Some(Err(error)) = commit.map(|now| store.flush(now)) {
+                warn!(%error, "a removal is not committed yet");
+            }
+        });
+        if tokio::time::timeout(limits::DISK_PATIENCE, changed).await.is_err() {
+            warn!("the disk is slow; going on before a removal is committed");
         }
     }
 }

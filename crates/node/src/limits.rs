@@ -12,10 +12,13 @@ pub const DOUBTS_MAX: usize = 4096;
 pub const FLEET_QUEUE_MAX: usize = 4096;
 
 /// Longest wait for the fleet's core, should it ever hang: then the origin is asked.
-pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(10);
+pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Bodies sent to peers at once.
 pub const PULLS_SERVED_MAX: usize = 64;
+
+/// How long a request waits for the disk, should it hang.
+pub const DISK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long a new node waits for a neighbour's word before it calls itself ready all the same.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(3);

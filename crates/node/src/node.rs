@@ -107,12 +107,11 @@ impl Node {
         let known = Arc::<Mutex<Known>>::default();
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
         let mut about = config.about;
-        let proof_window = config.policy.proof_window();
         let sharing = match config.fleet {
             None => None,
             Some(fleet) => {
                 about.peer = Some(fleet.identity.peer());
-                Some(start_sharing(fleet, proof_window, &store, &tasks, &counters, &known)?)
+                Some(start_sharing(fleet, config.policy, &store, &tasks, &counters, &known)?)
             }
         };
         let (policy, origin_url) = (config.policy, config.origin_url);
@@ -148,7 +147,8 @@ impl Node {
     /// Opens a door. `client_url` is what its clients call the API.
     pub fn open(&self, name: &'static str, kind: DoorKind, client_url: String, accept: impl Accept) {
         let (cache, origin) = (self.cache.clone(), self.origin.clone());
-        let service = Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin));
+        let service =
+            Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin, self.tasks.clone()));
         self.serve(name, gateway::limits::CONNECTIONS_MAX, service, accept);
     }
 
@@ -269,7 +269,7 @@ impl Node {
 
 fn start_sharing(
     fleet: FleetConfig,
-    proof_window: Duration,
+    policy: Policy,
     store: &Arc<dyn Store>,
     tasks: &Tasks,
     counters: &Arc<Counters>,
@@ -281,7 +281,7 @@ fn start_sharing(
     config.external = fleet.external;
     let (net, events) = Net::start(config, fleet.transport, tasks.clone(), rand::random())?;
     let (sharing, comings_and_goings) =
-        Sharing::start(fleet.keys, &net, events, store.clone(), proof_window, tasks, counters.clone());
+        Sharing::start(fleet.keys, &net, events, store.clone(), policy, tasks, counters.clone());
     let dialler = Dialler::new(fleet.dialler, net, tasks.clone(), known.clone());
     tasks.spawn(dialler.run(comings_and_goings));
     Ok(sharing)

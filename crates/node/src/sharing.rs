@@ -20,11 +20,14 @@ use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{AskId, Fleet, Input, Outcome, Touched};
 use futures::channel::oneshot;
-use github::{Ask, Credential, Touches};
+use github::{Ask, Credential, Policy, Touches};
 use net::{Event, EventStream, Net, Verdict};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
 use task::Tasks;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{
+    Semaphore, broadcast,
+    mpsc::{self, error::TrySendError},
+};
 use tracing::{debug, info, warn};
 use wire::{Announcement, Body, Holding, KeyId, Message, Peer, Record, ScopeId};
 
@@ -44,6 +47,7 @@ pub struct Sharing {
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
     index_len: AtomicUsize,
     caught_up: AtomicBool,
+    doubt_all: AtomicBool,
 }
 
 /// Clients that wait for the core's word.
@@ -54,13 +58,13 @@ struct Waiting {
 }
 
 impl Sharing {
-    /// Starts the task. `proof_window` is this node's own.
+    /// Starts the task. `policy` is this node's own.
     pub fn start(
         keys: FleetKeys,
         net: &Net,
         events: EventStream,
         store: Arc<dyn Store>,
-        proof_window: Duration,
+        policy: Policy,
         tasks: &Tasks,
         counters: Arc<Counters>,
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
@@ -78,8 +82,13 @@ impl Sharing {
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
             index_len: AtomicUsize::default(),
             caught_up: AtomicBool::default(),
+            doubt_all: AtomicBool::default(),
         });
-        let fleet = Fleet::new(fleet::Config { me: net.me().clone(), proof_window });
+        let fleet = Fleet::new(fleet::Config {
+            me: net.me().clone(),
+            proof_window: policy.proof_window(),
+            stale_for: policy.stale_for,
+        });
         let running = Running { sharing: sharing.clone(), fleet, told };
         tasks.spawn(running.run(queue, events));
         (sharing, for_dialler)
@@ -160,6 +169,12 @@ impl Sharing {
         self.tell(Input::Denied { scope, key, date_secs });
     }
 
+    /// The origin refused the credential, whatever it was asked.
+    pub fn credential_refused(&self, credential: &Credential, date_secs: u64) {
+        let scope = self.keys.ids.scope_id(Some(credential.reveal()));
+        self.tell(Input::Denied { scope, key: None, date_secs });
+    }
+
     /// Told of each record that has come from a peer.
     pub(crate) fn received(&self) -> broadcast::Receiver<(KeyId, ScopeId, Peer)> {
         self.received.subscribe()
@@ -175,8 +190,13 @@ impl Sharing {
     }
 
     fn tell(&self, input: Input) {
-        if self.inputs.try_send(input).is_err() {
-            debug!("the fleet's queue is full; an input was dropped");
+        match self.inputs.try_send(input) {
+            Ok(()) => {}
+            // A doubt must not be lost: everything is doubted instead, as soon as there is time.
+            Err(TrySendError::Full(Input::Invalidated { .. } | Input::Denied { .. })) => {
+                self.doubt_all.store(true, Ordering::Relaxed);
+            }
+            Err(_) => debug!("the fleet's queue is full; an input was dropped"),
         }
     }
 
@@ -235,6 +255,10 @@ impl Running {
                     None => return,
                 },
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
+            }
+            if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
+                let date_secs = now().as_secs();
+                self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
             }
             self.carry_out().await;
             self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);

@@ -46,7 +46,8 @@ fn announcement(record: Record, body: Option<&str>) -> Announcement {
 
 impl Node {
     fn new() -> Self {
-        let config = Config { me: peer("me"), proof_window: Duration::from_secs(60) };
+        let config =
+            Config { me: peer("me"), proof_window: Duration::from_secs(60), stale_for: Duration::from_secs(3600) };
         Self { fleet: Fleet::new(config), now: 0 }
     }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod http;
 mod liar;
 mod meeting;
+mod races;
 mod runbook;
 mod secrets;
 mod setup;

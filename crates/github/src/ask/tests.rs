@@ -86,8 +86,15 @@ fn client_directives_and_validators_are_read() {
     let wants = ask("/repos/o/r", &[("cache-control", "max-age=0"), ("if-none-match", "W/\"a\", \"b\"")]).wants;
     assert!(wants.revalidate);
     assert_eq!(wants.if_none_match, ["W/\"a\"", "\"b\""]);
-    for (value, accepted) in [("gzip", true), ("br, gzip;q=0.5", true), ("gzip;q=0", false), ("br", false), ("*", true)]
-    {
+    for (value, accepted) in [
+        ("gzip", true),
+        ("br, gzip;q=0.5", true),
+        ("gzip;q=0", false),
+        ("br", false),
+        ("*", true),
+        ("*, gzip;q=0", false),
+        ("GZIP;Q=1", true),
+    ] {
         assert_eq!(ask("/repos/o/r", &[("accept-encoding", value)]).wants.gzip, accepted, "{value}");
     }
 }
