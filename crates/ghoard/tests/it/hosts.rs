@@ -261,7 +261,7 @@ fn ports_that_are_taken_are_replaced_by_free_ones() {
 
     assert_ne!(machine.base().port(), ports[1]);
     assert_caches(&machine);
-    assert_eq!(machine.status("/healthz").status, 200);
+    wait_until("it is ready", || machine.status("/healthz").status == 200);
     wait_until("it listens for members", || {
         let peers = machine.status("/api/mcp/peers").json();
         let listening = peers["listening"].as_array().unwrap();
@@ -384,7 +384,7 @@ fn without_any_configuration_it_runs_within_a_second_and_says_what_to_do() {
     assert_eq!(machine.line("point gh here:"), "ghoard setup gh");
     // The default ports may be taken here; nothing else may be amiss.
     assert!(warnings(&machine).iter().all(|(line, _)| line.contains("is taken")), "{:#?}", warnings(&machine));
-    assert_eq!(machine.status("/healthz").status, 200);
+    wait_until("it is ready", || machine.status("/healthz").status == 200);
     let peers = machine.status("/api/mcp/peers").json();
     assert_eq!(peers["listening"].as_array().map(Vec::len), Some(0), "the P2P port is closed");
 }

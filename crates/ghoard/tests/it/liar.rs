@@ -22,7 +22,7 @@ impl Liar {
         let config = Config::new(Identity::from_seed([9; 32]), membership, keys.topic.clone());
         let (net, events) = github.runtime.block_on(async {
             let (net, mut events) = Net::start(config, net::tcp_transport(), task::Tasks::tokio(), [9; 32]).unwrap();
-            let address = machine.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+            let address = machine.listening();
             net.dial(address.parse().unwrap());
             let ready = async { while !matches!(events.next().await, Some(Event::Ready { .. })) {} };
             tokio::time::timeout(PATIENCE, ready).await.expect("the liar is a member");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{GitHub, SECRET, Setup, TOKEN, has_gh, two_members, wait_until};
+use crate::world::{GitHub, SECRET, Setup, TOKEN, has_gh, two_members, two_members_with, wait_until};
 
 const REPO: &str = "/repos/octocat/Hello-World";
 
@@ -12,7 +12,8 @@ fn an_answer_crosses_to_the_other_machine_and_survives_both_and_github() {
         return;
     }
     let mut github = GitHub::start();
-    let (a, b) = two_members(&github);
+    // Short enough to see the end of it.
+    let (a, b) = two_members_with(&github, &[("CACHE_DEFAULT_TTL", "8")]);
 
     let from_a = a.gh(&["api", REPO], TOKEN);
     assert!(from_a.status.success(), "{}", String::from_utf8_lossy(&from_a.stderr));
@@ -33,9 +34,13 @@ fn an_answer_crosses_to_the_other_machine_and_survives_both_and_github() {
     let b = b.start();
     let alone = b.gh(&["api", REPO], TOKEN);
     assert_eq!(alone.stdout, from_a.stdout, "{}", String::from_utf8_lossy(&alone.stderr));
-    let marked = b.get(REPO, Some(TOKEN));
-    assert_eq!(marked.status, 200);
-    assert!(marked.header("cache-status").starts_with("ghoard; hit; ttl="), "{marked:?}");
+    // Fresh as long as it is, then marked.
+    wait_until("its time is over", || {
+        let answer = b.get(REPO, Some(TOKEN));
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("cache-status").starts_with("ghoard; hit; ttl="), "{answer:?}");
+        answer.header("cache-status").contains("detail=stale")
+    });
 }
 
 #[test]
@@ -81,9 +86,9 @@ fn an_answer_goes_along_a_chain() {
         setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
     };
     let a = member("a", "");
-    let listening = a.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+    let listening = a.listening();
     let b = member("b", &format!("{listening}/p2p/{}", a.peer_id()));
-    let listening = b.status("/api/mcp/peers").json()["listening"][0].as_str().unwrap().to_owned();
+    let listening = b.listening();
     let c = member("c", &format!("{listening}/p2p/{}", b.peer_id()));
     a.wait_for_peers(1);
     b.wait_for_peers(2);

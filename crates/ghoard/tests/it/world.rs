@@ -212,6 +212,16 @@ impl Machine {
         gh.args(arguments).env("GH_TOKEN", token).env_remove("CACHE_P2P_SHARED_SECRET").output().unwrap()
     }
 
+    /// Where members reach it, once it listens.
+    pub(crate) fn listening(&self) -> String {
+        let mut listening = None;
+        wait_until("it listens for members", || {
+            listening = self.status("/api/mcp/peers").json()["listening"][0].as_str().map(str::to_owned);
+            listening.is_some()
+        });
+        listening.unwrap()
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn rss(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -278,7 +288,13 @@ pub(crate) fn has_gh(test: &str) -> bool {
 
 /// A pair in one fleet, connected.
 pub(crate) fn two_members(github: &GitHub) -> (Machine, Machine) {
-    let (a, b) = (Setup::new(github), Setup::new(github));
+    two_members_with(github, &[])
+}
+
+/// The same, both with these settings.
+pub(crate) fn two_members_with(github: &GitHub, env: &[(&str, &str)]) -> (Machine, Machine) {
+    let set = |setup: Setup| env.iter().fold(setup, |setup, (name, value)| setup.env(name, *value));
+    let (a, b) = (set(Setup::new(github)), set(Setup::new(github)));
     let registry = a.home.path("registry").display().to_string();
     let a = a.member(SECRET, &registry, "a").start();
     let b = b.member(SECRET, &registry, "b").start();

@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_the_machine_does_not_show_what_is_in_it() {
+        let (keys, request) = (keys(), request());
+        let carrier = Carrier::new(&keys);
+        let mut sealed = carrier.segments(&request, [0; 19], &[7; 1000]).concat();
+        sealed.extend(carrier.seal_request(&request).unwrap());
+        for plain in [&[7; 16][..], &request.key.0, &request.scope.0, &request.digest.0] {
+            assert!(!sealed.windows(plain.len()).any(|window| window == plain));
+        }
+    }
+
+    #[test]
     fn a_message_of_one_kind_is_not_one_of_another() {
         let keys = keys();
         let carrier = Carrier::new(&keys);
