@@ -83,7 +83,7 @@ impl Cellar {
         Identity::generate(seed)
     }
 
-    pub(crate) fn about(&self, config: &Config) -> About {
+    fn about(&self, config: &Config) -> About {
         About {
             cache_dir: self.path.clone(),
             degraded: self.degraded.clone(),
@@ -233,8 +233,20 @@ fn listen_address(config: &Config) -> Option<Address> {
     format!("/{kind}/{ip}/tcp/{port}").parse().ok()
 }
 
-pub(crate) fn policy(config: &Config) -> Policy {
-    Policy { default_ttl: config.default_ttl, proof_window: Some(config.proof_window), stale_for: config.stale_for }
+/// What a node needs, from the settings.
+pub(crate) fn node_config(config: &Config, cellar: &Cellar, fleet: Option<FleetConfig>) -> node::Config {
+    let policy = Policy {
+        default_ttl: config.default_ttl,
+        proof_window: Some(config.proof_window),
+        stale_for: config.stale_for,
+    };
+    node::Config {
+        origin_url: config.origin.clone(),
+        policy,
+        memory_bytes: config.memory_bytes,
+        about: cellar.about(config),
+        fleet,
+    }
 }
 
 /// An error and its causes in one line.

@@ -63,13 +63,7 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
         }
     };
     let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
-    let node_config = node::Config {
-        origin_url: config.origin.clone(),
-        policy: machine::policy(config),
-        memory_bytes: config.memory_bytes,
-        about: cellar.about(config),
-        fleet,
-    };
+    let node_config = machine::node_config(config, &cellar, fleet);
     let env = Env { tasks, store: cellar.store.clone(), origin };
     let node = Arc::new(Node::start(node_config, env)?);
 

@@ -59,13 +59,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     let identity = cellar.identity();
     let fleet = machine::fleet_config(config, *keys, identity);
     let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
-    let node_config = node::Config {
-        origin_url: config.origin.clone(),
-        policy: machine::policy(config),
-        memory_bytes: config.memory_bytes,
-        about: cellar.about(config),
-        fleet: Some(fleet),
-    };
+    let node_config = machine::node_config(config, &cellar, Some(fleet));
     let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin };
     let node = Node::start(node_config, env)?;
     // From the first moment on: an entry may arrive before we come to wait for it.

@@ -68,7 +68,7 @@ impl Cache for NodeCache {
             }
             let (at, family) = (self.keeper.key_of(&ask), self.keeper.family_of(&ask));
             let is_doubtful = |began| self.keeper.doubts.cover(family, at, began);
-            let (flight, how_joined) = match self.flights.board(at, now(), is_doubtful) {
+            let (flight, has_joined) = match self.flights.board(at, now(), is_doubtful) {
                 Boarding::Lead(landing, flight) => {
                     // In a task of its own: the others wait for it even if this client leaves.
                     let (cache, ask) = (self.clone(), ask.clone());
@@ -79,7 +79,7 @@ impl Cache for NodeCache {
             };
             let fetched = flight.await.ok().and_then(|flown| Self::take(&flown));
             match fetched {
-                Some(fetched) if how_joined => {
+                Some(fetched) if has_joined => {
                     self.counters.collapsed.one();
                     match fetched {
                         Fetched::Answer { answer, how: How::Filled | How::Confirmed } => {
