@@ -1,7 +1,5 @@
 //! One machine asks GitHub, the other one answers.
 
-use std::time::Duration;
-
 use crate::world::{GitHub, SECRET, Setup, TOKEN, has_gh, two_members, two_members_with, wait_until};
 
 const REPO: &str = "/repos/octocat/Hello-World";
@@ -26,8 +24,8 @@ fn an_answer_crosses_to_the_other_machine_and_survives_both_and_github() {
     assert_eq!(github.count(REPO).requests, 1, "b asked GitHub");
     assert_eq!(b.stat("peer_hits"), 1);
 
-    // The commit window is half a second.
-    std::thread::sleep(Duration::from_millis(1500));
+    // Counted when they are committed: what the fleet told, and what its own client was told.
+    wait_until("both records are on the disk", || b.stat("cache_size") == 2);
     a.kill();
     let b = b.kill();
     github.stop();
