@@ -97,7 +97,7 @@ pub(crate) async fn demo(json: bool) -> Result<(), Failure> {
         peer_hits: sum(|c| c.peer_hits.get()),
         stale: sum(|c| c.stale.get()),
         nodes: NODES,
-        seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        seconds: (began.elapsed().as_secs_f64() * 10.0).floor() / 10.0,
     };
     for (node, _) in &fleet {
         node.stop().await;
