@@ -40,6 +40,8 @@ mod files;
 mod hot;
 pub mod limits;
 mod memory;
+#[cfg(feature = "conformance")]
+pub mod sim_disk;
 mod store;
 
 pub use disk::{Device, DiskConfig, DiskStore, FileDevice, OpenReport, SetAside};

@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use store::{
     DiskStore, EntryKey, Space, Store, StoredRecord,
     conformance::{body, key, record},
+    sim_disk::SimDisk,
 };
 use wire::{Digest, Millis};
 
-use crate::{NOW, config, sim_disk::SimDisk};
+use crate::{NOW, config};
 
 /// What may be found under each key: the last that was flushed, and what was put since.
 #[derive(Default)]

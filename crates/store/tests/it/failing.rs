@@ -3,10 +3,11 @@ use store::{
     DiskConfig, DiskStore, FlushError, GetError, PutError, Space, Store,
     conformance::{assert_holds, body, key, record},
     limits,
+    sim_disk::SimDisk,
 };
 use wire::{Body, Digest, Form, Millis};
 
-use crate::{NOW, config, open, sim_disk::SimDisk};
+use crate::{NOW, config, open};
 
 fn put(store: &dyn Store, n: u8, plain: &str) {
     store.put(Space::Local, key(1, n), record(plain, u64::MAX), Some(body(plain))).unwrap();

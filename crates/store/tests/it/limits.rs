@@ -3,10 +3,11 @@ use store::{
     EntryKey, MemoryStore, PutError, Space, Store,
     conformance::{key, record},
     limits,
+    sim_disk::SimDisk,
 };
 use wire::{Body, Digest, Form, KeyId, Millis};
 
-use crate::{BYTES_MAX, NOW, open, sim_disk::SimDisk};
+use crate::{BYTES_MAX, NOW, open};
 
 fn put(store: &dyn Store, n: u8, bytes: usize, stale_until: u64) -> Result<(), PutError> {
     let mut record = record(&n.to_string(), stale_until);

@@ -8,12 +8,11 @@ mod files;
 mod limits;
 mod reopen;
 mod same;
-mod sim_disk;
 
 use store::{DiskConfig, DiskStore, MemoryStore};
 use wire::Millis;
 
-use crate::sim_disk::SimDisk;
+use store::sim_disk::SimDisk;
 
 const BYTES_MAX: u64 = 1_000_000;
 const NOW: Millis = Millis(0);

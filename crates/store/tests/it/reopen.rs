@@ -3,9 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use store::{
     DiskStore, OpenError, Space, Store,
     conformance::{assert_holds, body, key, record},
+    sim_disk::SimDisk,
 };
 
-use crate::{NOW, config, open, sim_disk::SimDisk};
+use crate::{NOW, config, open};
 
 #[test]
 fn what_was_flushed_survives_and_what_was_not_is_lost() {

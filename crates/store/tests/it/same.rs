@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use store::{
     DiskStore, EntryKey, MemoryStore, PutError, Space, Store, StoredRecord,
     conformance::{body, key, record},
+    sim_disk::SimDisk,
 };
 use wire::{Digest, FamilyId, Millis, ScopeId};
 
-use crate::{NOW, sim_disk::SimDisk};
+use crate::NOW;
 
 const BYTES_MAX: u64 = 3000;
 

@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeSet,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use store::Device;
+use crate::Device;
 
+/// What a disk writes as a whole or not at all, in bytes.
 const SECTOR: usize = 512;
+
+/// A disk in memory. It outlives the machine that it is plugged into: clones are the same disk.
 
 #[derive(Clone, Debug)]
 pub struct SimDisk(Arc<Mutex<State>>);
@@ -53,22 +56,37 @@ impl SimDisk {
     }
 
     pub fn plug_in(&self) -> Plug {
-        Plug { disk: self.clone(), generation: self.0.lock().unwrap().generation }
+        Plug { disk: self.clone(), generation: self.state().generation }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes, cuts and syncs so far.
     pub fn writes(&self) -> u64 {
-        self.0.lock().unwrap().writes
+        self.state().writes
     }
 
     /// Every call fails from the `n`-th write on, that one included.
     pub fn cut_at_write(&self, n: u64) {
-        self.0.lock().unwrap().power_until = Some(n);
+        self.state().power_until = Some(n);
+    }
+
+    /// Whether the write came at which every call fails.
+    pub fn is_cut(&self) -> bool {
+        self.state().is_cut()
+    }
+
+    /// The process that had it open is gone without a word. What it wrote is there: the machine is up.
+    pub fn kill(&self) {
+        self.state().generation += 1;
     }
 
     /// Each sector that was not synced survives with probability one half.
     pub fn lose_power(&self) {
-        let state = &mut *self.0.lock().unwrap();
+        let mut state = self.state();
+        let state = &mut *state;
         if state.durable.len() != state.current.len() && state.flip() {
             resize(&mut state.durable, state.current.len());
         }
@@ -85,24 +103,25 @@ impl SimDisk {
     }
 
     pub fn refuse_writes(&self, refuse: bool) {
-        self.0.lock().unwrap().refuses_writes = refuse;
+        self.state().refuses_writes = refuse;
     }
 
     pub fn refuse_reads(&self, refuse: bool) {
-        self.0.lock().unwrap().refuses_reads = refuse;
+        self.state().refuses_reads = refuse;
     }
 
     pub fn lie_about_sync(&self) {
-        self.0.lock().unwrap().lies_about_sync = true;
+        self.state().lies_about_sync = true;
     }
 
     pub fn image(&self) -> Vec<u8> {
-        self.0.lock().unwrap().current.clone()
+        self.state().current.clone()
     }
 
     /// Replaces every `from` that is on the disk.
     pub fn damage(&self, from: &[u8], to: &[u8]) -> usize {
-        let image = &mut self.0.lock().unwrap().current;
+        let mut state = self.state();
+        let image = &mut state.current;
         let hits: Vec<_> =
             image.windows(from.len()).enumerate().filter(|(_, w)| *w == from).map(|(at, _)| at).collect();
         for at in &hits {
@@ -113,6 +132,10 @@ impl SimDisk {
 }
 
 impl State {
+    fn is_cut(&self) -> bool {
+        self.power_until.is_some_and(|until| self.writes >= until)
+    }
+
     fn flip(&mut self) -> bool {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random >> 63 == 1
@@ -135,9 +158,8 @@ fn resize(bytes: &mut Vec<u8>, len: usize) {
 
 impl Plug {
     fn with<T>(&self, call: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.disk.0.lock().unwrap();
-        let is_cut = state.power_until.is_some_and(|until| state.writes >= until);
-        if is_cut || state.generation != self.generation {
+        let mut state = self.disk.state();
+        if state.is_cut() || state.generation != self.generation {
             return Err(io::Error::other("no power"));
         }
         call(&mut state)
