@@ -9,16 +9,17 @@ use crate::run;
 /// Each crate, and the crates of this workspace that it may name. Development dependencies are free.
 #[rustfmt::skip]
 static ALLOWED: &[(&str, &[&str])] = &[
-    ("wire",      &[]),
+    ("canary",    &[]),
+    ("wire",      &["canary"]),
     ("task",      &[]),
     ("crypto",    &["wire"]),
     ("github",    &["wire"]),
     ("store",     &["wire"]),
     ("discovery", &["wire", "task", "crypto"]),
-    ("fleet",     &["wire", "crypto"]),
+    ("fleet",     &["canary", "wire", "crypto"]),
     ("net",       &["wire", "crypto", "task"]),
-    ("gateway",   &["wire", "github", "task"]),
-    ("node",      &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway"]),
+    ("gateway",   &["canary", "wire", "github", "task"]),
+    ("node",      &["canary", "wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway"]),
     ("fakehub",   &["wire", "github", "task"]),
     ("ghoard",    &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),
     ("bench",     &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),

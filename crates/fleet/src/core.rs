@@ -240,6 +240,7 @@ impl Fleet {
                 (Some(_), None) => false,
                 (None, _) => true,
             };
+            let genuine = genuine || canary::sings(canary::Bug::SkipsTheTag);
             if !genuine {
                 liars.extend(candidate.holders.iter().cloned());
             }

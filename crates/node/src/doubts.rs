@@ -53,6 +53,11 @@ impl Doubts {
             || doubtful(moments.keys.get(&at))
     }
 
+    pub fn len(&self) -> usize {
+        let moments = self.lock();
+        moments.families.len() + moments.scopes.len() + moments.keys.len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Moments> {
         self.0.lock().expect("no panic while held")
     }

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use canary::Bug;
 use futures::{StreamExt, TryStreamExt, stream};
 use gateway::{Answer, Body as Stream, How, Origin, OriginError, Refusal, full};
 use github::{Ask, Policy, Verdict, holds_credential, judge, kept_headers};
@@ -72,9 +73,12 @@ impl Filler {
     /// Asks, with a validator if something is kept. `family` is the local one.
     pub async fn fill(&self, ask: &Ask, family: FamilyId, known: Option<&Loaded>) -> Filled {
         let began: Millis = SystemTime::now().into();
-        let response = match self.origin.send(self.request(ask, known)).await {
-            Ok(response) => response,
-            Err(error) => return Filled::Unavailable(Told::from(&error)),
+        let response = loop {
+            match self.origin.send(self.request(ask, known)).await {
+                Ok(response) => break response,
+                Err(_) if canary::sings(Bug::RetriesWithoutEnd) => {}
+                Err(error) => return Filled::Unavailable(Told::from(&error)),
+            }
         };
         let (head, stream) = response.into_parts();
         let date_secs = date_secs(&head.headers).unwrap_or(began.as_secs());

@@ -47,6 +47,10 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T> Flights<T> {
+    pub fn len(&self) -> usize {
+        self.0.lock().expect("no panic while held").under_way.len()
+    }
+
     /// Joins the flight to `at`, unless its answer would be doubtful by now; then a new one leaves.
     pub fn board(self: &Arc<Self>, at: EntryKey, now: Millis, is_doubtful: impl Fn(Millis) -> bool) -> Boarding<T> {
         let mut departures = self.0.lock().expect("no panic while held");

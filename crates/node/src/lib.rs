@@ -24,5 +24,5 @@ mod underway;
 pub use cache::NodeCache;
 pub use counters::Counters;
 pub use dialler::{DiallerConfig, External};
-pub use node::{About, Config, Env, FleetConfig, Node, StartError};
+pub use node::{About, Config, Env, FleetConfig, Node, StartError, Table};
 pub use smoke::{Receipt, Receipts, SmokeEntry};

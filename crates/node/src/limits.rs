@@ -53,3 +53,6 @@ pub const REASONS_MAX: usize = 1024;
 
 /// Places whose last failure is remembered for the status page.
 pub const FAILURES_MAX: usize = 64;
+
+/// Questions under way at once: each is asked for by a connection of a door, of which there are two.
+pub const FLIGHTS_MAX: usize = 2 * gateway::limits::CONNECTIONS_MAX;

@@ -67,6 +67,14 @@ pub struct About {
     pub peer: Option<Peer>,
 }
 
+/// How full a bounded table is, in entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub name: &'static str,
+    pub len: usize,
+    pub len_max: usize,
+}
+
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -209,6 +217,23 @@ impl Node {
     /// Answers of the fleet that this node has heard of.
     pub fn index_len(&self) -> usize {
         self.sharing.as_ref().map_or(0, |sharing| sharing.index_len())
+    }
+
+    /// What this node holds in tables that others can make grow, with the bound of each.
+    pub fn tables(&self) -> Vec<Table> {
+        let mut tables = vec![
+            Table { name: "flights", len: self.cache.flights.len(), len_max: limits::FLIGHTS_MAX },
+            Table { name: "doubts", len: self.cache.keeper.doubts.len(), len_max: limits::DOUBTS_MAX },
+        ];
+        if let Some(sharing) = &self.sharing {
+            let peers = sharing.net.peers().len();
+            tables.extend([
+                Table { name: "index", len: sharing.index_len(), len_max: fleet::limits::INDEX_ENTRIES_MAX },
+                Table { name: "asks", len: sharing.waiting_len(), len_max: fleet::limits::ASKS_MAX },
+                Table { name: "peers", len: peers, len_max: fleet::limits::PEERS_MAX },
+            ]);
+        }
+        tables
     }
 
     /// Whether requests are answered as well as they will be: a neighbour has told what this node

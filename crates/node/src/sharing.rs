@@ -184,6 +184,11 @@ impl Sharing {
         self.index_len.load(Ordering::Relaxed)
     }
 
+    /// Clients that wait for the core's word.
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.lock().expect("no panic while held").answers.len()
+    }
+
     /// Whether a neighbour has told this node what it missed.
     pub fn is_caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Relaxed)

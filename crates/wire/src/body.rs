@@ -72,7 +72,11 @@ impl Body {
     pub fn verified(&self, expected: Digest, plain_bytes: u64) -> Result<Bytes, BodyError> {
         let plain = self.plain(plain_bytes)?;
         let found = Digest::of(&plain);
-        if found == expected { Ok(plain) } else { Err(BodyError::Digest { expected, found }) }
+        if found == expected || canary::sings(canary::Bug::SkipsTheDigest) {
+            Ok(plain)
+        } else {
+            Err(BodyError::Digest { expected, found })
+        }
     }
 }
 

@@ -1,0 +1,87 @@
+//! Bugs that can be planted on purpose, to see whether the simulator finds them.
+//!
+//! A checker that never fails proves nothing. So a few places of the real code ask here whether
+//! they shall be wrong. Without the feature `planted` the answer is a constant, the compiler removes
+//! the wrong branch, and nothing can be planted; `cargo xtask sim-apart` checks that the shipped
+//! binary was built so.
+//!
+//! ```
+//! assert!(!canary::sings(canary::Bug::SkipsTheDigest), "nothing is planted by itself");
+//! ```
+
+/// One way in which ghoard would be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// All credentials share one scope.
+    ServesAcrossScopes = 1,
+    /// An answer is served while either of its two clocks runs, not both.
+    MixesTheClocks,
+    /// An answer is served unmarked as long as it could be served stale.
+    IgnoresExpiry,
+    /// A body is taken for what its record says it is.
+    SkipsTheDigest,
+    /// A record is believed whoever made its tag.
+    SkipsTheTag,
+    /// What a refused credential was told stays.
+    KeepsADroppedScope,
+    /// An origin that fails is asked again and again for one client's request.
+    RetriesWithoutEnd,
+}
+
+impl Bug {
+    pub const ALL: [Self; 7] = [
+        Self::ServesAcrossScopes,
+        Self::MixesTheClocks,
+        Self::IgnoresExpiry,
+        Self::SkipsTheDigest,
+        Self::SkipsTheTag,
+        Self::KeepsADroppedScope,
+        Self::RetriesWithoutEnd,
+    ];
+
+    /// The name on a command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServesAcrossScopes => "serves-across-scopes",
+            Self::MixesTheClocks => "mixes-the-clocks",
+            Self::IgnoresExpiry => "ignores-expiry",
+            Self::SkipsTheDigest => "skips-the-digest",
+            Self::SkipsTheTag => "skips-the-tag",
+            Self::KeepsADroppedScope => "keeps-a-dropped-scope",
+            Self::RetriesWithoutEnd => "retries-without-end",
+        }
+    }
+}
+
+/// Whether `bug` is planted in this process.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn sings(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(feature = "planted")]
+pub use planted::{MARK, plant, sings};
+
+#[cfg(feature = "planted")]
+mod planted {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Bug;
+
+    /// In every binary that can be made wrong, and in no other.
+    pub static MARK: &str = "this build of ghoard can be given bugs on purpose";
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Plants `bug` for the rest of the process. One at a time: the last one counts.
+    pub fn plant(bug: Bug) {
+        PLANTED.store(bug as u8, Ordering::Relaxed);
+    }
+
+    /// Whether `bug` is planted in this process.
+    pub fn sings(bug: Bug) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as u8
+    }
+}
