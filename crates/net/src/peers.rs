@@ -78,6 +78,10 @@ impl Peers {
         Some((class, last))
     }
 
+    pub(crate) fn connections(&self, peer: &PeerId) -> usize {
+        self.lock().get(peer).map_or(0, |entry| entry.links.len())
+    }
+
     /// Returns whether the peer was not ready before, and is a member.
     pub(crate) fn make_ready(&self, peer: &PeerId) -> bool {
         let mut peers = self.lock();

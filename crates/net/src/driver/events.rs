@@ -4,7 +4,7 @@ use libp2p::{
     PeerId,
     core::ConnectedPoint,
     gossipsub, identify, ping,
-    swarm::{ConnectionId, SwarmEvent},
+    swarm::{ConnectionError, ConnectionId, SwarmEvent},
 };
 
 use super::Driver;
@@ -39,7 +39,7 @@ impl Driver {
                 self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
-                self.on_closed(peer_id, connection_id, cause.map(|cause| cause.to_string()));
+                self.on_closed(peer_id, connection_id, cause);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 let address = self.dials.remove(&connection_id);
@@ -80,10 +80,17 @@ impl Driver {
         }
     }
 
-    fn on_closed(&mut self, id: PeerId, connection: ConnectionId, cause: Option<String>) {
-        let Some((class, true)) = self.peers.remove(&id, connection) else { return };
+    fn on_closed(&mut self, id: PeerId, connection: ConnectionId, cause: Option<ConnectionError>) {
+        let Some((class, is_last)) = self.peers.remove(&id, connection) else { return };
+        if !is_last {
+            if let (ConnectionClass::Member, Some(ConnectionError::IO(cause))) = (class, cause) {
+                self.start_over(id, &cause.to_string());
+            }
+            return;
+        }
         let peer = peer_of(id);
-        let why = self.dropping.remove(&id).or(cause).unwrap_or_else(|| "closed".to_owned());
+        let why = self.dropping.remove(&id).or(cause.map(|cause| cause.to_string()));
+        let why = why.unwrap_or_else(|| "closed".to_owned());
         match class {
             ConnectionClass::Member => {
                 self.meters.disconnects.one();
@@ -96,6 +103,15 @@ impl Driver {
                 self.tell(Event::InfrastructureDown { peer });
             }
         }
+    }
+
+    /// One of several connections of a peer is dead. A peer that was started anew dials while we still
+    /// hold its old connection. Gossip says once per peer what it listens to, so the new process was
+    /// told nothing. All are closed; either side dials again, and both begin anew.
+    fn start_over(&mut self, id: PeerId, cause: &str) {
+        tracing::debug!(peer = %id, "starting over with a peer whose older connection is dead: {cause}");
+        self.dropping.insert(id, format!("an older connection of it is dead: {cause}"));
+        let _ = self.swarm.disconnect_peer_id(id);
     }
 
     fn on_behaviour(&mut self, event: BehaviourEvent) {
@@ -125,6 +141,9 @@ impl Driver {
                 Err(why) => {
                     tracing::debug!(%peer, "closing a connection that does not answer: {why}");
                     self.swarm.close_connection(connection);
+                    if self.peers.connections(&peer) > 1 {
+                        self.start_over(peer, &why.to_string());
+                    }
                 }
             },
             _ => {}
