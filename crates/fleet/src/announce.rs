@@ -27,6 +27,11 @@ impl Outbox {
         }
     }
 
+    /// Forgets what waits: nobody is there to be told.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
     /// A fill that arrives at another node counts for the rate, too.
     pub fn heard(&mut self, fills: usize, now: Millis) {
         for _ in 0..fills {

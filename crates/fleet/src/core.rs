@@ -62,8 +62,10 @@ impl Fleet {
             }
             Input::Filled { announcement } => self.filled(announcement, now),
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
-                let announcement = Announcement { key, scope, record, tag, body: None };
-                self.index.insert(&announcement, &self.config.me, body_held);
+                if !self.doubts.covers(key, scope, &record) {
+                    let announcement = Announcement { key, scope, record, tag, body: None };
+                    self.index.insert(&announcement, &self.config.me, body_held);
+                }
             }
             Input::Announced { holder, records } => self.announced(&holder, records, now),
             Input::Asked { ask, key, scope, tag_key, stale_too } => {
@@ -106,7 +108,7 @@ impl Fleet {
         }
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour is told by `catch_up`.
-            while self.outbox.next_batch(Millis(u64::MAX)).is_some() {}
+            self.outbox.clear();
         } else if let Some(batch) = self.outbox.next_batch(now) {
             self.effects.push_back(Effect::Publish(batch));
         }

@@ -105,6 +105,26 @@ fn told(effects: &[Effect]) -> Vec<String> {
 }
 
 #[test]
+fn who_filled_while_alone_is_heard_once_there_is_somebody() {
+    let mut node = Node::new();
+    assert_eq!(told(&node.input(Input::Filled { announcement: announcement(record("a", 0), None) })), [""; 0]);
+    node.at(40_000).connect("b");
+    let later = announcement(record("b", 40), None);
+    assert_eq!(told(&node.input(Input::Filled { announcement: later })), ["publish 1 with 0 bodies"]);
+}
+
+#[test]
+fn what_the_store_remembers_is_as_doubtful_as_what_is_announced() {
+    let mut node = Node::new();
+    node.input(Input::Invalidated { touched: Touched::Everything, date_secs: T0 + 1 });
+    for (at, known) in [(1, 0), (2, 1)] {
+        let holding = Holding { record: record("a", at), tag: None };
+        node.input(Input::Remembered { key: KEY, scope: SCOPE, holding, body_held: true });
+        assert_eq!(node.fleet.index_len(), known);
+    }
+}
+
+#[test]
 fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
     let mut node = Node::new();
     node.connect("b");
