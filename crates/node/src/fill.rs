@@ -187,7 +187,7 @@ impl Filler {
             let body = if body.form == Form::Gzip { body } else { Body::from_plain(plain.clone()) };
             Some((body, plain, digest))
         };
-        self.tasks.block(work).await.flatten()
+        self.tasks.compute(work).await.flatten()
     }
 }
 

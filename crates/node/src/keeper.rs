@@ -212,10 +212,14 @@ impl Keeper {
         async move { keeper.in_store(Some(now), doubt).await }.boxed()
     }
 
-    /// Takes up the doubts of an earlier run.
-    pub fn restore_doubts(&self) {
-        let since = self.store.meta(DOUBT_META).ok().flatten().and_then(|bytes| bytes.try_into().ok());
-        self.doubts.everything(Millis(u64::from_be_bytes(since.unwrap_or_default())));
+    /// Takes up the doubts of an earlier run. Returns up to when what peers tell is doubtful.
+    pub fn restore_doubts(&self) -> Millis {
+        let moment = |name| {
+            let bytes = self.store.meta(name).ok().flatten().and_then(|bytes| bytes.try_into().ok());
+            Millis(u64::from_be_bytes(bytes.unwrap_or_default()))
+        };
+        self.doubts.everything(moment(DOUBT_META));
+        moment(PEER_DOUBT_META)
     }
 
     /// Changes the store; with a time, the change is committed. A disk that hangs is not waited for.
@@ -229,6 +233,10 @@ impl Keeper {
             if let Err(error) = change(&*store) {
                 warn!(%error, "could not remove an entry from the store; it is not served in this run");
             }
+            // Which families and scopes is forgotten with the process, so all that peers know is meant.
+            if let Some(Err(error)) = commit.map(|now| store.set_meta(PEER_DOUBT_META, now.0.to_be_bytes().to_vec())) {
+                warn!(%error, "after a restart a peer may bring back what was removed now");
+            }
             if let Some(Err(error)) = commit.map(|now| store.flush(now)) {
                 warn!(%error, "a removal is not committed yet");
             }
@@ -240,6 +248,10 @@ impl Keeper {
 }
 
 const DOUBT_META: &str = "everything doubtful until";
+
+/// The last write or refusal that went through this machine: after a restart, a peer's record that is
+/// not newer would bring back what it has dropped.
+const PEER_DOUBT_META: &str = "peers' records doubtful until";
 
 impl Loaded {
     /// What memory holds, in the form that the store would give.

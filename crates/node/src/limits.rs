@@ -11,6 +11,9 @@ pub const DOUBTS_MAX: usize = 4096;
 /// Inputs that wait for the fleet's core.
 pub const FLEET_QUEUE_MAX: usize = 4096;
 
+/// Records of members that wait for the disk; over it they are not kept.
+pub const SHELF_QUEUE_MAX: usize = 4096;
+
 /// Longest wait for the fleet's core, should it ever hang: then the origin is asked.
 pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(5);
 

@@ -14,7 +14,7 @@ use store::Store;
 use task::Tasks;
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
-use wire::Peer;
+use wire::{Millis, Peer};
 
 use crate::{
     Counters, DiallerConfig, NodeCache, Receipt, Receipts, SmokeEntry,
@@ -110,7 +110,7 @@ impl Node {
         let counters = Arc::<Counters>::default();
         let origin: Arc<dyn Origin> = Arc::new(CountingOrigin::new(origin, counters.clone(), &config.origin_url));
         let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
-        keeper.restore_doubts();
+        let doubtful_until = keeper.restore_doubts();
 
         let known = Arc::<Mutex<Known>>::default();
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Node {
             None => None,
             Some(fleet) => {
                 about.peer = Some(fleet.identity.peer());
-                Some(start_sharing(fleet, config.policy, &store, &tasks, &counters, &known)?)
+                Some(start_sharing(fleet, config.policy, doubtful_until, &store, &tasks, &counters, &known)?)
             }
         };
         let (policy, origin_url) = (config.policy, config.origin_url);
@@ -295,6 +295,7 @@ impl Node {
 fn start_sharing(
     fleet: FleetConfig,
     policy: Policy,
+    doubtful_until: Millis,
     store: &Arc<dyn Store>,
     tasks: &Tasks,
     counters: &Arc<Counters>,
@@ -306,7 +307,7 @@ fn start_sharing(
     config.external = fleet.external;
     let (net, events) = Net::start(config, fleet.transport, tasks.clone(), rand::random())?;
     let (sharing, comings_and_goings) =
-        Sharing::start(fleet.keys, &net, events, store.clone(), policy, tasks, counters.clone());
+        Sharing::start(fleet.keys, &net, events, store.clone(), policy, doubtful_until, tasks, counters.clone());
     let dialler = Dialler::new(fleet.dialler, net, tasks.clone(), known.clone());
     tasks.spawn(dialler.run(comings_and_goings));
     Ok(sharing)

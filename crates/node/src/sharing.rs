@@ -6,6 +6,7 @@
 mod carry;
 mod effects;
 mod pulls;
+mod shelf;
 
 use std::{
     collections::BTreeMap,
@@ -29,10 +30,11 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Holding, KeyId, Message, Peer, Record, ScopeId};
+use wire::{Announcement, Body, Holding, KeyId, Message, Millis, Peer, Record, ScopeId};
 
 use crate::{Counters, cache::now, limits};
 use carry::Carrier;
+use shelf::Job;
 
 /// A handle to the sharing task.
 pub struct Sharing {
@@ -42,6 +44,7 @@ pub struct Sharing {
     store: Arc<dyn Store>,
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
+    shelf: mpsc::Sender<Job>,
     waiting: Mutex<Waiting>,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
@@ -58,18 +61,21 @@ struct Waiting {
 }
 
 impl Sharing {
-    /// Starts the task. `policy` is this node's own.
+    /// Starts the task. `policy` is this node's own; what peers know of before `doubtful_until` an
+    /// earlier run has dropped.
     pub fn start(
         keys: FleetKeys,
         net: &Net,
         events: EventStream,
         store: Arc<dyn Store>,
         policy: Policy,
+        doubtful_until: Millis,
         tasks: &Tasks,
         counters: Arc<Counters>,
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
+        let (shelf, jobs) = mpsc::channel(limits::SHELF_QUEUE_MAX);
         let sharing = Arc::new(Self {
             keys,
             net: net.clone(),
@@ -77,6 +83,7 @@ impl Sharing {
             store,
             tasks: tasks.clone(),
             inputs,
+            shelf,
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
@@ -84,13 +91,16 @@ impl Sharing {
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
-        let fleet = Fleet::new(fleet::Config {
+        let mut fleet = Fleet::new(fleet::Config {
             me: net.me().clone(),
             proof_window: policy.proof_window(),
             stale_for: policy.stale_for,
         });
+        let date_secs = doubtful_until.as_secs();
+        fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
         let running = Running { sharing: sharing.clone(), fleet, told };
         tasks.spawn(running.run(queue, events));
+        tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
         (sharing, for_dialler)
     }
 
@@ -119,12 +129,18 @@ impl Sharing {
             let plain = body.verified(digest, bytes).ok()?;
             Some((body, plain))
         };
-        match self.tasks.block(load).await.flatten() {
-            Some((body, plain)) => Some((record, body, plain)),
-            None => {
+        let loaded = async {
+            self.settled().await;
+            self.tasks.block(load).await.flatten()
+        };
+        // A disk that hangs is a disk without the body.
+        match tokio::time::timeout(limits::DISK_PATIENCE, loaded).await {
+            Ok(Some((body, plain))) => Some((record, body, plain)),
+            Ok(None) => {
                 self.tell(Input::BodyLost { digest });
                 None
             }
+            Err(_) => None,
         }
     }
 
@@ -246,7 +262,10 @@ struct Running {
 
 impl Running {
     async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: EventStream) {
-        self.remember().await;
+        // A disk that hangs is a disk without records.
+        if tokio::time::timeout(limits::DISK_PATIENCE, self.remember()).await.is_err() {
+            warn!("the disk is slow; starting without the fleet's records");
+        }
         loop {
             let until = self.fleet.next_deadline().map_or(Duration::from_secs(60), |at| at.since(now()));
             tokio::select! {
@@ -256,7 +275,7 @@ impl Running {
                     None => return,
                 },
                 event = events.next() => match event {
-                    Some(event) => self.on_event(event).await,
+                    Some(event) => self.on_event(event),
                     None => return,
                 },
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
@@ -265,7 +284,7 @@ impl Running {
                 let date_secs = now().as_secs();
                 self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
             }
-            self.carry_out().await;
+            self.carry_out();
             self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
         }
     }
@@ -293,7 +312,7 @@ impl Running {
         }
     }
 
-    async fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) {
         match event {
             Event::Connected { ref peer, ref address, .. } => {
                 let near = address.ip().is_some_and(|ip| is_near(&ip));
@@ -314,8 +333,8 @@ impl Running {
             }
             Event::Message { from, data } => {
                 self.heard(from, &data);
-                self.carry_out().await;
-                self.sharing.caught_up.store(true, Ordering::Relaxed);
+                self.carry_out();
+                self.sharing.shelve(Job::CaughtUp);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),

@@ -12,8 +12,13 @@ pub trait Spawn: Send + Sync + 'static {
     /// Runs `work` to its end, or until the machine dies.
     fn spawn(&self, work: BoxFuture<'static, ()>);
 
-    /// Runs `work`, which may block on a disk or a hash, away from the tasks.
+    /// Runs `work`, which may block on a disk, away from the tasks.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// Runs `work`, which takes its time but waits for nothing, away from the tasks.
+    fn spawn_compute(&self, work: Box<dyn FnOnce() + Send>) {
+        self.spawn_blocking(work);
+    }
 }
 
 /// A cheap handle to a [`Spawn`].
@@ -41,12 +46,31 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> impl Future<Output = Option<R>> + Send + 'static {
-        let (done, result) = oneshot::channel();
-        self.0.spawn_blocking(Box::new(move || {
-            let _ = done.send(work());
-        }));
-        result.map(Result::ok)
+        let (work, result) = answered(work);
+        self.0.spawn_blocking(work);
+        result
     }
+
+    /// The same for work that only computes: hashing, packing, sealing. A disk that hangs does not hold it up.
+    pub fn compute<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> impl Future<Output = Option<R>> + Send + 'static {
+        let (work, result) = answered(work);
+        self.0.spawn_compute(work);
+        result
+    }
+}
+
+/// The work, and what it will return.
+fn answered<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> (Box<dyn FnOnce() + Send>, impl Future<Output = Option<R>> + Send + 'static) {
+    let (done, result) = oneshot::channel();
+    let work = Box::new(move || {
+        let _ = done.send(work());
+    });
+    (work, result.map(Result::ok))
 }
 
 struct Tokio;

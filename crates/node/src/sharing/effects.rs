@@ -1,34 +1,22 @@
 use std::sync::Arc;
 
-use fleet::{Effect, Input};
+use fleet::Effect;
 use store::{EntryKey, Source, Space, StoredRecord};
 use tracing::{debug, warn};
 use wire::{Announcement, Message, Peer};
 
-use super::{Running, Sharing, carry::Carrier};
-use crate::cache::now;
+use super::{Running, Sharing, carry::Carrier, shelf::Job};
 
 impl Running {
     /// Carries out what the core wants, in its order.
-    pub(super) async fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) {
         while let Some(effect) = self.fleet.next_effect() {
             let sharing = self.sharing.clone();
             match effect {
                 Effect::Publish(records) => sharing.publish(records),
                 Effect::Send { to, records } => sharing.send(&to, records),
-                Effect::Keep { holder, announcement } => {
-                    let digest = announcement.record.version.digest;
-                    if !sharing.keep(&holder, announcement).await {
-                        self.fleet.handle(Input::BodyLost { digest }, now());
-                    }
-                }
-                Effect::Forget { key, scope } => {
-                    let store = sharing.store.clone();
-                    let removed = move || store.remove(Space::Fleet, &EntryKey { scope, key });
-                    if let Some(Err(error)) = sharing.tasks.block(removed).await {
-                        debug!(%error, "a record of the fleet could not be removed");
-                    }
-                }
+                Effect::Keep { holder, announcement } => sharing.shelve(Job::Keep { holder, announcement }),
+                Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
                 Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),
                 Effect::Resolve { ask, outcome } => sharing.resolve(ask, outcome),
                 Effect::NameForgery { holders, .. } => {
@@ -63,7 +51,7 @@ impl Sharing {
     }
 
     /// Keeps what a member announced. Returns false if the body that came along is not to be had.
-    async fn keep(self: &Arc<Self>, holder: &Peer, announcement: Announcement) -> bool {
+    pub(super) async fn keep(self: &Arc<Self>, holder: &Peer, announcement: Announcement) -> bool {
         let Announcement { key, scope, record, tag, body } = announcement;
         let (store, has_body) = (self.store.clone(), body.is_some());
         let put = move || {

@@ -124,7 +124,7 @@ impl Sharing {
         reply.write_frame(head).await?;
         let (keys, sealed_for) = (self.keys.clone(), request.clone());
         let seal = move || Carrier::new(&keys).segments(&sealed_for, prefix, &body.encoded);
-        for segment in self.tasks.block(seal).await.ok_or(PullTrouble::Short)? {
+        for segment in self.tasks.compute(seal).await.ok_or(PullTrouble::Short)? {
             reply.write_frame(segment).await?;
         }
         Ok(reply.finish().await?)
