@@ -46,6 +46,7 @@ impl Sharing {
     pub(super) fn start_pull(self: Arc<Self>, ask: AskId, from: Peer, request: PullRequest, record: Record) {
         let tasks = self.tasks.clone();
         tasks.spawn(async move {
+            debug!(%from, bytes = record.body_bytes, "pulling a body");
             let result = self.pull(&from, &request, &record).await;
             match &result {
                 Ok(()) => self.counters.pulls.one(),

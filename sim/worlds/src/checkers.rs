@@ -1,0 +1,117 @@
+//! The promises, each watched at every step. One that is broken ends the world.
+
+mod bounded;
+mod cheap;
+mod open;
+mod right;
+pub mod sealed;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    client::{Answer, How},
+    reference::Exchange,
+    stage::Stage,
+};
+
+pub use bounded::check as bounded;
+pub use cheap::at_rest as cheap_at_rest;
+
+/// What the checkers have to remember.
+#[derive(Default)]
+pub struct Ledger {
+    /// Answers to what the world itself asked.
+    pub ordered: BTreeMap<usize, Option<Answer>>,
+    pub writes: Vec<Written>,
+    pub tally: Tally,
+    /// Questions of clients and writes, by machine and start.
+    asks: BTreeMap<u32, u64>,
+}
+
+/// A write that went through a machine.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub node: u32,
+    pub repo: String,
+    pub sent: Duration,
+    pub answered: Option<Duration>,
+}
+
+/// How the clients were served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub asks: u64,
+    pub hits: u64,
+    pub peer_hits: u64,
+    pub filled: u64,
+    pub confirmed: u64,
+    pub joined: u64,
+    pub stale: u64,
+    pub other: u64,
+}
+
+impl Ledger {
+    pub fn asked(&mut self, node: u32) {
+        self.tally.asks += 1;
+        *self.asks.entry(node).or_default() += 1;
+    }
+
+    pub fn asks_of(&self, node: u32) -> u64 {
+        self.asks.get(&node).copied().unwrap_or_default()
+    }
+
+    pub fn writing(&mut self, node: u32, repo: &str, sent: Duration) {
+        *self.asks.entry(node).or_default() += 1;
+        self.writes.push(Written { node, repo: repo.to_ascii_lowercase(), sent, answered: None });
+    }
+
+    pub fn wrote(&mut self, node: u32, repo: &str, sent: Duration, answered: Duration) {
+        let repo = repo.to_ascii_lowercase();
+        let is_it = |write: &&mut Written| write.node == node && write.repo == repo && write.sent == sent;
+        if let Some(write) = self.writes.iter_mut().find(is_it) {
+            write.answered = Some(answered);
+        }
+    }
+
+    fn count(&mut self, how: How) {
+        let tally = &mut self.tally;
+        *match how {
+            How::Hit => &mut tally.hits,
+            How::Peer => &mut tally.peer_hits,
+            How::Filled => &mut tally.filled,
+            How::Confirmed => &mut tally.confirmed,
+            How::Joined => &mut tally.joined,
+            How::Stale => &mut tally.stale,
+            How::Passed | How::Failed => &mut tally.other,
+        } += 1;
+    }
+}
+
+/// A client has its answer.
+pub fn on_answer(stage: &Arc<Stage>, answer: &Answer) {
+    stage.ledger().count(answer.how);
+    let lane = Some(stage.machine(answer.node).lane());
+    if let Err((invariant, text)) = right::judge(stage, answer).and_then(|()| open::judge(stage, answer)) {
+        stage.violated(lane, invariant, text);
+    }
+}
+
+/// An exchange with GitHub is over.
+pub fn on_exchange(stage: &Stage, exchange: &Exchange) {
+    if let Err((invariant, text)) = cheap::judge(stage, exchange) {
+        stage.violated(Some(stage.machine(exchange.node).lane()), invariant, text);
+    }
+}
+
+/// Which promise is broken, and how.
+type Broken = (&'static str, String);
+
+/// The path of a repository, `owner/name` in lower case, that a request is about.
+fn repo_of(path: &str) -> Option<String> {
+    let mut parts = path.split('?').next()?.split('/').skip(1);
+    let is_repo = parts.next()? == "repos";
+    is_repo.then_some(())?;
+    Some(format!("{}/{}", parts.next()?, parts.next()?).to_ascii_lowercase())
+}

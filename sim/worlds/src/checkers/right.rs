@@ -1,0 +1,103 @@
+//! Right: a client gets only what GitHub gave to its very credential, lately, or marked stale.
+
+use std::time::Duration;
+
+use super::{Broken, repo_of};
+use crate::{
+    client::{Answer, How},
+    github::ORIGIN_TIMEOUT,
+    plan::Plan,
+    stage::Stage,
+};
+
+/// Between what a machine calls now and what the world does: ticks, and whole milliseconds.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// GitHub's `max-age`, as fakehub sends it, and the table's shorter one.
+const MAX_AGE: Duration = Duration::from_secs(60);
+const RUNNERS_LIFETIME: Duration = Duration::from_secs(30);
+
+pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
+    // What is passed on is GitHub's own; errors are never kept.
+    if answer.status != 200 || matches!(answer.how, How::Passed | How::Failed) {
+        return Ok(());
+    }
+    let github = stage.github();
+    let reference = &github.reference;
+    let Answer { node, who, path, digest, sent, done, how, .. } = answer;
+    let Some(told) = reference.last_told(*who, path, *digest, *done) else {
+        return Err(if reference.is_known(path, *digest) {
+            ("right.scope", format!("{path}: {who:?} was given a body that GitHub gave to others only"))
+        } else {
+            ("right.body", format!("{path}: {who:?} was given a body that GitHub never gave to anybody"))
+        });
+    };
+    if *how == How::Peer && reference.holds_credential(path, *digest) {
+        return Err(("sealed.credential", format!("{path}: a body with a credential came from a peer")));
+    }
+    let age = sent.saturating_sub(told);
+    let limits = Clocks::of(&stage.plan, path);
+    let limit = if *how == How::Stale { limits.proof + limits.stale } else { limits.fresh.min(limits.proof) };
+    let limit = limit + SLACK + Duration::from_millis(stage.plan.skew_ms());
+    if age > limit {
+        let text = format!("{path}: told {} ms ago, served as {how:?}, and the limit is {} ms", ms(age), ms(limit));
+        return Err((if *how == How::Stale { "right.stale" } else { "right.fresh" }, text));
+    }
+    if *how == How::Stale {
+        let since = sent.saturating_sub(patience(&stage.plan));
+        let mut lately = reference.exchanges.iter().rev().take_while(|exchange| exchange.ended >= since);
+        if !lately.any(|exchange| exchange.node == *node && exchange.is_failure()) {
+            return Err(("right.marked", format!("{path}: served stale, and GitHub had not failed")));
+        }
+    }
+    for refused in reference.refusals.iter().filter(|refused| refused.node == *node && refused.who == *who) {
+        let is_about = refused.path.as_ref().is_none_or(|refused| refused == path);
+        if is_about && refused.ended < *sent && told < refused.handled {
+            let text = format!("{path}: GitHub refused at {} ms what was told at {} ms", ms(refused.ended), ms(told));
+            return Err(("right.refused", text));
+        }
+    }
+    drop(github);
+    let repo = repo_of(path);
+    for write in stage.ledger().writes.iter().filter(|write| write.node == *node && Some(&write.repo) == repo.as_ref())
+    {
+        if write.answered.is_some_and(|answered| answered < *sent) && told < write.sent {
+            let text = format!("{path}: told at {} ms, before the write of {} ms", ms(told), ms(write.sent));
+            return Err(("right.write", text));
+        }
+    }
+    Ok(())
+}
+
+/// How long an answer may be served, counted from when GitHub gave or confirmed it.
+struct Clocks {
+    fresh: Duration,
+    proof: Duration,
+    stale: Duration,
+}
+
+impl Clocks {
+    fn of(plan: &Plan, path: &str) -> Self {
+        let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
+        let ttl = millis(plan.policy.default_ttl_ms);
+        let is_runs = path.contains("/actions/runs");
+        let fresh = if path.contains("/actions/runners") {
+            RUNNERS_LIFETIME
+        } else if is_runs {
+            MAX_AGE
+        } else {
+            ttl.unwrap_or(MAX_AGE)
+        };
+        let proof = millis(plan.policy.proof_window_ms).or(ttl).unwrap_or(MAX_AGE);
+        Self { fresh, proof, stale: Duration::from_millis(plan.policy.stale_for_ms) }
+    }
+}
+
+/// How long ago the failure can be that makes this answer stale: a flight that was joined.
+fn patience(plan: &Plan) -> Duration {
+    ORIGIN_TIMEOUT + Duration::from_millis(plan.origin_ms) + Duration::from_secs(2)
+}
+
+fn ms(at: Duration) -> u128 {
+    at.as_millis()
+}

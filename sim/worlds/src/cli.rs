@@ -1,0 +1,269 @@
+//! The command line.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing::Level;
+
+use crate::{
+    compare, meta, output,
+    plan::{Layer, Plan},
+    run::{self, Seeds},
+    scenario::{self, Wishes},
+    self_test, shrink, world,
+};
+
+/// Exit codes: 0 all promises kept, 1 a safety promise broken, 2 a world did not come to rest, 3 not
+/// deterministic, 4 the simulator itself failed.
+#[derive(Parser)]
+#[command(name = "cargo xtask sim", about = "Runs ghoard in simulated worlds", max_term_width = 100, after_help = CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const CODES: &str =
+    "Exit codes: 0 all promises kept, 1 safety, 2 liveness, 3 not deterministic, 4 the simulator failed";
+
+/// The code for what is wrong with the simulator, not with a world.
+pub const HARNESS: u8 = 4;
+pub const NOT_DETERMINISTIC: u8 = 3;
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell the scenarios, and the bugs that can be planted
+    List,
+    /// Run worlds
+    Run(RunArgs),
+    /// Run the world of a plan file again
+    Replay {
+        file: PathBuf,
+        /// Tell what the nodes log down to this level
+        #[arg(long, default_value = "info")]
+        log: Level,
+        #[arg(long)]
+        timeline: Option<Timeline>,
+        /// Where the timeline goes
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Take machines, operations and faults out of a failing plan while it still fails
+    Shrink {
+        file: PathBuf,
+        /// Where the smaller plan goes
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Run one world in two processes and compare them byte by byte
+    Meta {
+        scenario: String,
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        #[command(flatten)]
+        wishes: WishArgs,
+    },
+    /// Compare the figures of two files of `run --json`
+    Compare { a: PathBuf, b: PathBuf },
+    /// Check that time, chance and worlds are simulated at all
+    SelfTest,
+    /// Run every seed of the regressions file again
+    Regressions {
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Plant each bug in turn, and see whether it is found
+    Canaries {
+        /// Seeds tried for each
+        #[arg(long, default_value_t = 50)]
+        seeds: u64,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Run the one world whose plan comes in on stdin
+    #[command(hide = true)]
+    World {
+        #[arg(long)]
+        echo: bool,
+        #[arg(long)]
+        log: Option<Level>,
+        #[arg(long)]
+        html: Option<PathBuf>,
+        #[arg(long)]
+        text: Option<PathBuf>,
+    },
+    /// A line for the self-test: what chance and time are in this process
+    #[command(hide = true)]
+    Oracle { seed: u64 },
+}
+
+#[derive(clap::Args)]
+pub struct RunArgs {
+    /// A scenario of `list`, or `all` (those that take seconds)
+    scenario: String,
+    #[arg(long, conflicts_with_all = ["seeds", "iterations"])]
+    seed: Option<u64>,
+    /// From..to, the end not included
+    #[arg(long, value_parser = parse_seeds, conflicts_with = "iterations")]
+    seeds: Option<Seeds>,
+    /// So many seeds from 0
+    #[arg(long)]
+    iterations: Option<u64>,
+    /// Stop at the first world that fails
+    #[arg(long)]
+    until_failure: bool,
+    #[command(flatten)]
+    wishes: WishArgs,
+    /// Worlds at once
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Write the record of each world
+    #[arg(long)]
+    timeline: Option<Timeline>,
+    /// One line of JSON for each world on stdout
+    #[arg(long)]
+    json: bool,
+    /// Where plans and timelines go
+    #[arg(long, default_value = "target/sim")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args, Clone)]
+pub struct WishArgs {
+    /// Machines, in place of the scenario's number
+    #[arg(long)]
+    nodes: Option<u32>,
+    /// Questions, in place of the scenario's number
+    #[arg(long)]
+    ops: Option<u32>,
+    /// Simulated seconds until the faults end
+    #[arg(long)]
+    secs: Option<u64>,
+    /// The whole node, or the fleet's state machine alone
+    #[arg(long)]
+    layer: Option<LayerArg>,
+    /// Plant a bug of `list`
+    #[arg(long)]
+    canary: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LayerArg {
+    Swarm,
+    Core,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Timeline {
+    Text,
+    Html,
+}
+
+impl WishArgs {
+    fn wishes(&self) -> Wishes {
+        let layer = self.layer.map(|layer| match layer {
+            LayerArg::Swarm => Layer::Swarm,
+            LayerArg::Core => Layer::Core,
+        });
+        let Self { nodes, ops, secs, canary, .. } = self.clone();
+        Wishes { nodes, ops, secs, layer, canary }
+    }
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let (from, to) = text.split_once("..").ok_or("write it as 0..10")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is not a number"));
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to { Ok(Seeds { from, to }) } else { Err(format!("{text} holds no seed")) }
+}
+
+pub fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { HARNESS } else { 0 });
+        }
+    };
+    match carry_out(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::note(&format!("error: {error:#}"));
+            ExitCode::from(HARNESS)
+        }
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::List => Ok(list()),
+        Command::Run(args) => {
+            let RunArgs { scenario, seed, seeds, iterations, until_failure, wishes, jobs, timeline, json, out } = args;
+            let seeds = match (seed, seeds, iterations) {
+                (Some(seed), ..) => Seeds { from: seed, to: seed + 1 },
+                (_, Some(seeds), _) => seeds,
+                (_, _, Some(count)) => Seeds { from: 0, to: count },
+                _ => Seeds { from: 0, to: 1 },
+            };
+            let wishes = wishes.wishes();
+            check_canary(wishes.canary.as_deref())?;
+            let plans = run::plans(&scenario, seeds, &wishes)?;
+            run::run(plans, &run::Options { until_failure, jobs, timeline, json, out })
+        }
+        Command::Replay { file, log, timeline, out } => replay(&file, log, timeline, out),
+        Command::Shrink { file, out, jobs } => shrink::run(&file, out, jobs),
+        Command::Meta { scenario, seed, wishes } => meta::run(&scenario, seed, &wishes.wishes()),
+        Command::Compare { a, b } => compare::run(&a, &b),
+        Command::SelfTest => self_test::run(),
+        Command::Regressions { jobs } => run::regressions(jobs),
+        Command::Canaries { seeds, jobs } => run::canaries(seeds, jobs),
+        Command::World { echo, log, html, text } => {
+            let mut plan = String::new();
+            std::io::stdin().read_to_string(&mut plan)?;
+            let plan: Plan = serde_json::from_str(&plan)?;
+            let outcome = world::run(plan, world::Recording { echo, level: log, html, text })?;
+            output::data(&serde_json::to_string(&outcome)?);
+            Ok(outcome.code())
+        }
+        Command::Oracle { seed } => Ok(self_test::oracle(seed)),
+    }
+}
+
+fn check_canary(name: Option<&str>) -> anyhow::Result<()> {
+    let is_known = |name: &str| name == world::LYING_DISK || canary::Bug::ALL.iter().any(|bug| bug.name() == name);
+    anyhow::ensure!(name.is_none_or(is_known), "there is no canary {name:?}; `list` names them");
+    Ok(())
+}
+
+fn list() -> u8 {
+    output::data("scenarios:");
+    for scenario in scenario::ALL {
+        let long = if scenario.is_long { " (minutes; not in `all`)" } else { "" };
+        output::data(&format!("  {:<15} {:>3} machines  {}{long}", scenario.name, scenario.nodes, scenario.about));
+    }
+    output::data("bugs to plant with --canary:");
+    for bug in canary::Bug::ALL {
+        output::data(&format!("  {}", bug.name()));
+    }
+    output::data(&format!("  {}", world::LYING_DISK));
+    0
+}
+
+/// Runs a plan in this very process, and tells what happens as it happens.
+fn replay(file: &Path, log: Level, timeline: Option<Timeline>, out: Option<PathBuf>) -> anyhow::Result<u8> {
+    let plan = Plan::read(file)?;
+    let page = out.unwrap_or_else(|| file.with_extension("html"));
+    let html = (timeline == Some(Timeline::Html)).then(|| page.clone());
+    let echo = timeline != Some(Timeline::Html);
+    let outcome = world::run(plan, world::Recording { echo, level: Some(log), html: html.clone(), text: None })?;
+    output::note(&run::verdict(&outcome));
+    if let Some(page) = html {
+        output::note(&format!("timeline: {}", page.display()));
+    }
+    Ok(outcome.code())
+}

@@ -1,0 +1,116 @@
+//! What the code under test logs becomes part of the record.
+
+use std::{cell::Cell, fmt::Write as _, panic, sync::Arc};
+
+use tracing::{
+    Event as Logged, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use crate::{
+    stage::Stage,
+    trace::{Event, Kind},
+};
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
+    static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+}
+
+/// Runs `work` with this lane as the place of all log lines.
+pub fn on_lane<R>(lane: usize, work: impl FnOnce() -> R) -> R {
+    let before = LANE.replace(lane);
+    let result = work();
+    LANE.set(before);
+    result
+}
+
+/// Remembers where panics happen instead of printing them: redb's are caught by the store.
+pub fn quiet_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        LAST_PANIC.with_borrow_mut(|last| *last = place);
+    }));
+}
+
+pub fn last_panic() -> String {
+    LAST_PANIC.with_borrow(Clone::clone)
+}
+
+/// Takes ghoard's own log lines into the record. One kind of event is told at debug level: what was
+/// announced.
+pub struct Recorder {
+    stage: Arc<Stage>,
+    level: Level,
+}
+
+impl Recorder {
+    pub fn new(stage: Arc<Stage>, level: Level) -> Self {
+        Self { stage, level }
+    }
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = ["net", "node", "gateway", "store", "discovery", "fleet"];
+        let target = metadata.target();
+        let is_ours = ours.iter().any(|name| target == *name || target.starts_with(&format!("{name}::")));
+        let level = if is_ours { Level::DEBUG.max(self.level) } else { self.level.min(Level::WARN) };
+        !metadata.is_span() && *metadata.level() <= level
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, logged: &Logged<'_>) {
+        let mut words = Words::default();
+        logged.record(&mut words);
+        let lane = LANE.get();
+        let text = words.text();
+        let kind = match words.message.as_str() {
+            message if message.starts_with("Connected to peer") => Kind::Connect,
+            message if message.starts_with("Disconnected from peer") => Kind::Disconnect,
+            "heard an announce" | "telling a new neighbour what is here" => Kind::Announce,
+            "pulling a body" => Kind::Pull,
+            _ if *logged.metadata().level() > self.level => return,
+            _ => Kind::Note,
+        };
+        let mut event = if lane == usize::MAX { Event::of_all(kind, &text) } else { Event::new(kind, lane, &text) };
+        if kind != Kind::Note {
+            event.to = self.stage.lane_of(&text).filter(|to| *to != lane);
+        }
+        self.stage.tell(event);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Words {
+    message: String,
+    fields: String,
+}
+
+impl Words {
+    fn text(&self) -> String {
+        format!("{}{}", self.message, self.fields)
+    }
+}
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = if field.name() == "message" {
+            write!(self.message, "{value:?}")
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+    }
+}

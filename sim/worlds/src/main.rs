@@ -1,0 +1,40 @@
+//! `cargo xtask sim`: the real nodes in simulated worlds, from a seed, repeatable to the byte.
+//!
+//! One world is one process: the libraries count connections and seed hash maps per process, and
+//! that is part of what they do. So the command draws plans and judges, and starts itself again for
+//! each world.
+
+mod checkers;
+mod children;
+mod cli;
+mod client;
+mod compare;
+mod core_layer;
+mod directory;
+mod draw;
+mod github;
+mod liar;
+mod logs;
+mod machine;
+mod meta;
+mod output;
+mod plan;
+mod reference;
+mod rest;
+mod run;
+mod scenario;
+mod self_test;
+mod shrink;
+mod stage;
+mod tasks;
+mod timeline;
+mod trace;
+mod watched;
+mod weather;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,141 @@
+//! What GitHub has told each credential: the model that every answer is compared with.
+//!
+//! Made of what the hub really answered, never of what a node says. Times are the world's own, which
+//! no machine's clock knows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use github::EtagInput;
+use wire::Digest;
+
+/// Whose question: a token by its number, or nobody's.
+pub type Who = Option<usize>;
+
+/// One 200 or 304.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub at: Duration,
+    pub digest: Digest,
+}
+
+/// A refusal that has reached a machine.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub node: u32,
+    /// When GitHub decided it.
+    pub handled: Duration,
+    /// When the machine heard of it.
+    pub ended: Duration,
+    pub who: Who,
+    /// `None`: the credential as a whole.
+    pub path: Option<String>,
+}
+
+/// An exchange between a machine and GitHub.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub node: u32,
+    /// Which start of the machine's process.
+    pub start: u32,
+    pub is_get: bool,
+    pub who: Who,
+    pub path: String,
+    pub began: Duration,
+    pub ended: Duration,
+    /// The status, or nothing where nobody answered.
+    pub status: Option<u16>,
+}
+
+impl Exchange {
+    /// Whether GitHub could not answer: a limit or an outage.
+    pub fn is_failure(&self) -> bool {
+        self.status.is_none_or(|status| status >= 500 || matches!(status, 403 | 429))
+    }
+}
+
+#[derive(Default)]
+pub struct Reference {
+    told: BTreeMap<(Who, String), Vec<Told>>,
+    /// Every body that a path ever had.
+    bodies: BTreeMap<String, BTreeMap<Digest, Bytes>>,
+    pub refusals: Vec<Refused>,
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Reference {
+    /// GitHub gave `who` this body.
+    pub fn given(&mut self, who: Who, path: &str, plain: Bytes, at: Duration) -> Digest {
+        let digest = Digest::of(&plain);
+        self.bodies.entry(path.to_owned()).or_default().insert(digest, plain);
+        self.told.entry((who, path.to_owned())).or_default().push(Told { at, digest });
+        digest
+    }
+
+    /// GitHub said 304 to the ETag that it would give this body. `None` if no body has that one.
+    pub fn confirmed(
+        &mut self,
+        who: Who,
+        path: &str,
+        input: EtagInput<'_>,
+        etag: &str,
+        at: Duration,
+    ) -> Option<Digest> {
+        let bodies = self.bodies.get(path)?;
+        let is_it = |body: &Bytes| github::matches(&github::etag(input, body), etag);
+        let digest = bodies.iter().find(|(_, body)| is_it(body)).map(|(digest, _)| *digest)?;
+        self.told.entry((who, path.to_owned())).or_default().push(Told { at, digest });
+        Some(digest)
+    }
+
+    /// When `who` was last told that `path` has this body, by a moment.
+    pub fn last_told(&self, who: Who, path: &str, digest: Digest, by: Duration) -> Option<Duration> {
+        let told = self.told.get(&(who, path.to_owned()))?;
+        told.iter().rev().find(|told| told.digest == digest && told.at <= by).map(|told| told.at)
+    }
+
+    /// Whether anybody was ever given this body for this path.
+    pub fn is_known(&self, path: &str, digest: Digest) -> bool {
+        self.bodies.get(path).is_some_and(|bodies| bodies.contains_key(&digest))
+    }
+
+    pub fn body_bytes(&self, path: &str, digest: Digest) -> usize {
+        self.bodies.get(path).and_then(|bodies| bodies.get(&digest)).map_or(0, Bytes::len)
+    }
+
+    /// Whether this body holds a credential: then it never leaves the machine that was given it.
+    pub fn holds_credential(&self, path: &str, digest: Digest) -> bool {
+        let body = self.bodies.get(path).and_then(|bodies| bodies.get(&digest));
+        let text = body.map(|body| String::from_utf8_lossy(body)).unwrap_or_default();
+        let value = text.split_once("\"temp_clone_token\":").map(|(_, rest)| rest.trim_start());
+        value.is_some_and(|value| value.starts_with('"') && !value.starts_with("\"\""))
+    }
+
+    /// How long the slowest exchange about `path` took that was under way between two moments.
+    pub fn slowest(&self, node: u32, path: &str, from: Duration, to: Duration) -> Duration {
+        let mut slowest = Duration::ZERO;
+        for exchange in self.exchanges.iter().rev().take_while(|exchange| exchange.ended >= from) {
+            if exchange.node == node && exchange.path == path && exchange.began <= to {
+                slowest = slowest.max(exchange.ended - exchange.began);
+            }
+        }
+        slowest
+    }
+
+    /// All exchanges of a machine that have ended.
+    pub fn exchanges_of(&self, node: u32) -> u64 {
+        self.exchanges.iter().filter(|exchange| exchange.node == node).count() as u64
+    }
+
+    /// Exchanges of one start of a machine, and of these the free 304s.
+    pub fn counts_of(&self, node: u32, start: u32) -> (u64, u64) {
+        let own = || self.exchanges.iter().filter(|exchange| (exchange.node, exchange.start) == (node, start));
+        let free = own().filter(|exchange| exchange.status == Some(304) && exchange.who.is_some()).count();
+        (own().count() as u64, free as u64)
+    }
+
+    /// What everybody was told last, by (who, path).
+    pub fn latest(&self) -> impl Iterator<Item = (Who, &str, Told)> {
+        self.told.iter().filter_map(|((who, path), told)| Some((*who, path.as_str(), *told.last()?)))
+    }
+}

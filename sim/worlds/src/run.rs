@@ -1,0 +1,297 @@
+//! Many worlds: drawn, started, judged, told.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+
+use crate::{
+    children,
+    cli::{HARNESS, Timeline},
+    output,
+    plan::Plan,
+    scenario::{self, Scenario, Wishes},
+    stage::lock,
+    trace::LAST_LINES,
+    world::{LYING_DISK, Outcome, place},
+};
+
+/// Seeds that once found something, beside the simulator's sources.
+const REGRESSIONS: &str = include_str!("../regressions.txt");
+
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    pub from: u64,
+    pub to: u64,
+}
+
+pub struct Options {
+    pub until_failure: bool,
+    pub jobs: usize,
+    pub timeline: Option<Timeline>,
+    pub json: bool,
+    pub out: PathBuf,
+}
+
+/// A world that was run, and how that went.
+type Ran = (Plan, anyhow::Result<Outcome>);
+
+pub fn plans(scenario: &str, seeds: Seeds, wishes: &Wishes) -> anyhow::Result<Vec<Plan>> {
+    let scenarios: Vec<&Scenario> = if scenario == "all" {
+        scenario::ALL.iter().filter(|scenario| !scenario.is_long).collect()
+    } else {
+        let known = Scenario::find(scenario);
+        vec![known.with_context(|| format!("there is no scenario {scenario:?}; `list` names them"))?]
+    };
+    // Seed by seed, so that a run that is cut short has seen every kind.
+    let all = (seeds.from..seeds.to).flat_map(|seed| scenarios.iter().map(move |s| s.plan(seed, wishes)));
+    Ok(all.collect())
+}
+
+/// Runs the worlds and tells about each; the worst of their codes.
+pub fn run(plans: Vec<Plan>, options: &Options) -> anyhow::Result<u8> {
+    fs::create_dir_all(&options.out).with_context(|| format!("could not create {}", options.out.display()))?;
+    let (began, total) = (Instant::now(), plans.len());
+    let mut done = 0;
+    let mut worst = 0;
+    let mut sums = BTreeMap::<String, Sums>::new();
+    let mut report = |plan: &Plan, outcome: &anyhow::Result<Outcome>| {
+        done += 1;
+        output::progress_done();
+        let code = match outcome {
+            Ok(outcome) => {
+                sums.entry(plan.scenario.clone()).or_default().add(outcome);
+                if options.json {
+                    output::data(&serde_json::to_string(outcome).unwrap_or_default());
+                }
+                output::note(&verdict(outcome));
+                outcome.code()
+            }
+            Err(error) => {
+                output::note(&format!("FAILED   {} --seed {}: {error:#}", plan.scenario, plan.seed));
+                HARNESS
+            }
+        };
+        if code > 0 {
+            tell_failure(plan, outcome, &options.out);
+        }
+        worst = worse(worst, code);
+        output::progress(&format!("{done} of {total} worlds, {:.0} s", began.elapsed().as_secs_f64()));
+        code == 0 || !options.until_failure
+    };
+    work(plans, options.jobs, |plan| one(plan, options), &mut report);
+    output::progress_done();
+    if !options.json {
+        print_sums(&sums);
+    }
+    output::note(&format!("{done} worlds in {:.1} s", began.elapsed().as_secs_f64()));
+    Ok(worst)
+}
+
+/// Safety before liveness, and a broken simulator before both.
+fn worse(a: u8, b: u8) -> u8 {
+    let rank = |code| [0, 4, 1, 2, 3].iter().position(|known| *known == code).unwrap_or_default();
+    match (a, b) {
+        (0, other) | (other, 0) => other,
+        _ if rank(a) <= rank(b) => a,
+        _ => b,
+    }
+}
+
+fn one(plan: &Plan, options: &Options) -> anyhow::Result<Outcome> {
+    let file = |extension: &str| artefact(plan, &options.out, extension);
+    let html = (options.timeline == Some(Timeline::Html)).then(|| file("html"));
+    let text = (options.timeline == Some(Timeline::Text)).then(|| file("txt"));
+    let outcome = children::outcome(plan, html.as_deref(), text.as_deref())?;
+    if outcome.code() > 0 && html.is_none() {
+        // Once more for the page: the same again, as it is deterministic.
+        children::outcome(plan, Some(&file("html")), None)?;
+    }
+    Ok(outcome)
+}
+
+fn artefact(plan: &Plan, folder: &Path, extension: &str) -> PathBuf {
+    let canary = plan.canary.as_ref().map(|canary| format!("-{canary}")).unwrap_or_default();
+    folder.join(format!("{}-{}{canary}.{extension}", plan.scenario, plan.seed))
+}
+
+/// One line about a world.
+pub fn verdict(outcome: &Outcome) -> String {
+    let Outcome { scenario, seed, digest, simulated_secs, real_secs, tally, .. } = outcome;
+    match &outcome.violation {
+        None => format!(
+            "ok       {scenario} --seed {seed}: {simulated_secs:.0} s in {real_secs:.1} s, {} asked, {} charged, {} free, {digest}",
+            tally.asks, outcome.charged, outcome.proofs
+        ),
+        Some(violation) => format!(
+            "FAILED   {scenario} --seed {seed}: {} at {:.3} s on {}: {}",
+            violation.invariant,
+            violation.at_ms / 1000.0,
+            place(violation),
+            violation.text
+        ),
+    }
+}
+
+/// The last lines, and one line to paste.
+fn tell_failure(plan: &Plan, outcome: &anyhow::Result<Outcome>, folder: &Path) {
+    if let Ok(outcome) = outcome {
+        for line in outcome.last_lines.iter().rev().take(LAST_LINES).rev() {
+            output::note(&format!("    {line}"));
+        }
+        output::note(&format!("timeline: {}", artefact(plan, folder, "html").display()));
+    }
+    let file = artefact(plan, folder, "json");
+    match plan.write(&file) {
+        Ok(()) => output::note(&format!("replay:   cargo xtask sim replay {}", file.display())),
+        Err(error) => output::note(&format!("warning: {error:#}")),
+    }
+}
+
+/// Works through the plans with several hands; what is done is reported in the order of the plans.
+fn work(
+    plans: Vec<Plan>,
+    jobs: usize,
+    each: impl Fn(&Plan) -> anyhow::Result<Outcome> + Sync,
+    report: &mut dyn FnMut(&Plan, &anyhow::Result<Outcome>) -> bool,
+) {
+    let queue: Mutex<VecDeque<(usize, Plan)>> = Mutex::new(plans.into_iter().enumerate().collect());
+    let is_over = AtomicBool::new(false);
+    let (tell, told) = std::sync::mpsc::channel::<(usize, Ran)>();
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            let (queue, each, is_over, tell) = (&queue, &each, &is_over, tell.clone());
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let Some((number, plan)) = lock(queue).pop_front() else { return };
+                    let outcome = each(&plan);
+                    let _ = tell.send((number, (plan, outcome)));
+                }
+            });
+        }
+        drop(tell);
+        let mut early = BTreeMap::new();
+        let mut next = 0;
+        for (number, ran) in told {
+            early.insert(number, ran);
+            while let Some((plan, outcome)) = early.remove(&next) {
+                next += 1;
+                if !report(&plan, &outcome) {
+                    is_over.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    });
+}
+
+#[derive(Default)]
+struct Sums {
+    worlds: u32,
+    failed: u32,
+    real_secs: f64,
+    simulated_secs: f64,
+    peak_kib: u64,
+    crashes: u64,
+    asks: u64,
+    charged: u64,
+    proofs: u64,
+}
+
+impl Sums {
+    fn add(&mut self, outcome: &Outcome) {
+        self.worlds += 1;
+        self.failed += u32::from(outcome.code() > 0);
+        self.real_secs += outcome.real_secs;
+        self.simulated_secs += outcome.simulated_secs;
+        self.peak_kib = self.peak_kib.max(outcome.peak_kib);
+        self.crashes += outcome.crashes;
+        self.asks += outcome.tally.asks;
+        self.charged += outcome.charged;
+        self.proofs += outcome.proofs;
+    }
+}
+
+fn print_sums(sums: &BTreeMap<String, Sums>) {
+    output::data(&format!(
+        "{:<15} {:>6} {:>6} {:>10} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7}",
+        "scenario", "worlds", "failed", "worlds/min", "sim s", "MiB max", "crashes", "asked", "charged", "free"
+    ));
+    for (name, sum) in sums {
+        output::data(&format!(
+            "{name:<15} {:>6} {:>6} {:>10.1} {:>8.0} {:>8} {:>7} {:>7} {:>7} {:>7}",
+            sum.worlds,
+            sum.failed,
+            60.0 * f64::from(sum.worlds) / sum.real_secs.max(0.001),
+            sum.simulated_secs / f64::from(sum.worlds.max(1)),
+            sum.peak_kib >> 10,
+            sum.crashes,
+            sum.asks,
+            sum.charged,
+            sum.proofs
+        ));
+    }
+}
+
+/// Runs what once failed. A line is `scenario seed`, and `#` begins a remark.
+pub fn regressions(jobs: usize) -> anyhow::Result<u8> {
+    let mut plans = Vec::new();
+    for line in REGRESSIONS.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+        if line.is_empty() {
+            continue;
+        }
+        let Some((scenario, seed)) = line.split_once(' ') else { bail!("regressions.txt: {line:?} is no world") };
+        let scenario =
+            Scenario::find(scenario).with_context(|| format!("regressions.txt: no scenario {scenario:?}"))?;
+        let seed = seed.trim().parse().with_context(|| format!("regressions.txt: no seed in {line:?}"))?;
+        plans.push(scenario.plan(seed, &Wishes::default()));
+    }
+    let out = PathBuf::from("target/sim");
+    run(plans, &Options { until_failure: false, jobs, timeline: None, json: false, out })
+}
+
+/// Where each planted bug shows itself.
+const HAUNTS: [(&str, &str); 8] = [
+    ("serves-across-scopes", "lan"),
+    ("mixes-the-clocks", "lan"),
+    ("ignores-expiry", "lan"),
+    ("skips-the-digest", "liar"),
+    ("skips-the-tag", "liar"),
+    ("keeps-a-dropped-scope", "revoked-token"),
+    ("retries-without-end", "origin-outage"),
+    (LYING_DISK, "crash-disk"),
+];
+
+/// Plants each bug until it is found. One that is not found says that the simulator is blind.
+pub fn canaries(seeds: u64, jobs: usize) -> anyhow::Result<u8> {
+    let mut missed = 0;
+    output::data(&format!("{:<24} {:<15} {:>6}  found by", "canary", "scenario", "seeds"));
+    for (canary, scenario) in HAUNTS {
+        let wishes = Wishes { canary: Some(canary.to_owned()), ..Wishes::default() };
+        let plans = plans(scenario, Seeds { from: 0, to: seeds }, &wishes)?;
+        let (mut tried, mut found) = (0, None);
+        work(plans, jobs, |plan| children::outcome(plan, None, None), &mut |_, outcome| {
+            tried += 1;
+            // A world that cannot be run does not find anything.
+            found = outcome.as_ref().ok().and_then(|outcome| outcome.violation.clone());
+            found.is_none()
+        });
+        let by = found.map_or_else(|| "NOT FOUND".to_owned(), |violation| violation.invariant);
+        missed += u8::from(by == "NOT FOUND");
+        output::data(&format!("{canary:<24} {scenario:<15} {tried:>6}  {by}"));
+    }
+    if missed > 0 {
+        output::note(&format!("error: {missed} planted bugs were not found; the checkers do not see"));
+        return Ok(HARNESS);
+    }
+    Ok(0)
+}

@@ -1,0 +1,189 @@
+//! What goes wrong, drawn.
+
+use super::draft::Draft;
+use crate::{
+    draw::Stream,
+    plan::{Lie, Link, Role, Trouble, What},
+};
+
+impl Draft {
+    fn moment(&self, purpose: &str, from: u64, to: u64) -> (Stream, u64, u64) {
+        let mut drawn = self.stream(purpose);
+        let begins = drawn.range(3_000, self.plan.span_ms.saturating_sub(from).max(3_001));
+        let lasts = drawn.range(from, to);
+        (drawn, begins, lasts)
+    }
+
+    fn any(&self, drawn: &mut Stream) -> u32 {
+        drawn.pick(&self.plan.nodes).id
+    }
+
+    fn honest(&self, drawn: &mut Stream) -> u32 {
+        let honest: Vec<u32> =
+            self.plan.nodes.iter().filter(|node| node.role == Role::Node).map(|node| node.id).collect();
+        *drawn.pick(&honest)
+    }
+
+    pub fn partitions(&mut self, count: u32, from: u64, to: u64) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("partition {number}"), from, to);
+            let side: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).filter(|_| drawn.percent(40)).collect();
+            self.fault(begins, lasts, Trouble::Partition { side });
+        }
+    }
+
+    /// The first half on one side.
+    pub fn long_partition(&mut self, begins: u64, lasts: u64) {
+        let half = self.plan.nodes.len() / 2;
+        let side = self.plan.nodes.iter().take(half).map(|node| node.id).collect();
+        self.fault(begins, lasts, Trouble::Partition { side });
+    }
+
+    pub fn one_ways(&mut self, count: u32, from: u64, to: u64) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("one way {number}"), from, to);
+            let (from, to) = (self.any(&mut drawn), self.any(&mut drawn));
+            self.fault(begins, lasts, Trouble::OneWay { from, to });
+        }
+    }
+
+    pub fn holds(&mut self, count: u32, from: u64, to: u64) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("hold {number}"), from, to);
+            let (a, b) = (self.any(&mut drawn), self.any(&mut drawn));
+            self.fault(begins, lasts, Trouble::Hold { a, b });
+        }
+    }
+
+    pub fn kills(&mut self, count: u32, from: u64, to: u64) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("kill {number}"), from, to);
+            let node = self.honest(&mut drawn);
+            let trouble =
+                if drawn.percent(50) { Trouble::Kill { node } } else { Trouble::Power { node, at_write: None } };
+            self.fault(begins, lasts, trouble);
+        }
+    }
+
+    /// At writes: so many after some moment that the loss falls into openings, flushes and closings.
+    pub fn power_losses(&mut self, count: u32) {
+        let nodes: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).collect();
+        for node in nodes {
+            for number in 0..count {
+                let mut drawn = self.stream(&format!("power loss {number} of n{node}"));
+                let part = self.plan.span_ms.saturating_sub(6_000) / u64::from(count);
+                let begins = 3_000 + u64::from(number) * part + drawn.range(0, part / 4);
+                let lasts = drawn.range(part / 4, part / 2);
+                let at_write = drawn.percent(85).then(|| drawn.range(0, 120));
+                self.fault(begins, lasts, Trouble::Power { node, at_write });
+            }
+        }
+    }
+
+    pub fn outages(&mut self, count: u32) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("outage {number}"), 3_000, 40_000);
+            let node = self.honest(&mut drawn);
+            let trouble = match drawn.range(0, 4) {
+                0 => Trouble::Outage { status: Some(500) },
+                1 => Trouble::Outage { status: Some(503) },
+                2 => Trouble::Outage { status: None },
+                _ => Trouble::Unreachable { node },
+            };
+            self.fault(begins, lasts, trouble);
+        }
+    }
+
+    pub fn limits(&mut self, count: u32) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("limit {number}"), 3_000, 40_000);
+            let login = drawn.pick(&self.plan.tokens).login.clone();
+            let trouble = match drawn.range(0, 3) {
+                0 => Trouble::SecondaryLimit { retry_after_secs: drawn.range(1, 60) },
+                1 => Trouble::Outage { status: Some(429) },
+                _ => Trouble::Exhausted { login },
+            };
+            self.fault(begins, lasts, trouble);
+        }
+    }
+
+    pub fn slow_links(&mut self, count: u32) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("slow link {number}"), 5_000, 40_000);
+            let link = Link {
+                latency_ms: drawn.range(50, 2_000),
+                jitter_ms: drawn.range(0, 200),
+                loss_ppm: *drawn.pick(&[0, 10_000, 50_000]),
+                bytes_per_sec: Some(drawn.range(10_000, 1_000_000)),
+            };
+            let node = self.honest(&mut drawn);
+            self.fault(begins, lasts, Trouble::SlowLink { node, link });
+        }
+    }
+
+    pub fn slow_disks(&mut self, count: u32) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("slow disk {number}"), 5_000, 30_000);
+            let node = self.honest(&mut drawn);
+            let by_ms = drawn.range(5, 2_000);
+            self.fault(begins, lasts, Trouble::SlowDisk { node, by_ms });
+        }
+    }
+
+    pub fn slow_origin(&mut self, count: u32) {
+        for number in 0..count {
+            let (mut drawn, begins, lasts) = self.moment(&format!("slow origin {number}"), 5_000, 20_000);
+            let by_ms = drawn.range(500, 12_000);
+            self.fault(begins, lasts, Trouble::SlowOrigin { by_ms });
+        }
+    }
+
+    /// About what is asked, mostly: a question follows most lies.
+    pub fn lies(&mut self, count: u32) {
+        let liars: Vec<u32> =
+            self.plan.nodes.iter().filter(|node| node.role == Role::Liar).map(|node| node.id).collect();
+        let Some(node) = liars.first().copied() else { return };
+        let kinds = [
+            Lie::WrongDigest,
+            Lie::Forged,
+            Lie::Forged,
+            Lie::ForgedTag,
+            Lie::Future,
+            Lie::WrongBody,
+            Lie::WrongBody,
+            Lie::Endless,
+            Lie::Oversize,
+            Lie::Nonsense,
+        ];
+        let paths = [
+            "/repos/octocat/Hello-World",
+            "/repos/acme/secret",
+            "/repos/octocat/Spoon-Knife",
+            "/repos/octocat/Hello-World/git/blobs/size-900",
+            "/repos/octocat/Hello-World/git/blobs/size-150000",
+        ];
+        for number in 0..count {
+            let mut drawn = self.stream(&format!("lie {number}"));
+            let at_ms = drawn.range(6_000, self.plan.span_ms - 2_000);
+            let token = drawn.range(0, self.plan.tokens.len() as u64) as usize;
+            let path = (*drawn.pick(&paths)).to_owned();
+            let lie = *drawn.pick(&kinds);
+            self.op(at_ms, What::Lie { node, token, path: path.clone(), lie });
+            if drawn.percent(70)
+                && let Some((asked, ..)) = self.life(&mut drawn)
+            {
+                let at_ms = at_ms + drawn.range(50, 1_000);
+                self.op(at_ms, What::Ask { node: asked, token: Some(token), path });
+            }
+        }
+    }
+
+    /// Two tokens are taken back; their clients go on asking.
+    pub fn revocations(&mut self) {
+        for token in [1, 2] {
+            let mut drawn = self.stream(&format!("revocation {token}"));
+            let at_ms = drawn.range(15_000, self.plan.span_ms / 2);
+            self.op(at_ms, What::Revoke { token });
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What is wrong when: the faults of a plan, as the driver sees them from one moment to the next.
+//!
+//! Everything that holds now is computed anew at each change, so that the end of one fault does not
+//! end another that goes on.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use turmoil::Sim;
+
+use crate::{
+    machine::ip,
+    plan::{Fault, Link, Trouble, What},
+    stage::{Machine, Stage},
+    trace::{Event, Kind},
+};
+
+pub struct Weather {
+    stage: Arc<Stage>,
+    /// Moments at which something changes, in order.
+    changes: BTreeSet<Duration>,
+    /// Operations of GitHub's own that are still to come, in order.
+    at_github: Vec<(Duration, What)>,
+    /// Machines that are down.
+    down: BTreeSet<u32>,
+    /// Faults that have begun.
+    begun: BTreeSet<u32>,
+    /// Power losses that wait for a write.
+    armed: BTreeSet<u32>,
+    /// How often a machine died.
+    pub crashes: u64,
+}
+
+impl Weather {
+    pub fn new(stage: Arc<Stage>) -> Self {
+        let plan = &stage.plan;
+        let changes = plan.faults.iter().flat_map(|fault| [ms(fault.from_ms), ms(fault.until_ms)]).collect();
+        let of_github = |what: &What| matches!(what, What::Change { .. } | What::Revoke { .. });
+        let mut at_github: Vec<_> =
+            plan.ops.iter().filter(|op| of_github(&op.what)).map(|op| (ms(op.at_ms), op.what.clone())).collect();
+        at_github.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let mut weather = Self {
+            stage,
+            changes,
+            at_github,
+            down: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            armed: BTreeSet::new(),
+            crashes: 0,
+        };
+        weather.set_links(Duration::ZERO);
+        weather
+    }
+
+    /// Brings the world up to `now`.
+    pub fn advance(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        while self.at_github.last().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, what)) = self.at_github.pop() {
+                self.at_github(&what, now);
+            }
+        }
+        if self.changes.first().is_some_and(|at| *at <= now) {
+            self.changes.retain(|at| *at > now);
+            self.set_links(now);
+            self.set_github(now);
+            self.set_disks(now);
+            self.set_power(sim, now);
+            self.tell(now);
+        }
+        self.watch_writes(sim, now);
+    }
+
+    fn active(&self, now: Duration) -> impl Iterator<Item = &Fault> {
+        self.stage.plan.faults.iter().filter(move |fault| is_active(fault, now))
+    }
+
+    fn at_github(&self, what: &What, now: Duration) {
+        let mut github = self.stage.github();
+        let text = match what {
+            What::Change { repo } => {
+                let changed = github.hub.modify_repo(repo, crate::github::unix_secs(now));
+                changed.map_or_else(|error| error.to_string(), |()| format!("{repo} changes"))
+            }
+            What::Revoke { token } => {
+                let text = github.tokens[*token].clone();
+                github.hub.revoke(&text);
+                format!("t{token} is revoked")
+            }
+            _ => return,
+        };
+        drop(github);
+        self.stage.tell(Event::new(Kind::Note, 0, text));
+    }
+
+    fn set_links(&mut self, now: Duration) {
+        let stage = &self.stage;
+        let machines: Vec<&Machine> = stage.machines.values().collect();
+        let active: Vec<&Trouble> = self.active(now).map(|fault| &fault.what).collect();
+        for from in &machines {
+            for to in machines.iter().filter(|to| to.plan.id != from.plan.id) {
+                let (a, b) = (from.plan.id, to.plan.id);
+                let is_cut = active.iter().any(|trouble| match trouble {
+                    Trouble::Partition { side } => side.contains(&a) != side.contains(&b),
+                    Trouble::OneWay { from, to } => (*from, *to) == (a, b),
+                    _ => false,
+                });
+                let is_held = active.iter().any(|trouble| match trouble {
+                    Trouble::Hold { a: one, b: other } => [(*one, *other), (*other, *one)].contains(&(a, b)),
+                    _ => false,
+                });
+                let slow = active.iter().find_map(|trouble| match trouble {
+                    Trouble::SlowLink { node, link } if [a, b].contains(node) => Some(*link),
+                    _ => None,
+                });
+                stage.network.set_link(from.id, to.id, link(slow.unwrap_or(stage.plan.link)));
+                stage.network.block(from.id, to.id, is_cut);
+                stage.network.hold(from.id, to.id, is_held);
+            }
+        }
+    }
+
+    fn set_github(&self, now: Duration) {
+        let troubles: Vec<&Trouble> = self.active(now).map(|fault| &fault.what).collect();
+        self.stage.github().trouble(troubles.into_iter(), now);
+    }
+
+    fn set_disks(&self, now: Duration) {
+        for machine in self.stage.machines.values() {
+            let slow = self.active(now).filter_map(|fault| match &fault.what {
+                Trouble::SlowDisk { node, by_ms } if *node == machine.plan.id => Some(*by_ms),
+                _ => None,
+            });
+            machine.alive().disk_delay = Duration::from_millis(slow.sum());
+        }
+    }
+
+    /// Takes machines down and brings them up again.
+    fn set_power(&mut self, sim: &mut Sim<'_>, now: Duration) {
+        let stage = self.stage.clone();
+        for fault in &stage.plan.faults {
+            let is_active = is_active(fault, now);
+            match &fault.what {
+                Trouble::Kill { node } if is_active && self.begun.insert(fault.id) => self.kill(sim, *node, false),
+                Trouble::Power { node, at_write: None } if is_active && self.begun.insert(fault.id) => {
+                    self.kill(sim, *node, true);
+                }
+                Trouble::Power { node, at_write: Some(write) } if is_active && self.begun.insert(fault.id) => {
+                    let disk = &stage.machine(*node).disk;
+                    disk.cut_at_write(disk.writes() + write);
+                    self.armed.insert(*node);
+                }
+                _ => {}
+            }
+        }
+        for (id, machine) in &stage.machines {
+            let stays_down = self.active(now).any(|fault| match &fault.what {
+                Trouble::Kill { node } | Trouble::Power { node, .. } => node == id,
+                _ => false,
+            });
+            // What was to happen at a write that never came happens now.
+            if !stays_down && self.armed.remove(id) {
+                self.kill(sim, *id, true);
+            }
+            if !stays_down && self.down.remove(id) {
+                self.start(sim, machine);
+            }
+        }
+    }
+
+    /// A loss of power in the middle of a write has happened when the disk says so.
+    fn watch_writes(&mut self, sim: &mut Sim<'_>, _now: Duration) {
+        let cut: Vec<u32> = self.armed.iter().copied().filter(|id| self.stage.machine(*id).disk.is_cut()).collect();
+        for id in cut {
+            self.armed.remove(&id);
+            self.kill(sim, id, true);
+        }
+    }
+
+    fn kill(&mut self, sim: &mut Sim<'_>, id: u32, loses_power: bool) {
+        let machine = self.stage.machine(id);
+        let has_stopped = machine.plan.stops_ms.is_some_and(|stops| ms(stops) <= det::elapsed());
+        if has_stopped || !self.down.insert(id) {
+            return;
+        }
+        self.crashes += 1;
+        // First the disk and the network: what the tasks do while they are dropped must not reach them.
+        if loses_power {
+            machine.disk.lose_power();
+            self.stage.network.power_off(machine.id);
+        } else {
+            machine.disk.kill();
+        }
+        {
+            let mut alive = machine.alive();
+            alive.node = None;
+            alive.orders = None;
+        }
+        sim.crash(std::net::IpAddr::V4(ip(id)));
+        let (kind, text) = if loses_power { (Kind::Power, "loses power") } else { (Kind::Crash, "is killed") };
+        self.stage.tell(Event::new(kind, machine.lane(), text).ok(false));
+    }
+
+    fn start(&self, sim: &mut Sim<'_>, machine: &Machine) {
+        self.stage.network.power_on(machine.id);
+        sim.bounce(std::net::IpAddr::V4(ip(machine.plan.id)));
+    }
+
+    fn tell(&self, now: Duration) {
+        for fault in self.stage.plan.faults.iter().filter(|fault| ms(fault.from_ms) <= now && now < ms(fault.until_ms))
+        {
+            // Once, at its beginning.
+            if now.saturating_sub(ms(fault.from_ms)) < ms(self.stage.plan.tick_ms) {
+                let text = serde_json::to_string(&fault.what).unwrap_or_default();
+                let event = Event { until: Some(ms(fault.until_ms)), ..Event::of_all(Kind::Fault, text) };
+                let lane = fault.what.nodes().first().map(|node| *node as usize + 1);
+                self.stage.tell(Event { lane, at: ms(fault.from_ms), ..event }.ok(false));
+            }
+        }
+    }
+}
+
+fn is_active(fault: &Fault, now: Duration) -> bool {
+    ms(fault.from_ms) <= now && now < ms(fault.until_ms)
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn link(link: Link) -> fabric::Link {
+    fabric::Link {
+        latency: ms(link.latency_ms),
+        jitter: ms(link.jitter_ms),
+        loss: f64::from(link.loss_ppm) / 1e6,
+        bytes_per_sec: link.bytes_per_sec,
+    }
+}
