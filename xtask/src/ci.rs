@@ -3,7 +3,7 @@ use std::process::Command;
 use crate::{
     readme,
     run::{self, Outcome, Steps},
-    tidy,
+    sim, tidy,
 };
 
 /// Runs everything that a change must pass. CI runs exactly this.
@@ -17,7 +17,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     steps.step("clippy", || {
         run::check(&mut run::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
+    steps.step("clippy of the simulator", || sim::lint(&[]));
     steps.step("test", readme_tests);
+    steps.step("sim", || sim::ci(&[]));
+    steps.step("sim-apart", || sim::apart(&[]));
     steps.step("doc", || {
         run::check(run::cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     });

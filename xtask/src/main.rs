@@ -5,6 +5,7 @@ mod ci;
 mod figures;
 mod readme;
 mod run;
+mod sim;
 mod size;
 mod source;
 mod test;
@@ -23,6 +24,9 @@ struct Command {
 static COMMANDS: &[Command] = &[
     Command { name: "test", help: "run every test of the workspace; arguments go to the runner", run: test::run },
     Command { name: "ci", help: "do what CI does: fmt, clippy, tests, doc, tidy", run: ci::run },
+    Command { name: "sim", help: "run ghoard in simulated worlds; `sim --help` tells more", run: sim::run },
+    Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },
+    Command { name: "sim-apart", help: "check that nothing of the simulator is shipped", run: sim::apart },
     Command { name: "tidy", help: "check what the compiler does not", run: tidy::run },
     Command {
         name: "figures",
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
 fn usage(error: &str) -> ExitCode {
     run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
     for command in COMMANDS {
-        run::say(&format!("  {:7}  {}", command.name, command.help));
+        run::say(&format!("  {:9}  {}", command.name, command.help));
     }
     ExitCode::from(2)
 }
