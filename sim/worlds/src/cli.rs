@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    compare, meta, output,
+    canaries, compare, figures, meta, output,
     plan::{Layer, Plan},
     run::{self, Seeds},
     scenario::{self, Wishes},
@@ -82,6 +82,11 @@ enum Command {
         /// Seeds tried for each
         #[arg(long, default_value_t = 50)]
         seeds: u64,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Print worlds per minute, seconds and memory by size, and seeds to each planted bug
+    Figures {
         #[arg(long, default_value_t = 2)]
         jobs: usize,
     },
@@ -221,7 +226,8 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Compare { a, b } => compare::run(&a, &b),
         Command::SelfTest => self_test::run(),
         Command::Regressions { jobs } => run::regressions(jobs),
-        Command::Canaries { seeds, jobs } => run::canaries(seeds, jobs),
+        Command::Canaries { seeds, jobs } => canaries::run(seeds, jobs),
+        Command::Figures { jobs } => figures::run(jobs),
         Command::World { echo, log, html, text } => {
             let mut plan = String::new();
             std::io::stdin().read_to_string(&mut plan)?;

@@ -4,6 +4,7 @@
 //! that is part of what they do. So the command draws plans and judges, and starts itself again for
 //! each world.
 
+mod canaries;
 mod checkers;
 mod children;
 mod cli;
@@ -12,6 +13,7 @@ mod compare;
 mod core_layer;
 mod directory;
 mod draw;
+mod figures;
 mod github;
 mod liar;
 mod logs;

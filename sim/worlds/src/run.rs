@@ -22,7 +22,7 @@ use crate::{
     scenario::{self, Scenario, Wishes},
     stage::lock,
     trace::LAST_LINES,
-    world::{LYING_DISK, Outcome, place},
+    world::{Outcome, place},
 };
 
 /// Seeds that once found something, beside the simulator's sources.
@@ -158,7 +158,8 @@ fn tell_failure(plan: &Plan, outcome: &anyhow::Result<Outcome>, folder: &Path) {
 }
 
 /// Works through the plans with several hands; what is done is reported in the order of the plans.
-fn work(
+/// Ends when `report` says so.
+pub fn work(
     plans: Vec<Plan>,
     jobs: usize,
     each: impl Fn(&Plan) -> anyhow::Result<Outcome> + Sync,
@@ -257,41 +258,4 @@ pub fn regressions(jobs: usize) -> anyhow::Result<u8> {
     }
     let out = PathBuf::from("target/sim");
     run(plans, &Options { until_failure: false, jobs, timeline: None, json: false, out })
-}
-
-/// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 8] = [
-    ("serves-across-scopes", "lan"),
-    ("mixes-the-clocks", "lan"),
-    ("ignores-expiry", "lan"),
-    ("skips-the-digest", "liar"),
-    ("skips-the-tag", "liar"),
-    ("keeps-a-dropped-scope", "revoked-token"),
-    ("retries-without-end", "origin-outage"),
-    (LYING_DISK, "crash-disk"),
-];
-
-/// Plants each bug until it is found. One that is not found says that the simulator is blind.
-pub fn canaries(seeds: u64, jobs: usize) -> anyhow::Result<u8> {
-    let mut missed = 0;
-    output::data(&format!("{:<24} {:<15} {:>6}  found by", "canary", "scenario", "seeds"));
-    for (canary, scenario) in HAUNTS {
-        let wishes = Wishes { canary: Some(canary.to_owned()), ..Wishes::default() };
-        let plans = plans(scenario, Seeds { from: 0, to: seeds }, &wishes)?;
-        let (mut tried, mut found) = (0, None);
-        work(plans, jobs, |plan| children::outcome(plan, None, None), &mut |_, outcome| {
-            tried += 1;
-            // A world that cannot be run does not find anything.
-            found = outcome.as_ref().ok().and_then(|outcome| outcome.violation.clone());
-            found.is_none()
-        });
-        let by = found.map_or_else(|| "NOT FOUND".to_owned(), |violation| violation.invariant);
-        missed += u8::from(by == "NOT FOUND");
-        output::data(&format!("{canary:<24} {scenario:<15} {tried:>6}  {by}"));
-    }
-    if missed > 0 {
-        output::note(&format!("error: {missed} planted bugs were not found; the checkers do not see"));
-        return Ok(HARNESS);
-    }
-    Ok(0)
 }

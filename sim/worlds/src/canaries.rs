@@ -1,0 +1,47 @@
+//! Whether the simulator sees: each bug that can be planted is planted, and has to be found.
+
+use crate::{
+    children,
+    cli::HARNESS,
+    output,
+    run::{Seeds, plans, work},
+    scenario::Wishes,
+    world::LYING_DISK,
+};
+
+/// Where each planted bug shows itself.
+const HAUNTS: [(&str, &str); 8] = [
+    ("serves-across-scopes", "lan"),
+    ("mixes-the-clocks", "lan"),
+    ("ignores-expiry", "lan"),
+    ("skips-the-digest", "liar"),
+    ("skips-the-tag", "liar"),
+    ("keeps-a-dropped-scope", "revoked-token"),
+    ("retries-without-end", "origin-outage"),
+    (LYING_DISK, "crash-disk"),
+];
+
+/// Plants each bug until it is found. One that is not found says that the simulator is blind.
+pub fn run(seeds: u64, jobs: usize) -> anyhow::Result<u8> {
+    let mut missed = 0;
+    output::data(&format!("{:<24} {:<15} {:>6}  found by", "canary", "scenario", "seeds"));
+    for (canary, scenario) in HAUNTS {
+        let wishes = Wishes { canary: Some(canary.to_owned()), ..Wishes::default() };
+        let plans = plans(scenario, Seeds { from: 0, to: seeds }, &wishes)?;
+        let (mut tried, mut found) = (0, None);
+        work(plans, jobs, |plan| children::outcome(plan, None, None), &mut |_, outcome| {
+            tried += 1;
+            // A world that cannot be run does not find anything.
+            found = outcome.as_ref().ok().and_then(|outcome| outcome.violation.clone());
+            found.is_none()
+        });
+        let by = found.map_or_else(|| "NOT FOUND".to_owned(), |violation| violation.invariant);
+        missed += u8::from(by == "NOT FOUND");
+        output::data(&format!("{canary:<24} {scenario:<15} {tried:>6}  {by}"));
+    }
+    if missed > 0 {
+        output::note(&format!("error: {missed} planted bugs were not found; the checkers do not see"));
+        return Ok(HARNESS);
+    }
+    Ok(0)
+}
