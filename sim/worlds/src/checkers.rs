@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    client::{Answer, How},
+    client::{Answer, How, Request},
     reference::Exchange,
     stage::Stage,
 };
@@ -92,9 +92,16 @@ impl Ledger {
 /// A client has its answer.
 pub fn on_answer(stage: &Arc<Stage>, answer: &Answer) {
     stage.ledger().count(answer.how);
-    let lane = Some(stage.machine(answer.node).lane());
-    if let Err((invariant, text)) = right::judge(stage, answer).and_then(|()| open::judge(stage, answer)) {
-        stage.violated(lane, invariant, text);
+    let judged = right::judge(stage, answer).and_then(|()| open::judge(stage, &answer.request, answer.body_bytes));
+    if let Err((invariant, text)) = judged {
+        stage.violated(Some(stage.machine(answer.request.node).lane()), invariant, text);
+    }
+}
+
+/// A client's write has been answered.
+pub fn on_written(stage: &Arc<Stage>, request: &Request) {
+    if let Err((invariant, text)) = open::judge(stage, request, 0) {
+        stage.violated(Some(stage.machine(request.node).lane()), invariant, text);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -37,18 +37,24 @@ pub struct Client {
     pub tasks: Tasks,
 }
 
-/// What a client got, and when.
+/// A request of a client that has ended.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Request {
     pub node: u32,
     pub who: Who,
     pub path: String,
+    pub sent: Duration,
+    pub done: Duration,
+}
+
+/// What a client got.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub request: Request,
     pub status: u16,
     pub how: How,
     pub digest: Digest,
     pub body_bytes: usize,
-    pub sent: Duration,
-    pub done: Duration,
 }
 
 /// What `Cache-Status` says of an answer.
@@ -105,35 +111,18 @@ impl Client {
         let sent = det::elapsed();
         self.stage.ledger().asked(self.node);
         let request = self.request(Method::GET, path, who).body(Full::default()).expect("a plain path");
-        let answered = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
+        let (status, how, body) = self.answered(path, request, sent).await?;
         let done = det::elapsed();
-        let (status, how, body) = match answered {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) => {
-                self.stage.tell(Event::new(Kind::Ask, lane, format!("GET {path}: {error}")).since(sent).ok(false));
-                self.stage.violated(Some(lane), "open.broken", format!("GET {path} was not answered: {error}"));
-                return None;
-            }
-            Err(_) => {
-                let text = format!("GET {path} was not answered within {} s", PATIENCE.as_secs());
-                self.stage.violated(Some(lane), "open.never", text);
-                return None;
-            }
-        };
         let whose = who.map_or_else(|| "nobody".to_owned(), |who| format!("t{who}"));
         let how_text = format!("{how:?}").to_lowercase();
         let text = format!("GET {path} of {whose}: {status} {how_text}, {} bytes", body.len());
         self.stage.tell(Event::new(Kind::Ask, lane, text).since(sent).ok(status < 400));
         let answer = Answer {
-            node: self.node,
-            who,
-            path: path.to_owned(),
+            request: Request { node: self.node, who, path: path.to_owned(), sent, done },
             status,
             how,
             digest: Digest::of(&body),
             body_bytes: body.len(),
-            sent,
-            done,
         };
         checkers::on_answer(&self.stage, &answer);
         Some(answer)
@@ -146,29 +135,45 @@ impl Client {
         let body = format!("{{\"title\":\"written by n{} at {} ms\"}}", self.node, sent.as_millis());
         let request = self.request(Method::PATCH, &path, Some(token)).body(Full::from(body)).expect("a plain path");
         self.stage.ledger().writing(self.node, repo, sent);
-        let answered = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
-        let words = match &answered {
-            Ok(Ok((status, ..))) => status.to_string(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
-        };
-        let is_ok = matches!(answered, Ok(Ok((200, ..))));
-        self.stage
-            .tell(Event::new(Kind::Write, lane, format!("PATCH {path} of t{token}: {words}")).since(sent).ok(is_ok));
-        if is_ok {
-            self.stage.ledger().wrote(self.node, repo, sent, det::elapsed());
+        let Some((status, ..)) = self.answered(&path, request, sent).await else { return };
+        let done = det::elapsed();
+        let text = format!("PATCH {path} of t{token}: {status}");
+        self.stage.tell(Event::new(Kind::Write, lane, text).since(sent).ok(status == 200));
+        if status == 200 {
+            self.stage.ledger().wrote(self.node, repo, sent, done);
         }
+        checkers::on_written(&self.stage, &Request { node: self.node, who: Some(token), path, sent, done });
+    }
+
+    /// What a request was answered with. Nothing at all is a broken promise, unless the machine goes down.
+    async fn answered(
+        &self,
+        path: &str,
+        request: http::Request<Full<Bytes>>,
+        sent: Duration,
+    ) -> Option<(u16, How, Bytes)> {
+        let machine = self.stage.machine(self.node);
+        let (invariant, why) = match tokio::time::timeout(PATIENCE, self.exchange(request)).await {
+            Ok(Ok(answered)) => return Some(answered),
+            Ok(Err(error)) => ("open.broken", error.to_string()),
+            Err(_) => ("open.never", format!("nothing within {} s", PATIENCE.as_secs())),
+        };
+        self.stage.tell(Event::new(Kind::Ask, machine.lane(), format!("{path}: {why}")).since(sent).ok(false));
+        if machine.node().is_some() {
+            self.stage.violated(Some(machine.lane()), invariant, format!("{path} was not answered: {why}"));
+        }
+        None
     }
 
     fn request(&self, method: Method, path: &str, who: Who) -> http::request::Builder {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, DOOR);
+        let mut request = http::Request::builder().method(method).uri(path).header(header::HOST, DOOR);
         if let Some(token) = who.map(|who| self.stage.github().tokens[who].clone()) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         request
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> anyhow::Result<(u16, How, Bytes)> {
+    async fn exchange(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<(u16, How, Bytes)> {
         let (ours, theirs) = duplex(PIPE_BYTES);
         self.door.send(theirs).map_err(|_| anyhow::anyhow!("the door is closed"))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await?;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use store::{EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord};
@@ -12,6 +13,9 @@ use crate::stage::{Stage, lock};
 
 type At = (Space, EntryKey);
 
+/// What is put is committed within a window of half a second; ticks, and the turn of the task.
+const COMMIT_LIMIT: Duration = Duration::from_millis(500 + 50);
+
 /// What a store was given: survives the machine, unlike the store.
 #[derive(Default)]
 pub struct Memory {
@@ -19,12 +23,22 @@ pub struct Memory {
     flushed: BTreeMap<At, Option<StoredRecord>>,
     /// What was put and removed since, in order.
     since: BTreeMap<At, Vec<Option<StoredRecord>>>,
+    /// When the first of it came.
+    waiting_since: Option<Duration>,
+    /// When the machine last died.
+    died: Option<Duration>,
     pub flushes: u64,
     pub reopenings: u64,
 }
 
 impl Memory {
+    /// The machine dies now.
+    pub fn died(&mut self) {
+        self.died = Some(det::elapsed());
+    }
+
     fn changed(&mut self, at: At, to: Option<StoredRecord>) {
+        self.waiting_since.get_or_insert_with(det::elapsed);
         self.since.entry(at).or_default().push(to);
     }
 
@@ -44,6 +58,7 @@ impl Memory {
 
     fn flushed(&mut self) {
         self.flushes += 1;
+        self.waiting_since = None;
         for (at, mut since) in std::mem::take(&mut self.since) {
             self.flushed.insert(at, since.pop().flatten());
         }
@@ -53,6 +68,12 @@ impl Memory {
     /// that was flushed, or something that was put since; or nothing, where its time was over.
     pub fn check(&mut self, store: &dyn Store, now: Millis) -> Result<(), String> {
         self.reopenings += 1;
+        if let (Some(since), Some(died)) = (self.waiting_since.take(), self.died.take())
+            && died > since + COMMIT_LIMIT
+        {
+            let waited = (died - since).as_millis();
+            return Err(format!("what was put {waited} ms before the crash had not been committed"));
+        }
         let all: Vec<At> = self.flushed.keys().chain(self.since.keys()).copied().collect();
         for at in all {
             let found = store.get(at.0, &at.1).map_err(|error| error.to_string())?;
@@ -142,7 +163,10 @@ impl Store for WatchedStore {
     }
 
     fn flush(&self, now: Millis) -> Result<FlushReport, FlushError> {
-        let report = self.inner.flush(now)?;
+        let report = self.inner.flush(now).inspect_err(|_| {
+            // A disk that fails keeps its window when it works again.
+            lock(&self.memory).waiting_since = None;
+        })?;
         lock(&self.memory).flushed();
         Ok(report)
     }

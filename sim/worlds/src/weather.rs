@@ -10,7 +10,7 @@ use turmoil::Sim;
 use crate::{
     machine::ip,
     plan::{Fault, Link, Trouble, What},
-    stage::{Machine, Stage},
+    stage::{Machine, Stage, lock},
     trace::{Event, Kind},
 };
 
@@ -182,6 +182,7 @@ impl Weather {
             return;
         }
         self.crashes += 1;
+        lock(&machine.memory).died();
         // First the disk and the network: what the tasks do while they are dropped must not reach them.
         if loses_power {
             machine.disk.lose_power();

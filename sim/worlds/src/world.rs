@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Tables are looked at so often, in simulated time.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The sum over the wire becomes part of the record so often.
 const WIRE_EVERY: Duration = Duration::from_secs(1);

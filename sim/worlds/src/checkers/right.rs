@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Broken, repo_of};
 use crate::{
-    client::{Answer, How},
+    client::{Answer, How, Request},
     github::ORIGIN_TIMEOUT,
     plan::Plan,
     stage::Stage,
@@ -18,13 +18,13 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 const RUNNERS_LIFETIME: Duration = Duration::from_secs(30);
 
 pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
-    // What is passed on is GitHub's own; errors are never kept.
     if answer.status != 200 || matches!(answer.how, How::Passed | How::Failed) {
-        return Ok(());
+        return passed_on(stage, answer);
     }
     let github = stage.github();
     let reference = &github.reference;
-    let Answer { node, who, path, digest, sent, done, how, .. } = answer;
+    let Answer { request, digest, how, .. } = answer;
+    let Request { node, who, path, sent, done } = request;
     let Some(told) = reference.last_told(*who, path, *digest, *done) else {
         return Err(if reference.is_known(path, *digest) {
             ("right.scope", format!("{path}: {who:?} was given a body that GitHub gave to others only"))
@@ -67,6 +67,23 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// An error is GitHub's own and of now, or says that GitHub could not be asked: none is ever kept.
+fn passed_on(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
+    let Request { node, who, path, sent, done } = &answer.request;
+    let github = stage.github();
+    let exchanges = github.reference.exchanges.iter().rev();
+    let mut meanwhile = exchanges.take_while(|exchange| exchange.ended >= *sent);
+    let is_so = meanwhile.any(|exchange| {
+        let is_it =
+            (exchange.node, exchange.who, &exchange.path) == (*node, *who, path) && exchange.ended <= *done + SLACK;
+        is_it && (exchange.status == Some(answer.status) || exchange.status.is_none() && answer.status >= 502)
+    });
+    if is_so {
+        return Ok(());
+    }
+    Err(("right.error", format!("{path}: {who:?} was told {}, and GitHub had not said so", answer.status)))
 }
 
 /// How long an answer may be served, counted from when GitHub gave or confirmed it.
