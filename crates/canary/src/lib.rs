@@ -27,10 +27,14 @@ pub enum Bug {
     KeepsADroppedScope,
     /// An origin that fails is asked again and again for one client's request.
     RetriesWithoutEnd,
+    /// A question that was answered stays in the table of those that are on their way.
+    NeverLands,
+    /// A task in the background panics.
+    PanicsInATask,
 }
 
 impl Bug {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -38,6 +42,8 @@ impl Bug {
         Self::SkipsTheTag,
         Self::KeepsADroppedScope,
         Self::RetriesWithoutEnd,
+        Self::NeverLands,
+        Self::PanicsInATask,
     ];
 
     /// The name on a command line.
@@ -50,6 +56,8 @@ impl Bug {
             Self::SkipsTheTag => "skips-the-tag",
             Self::KeepsADroppedScope => "keeps-a-dropped-scope",
             Self::RetriesWithoutEnd => "retries-without-end",
+            Self::NeverLands => "never-lands",
+            Self::PanicsInATask => "panics-in-a-task",
         }
     }
 }

@@ -222,6 +222,7 @@ impl NodeCache {
         let (keeper, sharing, underway) = (self.keeper.clone(), self.sharing.clone(), self.keeping.begin());
         self.tasks.spawn(async move {
             let _underway = underway;
+            assert!(!canary::sings(canary::Bug::PanicsInATask), "a canary sings");
             keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
             let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
             if let Some(sharing) = sharing.filter(|_| !doubtful) {

@@ -79,7 +79,8 @@ impl<T> Landing<T> {
 
     fn leave(&self) {
         let mut departures = self.flights.0.lock().expect("no panic while held");
-        if departures.under_way.get(&self.at).is_some_and(|departure| departure.number == self.number) {
+        let is_own = departures.under_way.get(&self.at).is_some_and(|departure| departure.number == self.number);
+        if is_own && !canary::sings(canary::Bug::NeverLands) {
             departures.under_way.remove(&self.at);
         }
     }

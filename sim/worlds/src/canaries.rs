@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 8] = [
+const HAUNTS: [(&str, &str); 10] = [
     ("serves-across-scopes", "lan"),
     ("mixes-the-clocks", "lan"),
     ("ignores-expiry", "lan"),
@@ -18,6 +18,8 @@ const HAUNTS: [(&str, &str); 8] = [
     ("skips-the-tag", "liar"),
     ("keeps-a-dropped-scope", "revoked-token"),
     ("retries-without-end", "origin-outage"),
+    ("never-lands", "lan"),
+    ("panics-in-a-task", "lan"),
     (LYING_DISK, "crash-disk"),
 ];
 

@@ -17,7 +17,13 @@ use crate::{
 };
 
 pub use bounded::check as bounded;
-pub use cheap::at_rest as cheap_at_rest;
+
+/// What must hold when a world has come to rest.
+pub fn at_rest(stage: &Arc<Stage>) {
+    bounded::at_rest(stage);
+    cheap::at_rest(stage);
+    sealed::check_disks(stage);
+}
 
 /// What the checkers have to remember.
 #[derive(Default)]

@@ -134,6 +134,11 @@ impl Reference {
         (own().count() as u64, free as u64)
     }
 
+    /// Pairs of (who, path) that were ever told something.
+    pub fn told_len(&self) -> usize {
+        self.told.len()
+    }
+
     /// What everybody was told last, by (who, path).
     pub fn latest(&self) -> impl Iterator<Item = (Who, &str, Told)> {
         self.told.iter().filter_map(|((who, path), told)| Some((*who, path.as_str(), *told.last()?)))

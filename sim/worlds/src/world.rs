@@ -150,8 +150,7 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
         step(&mut sim)?;
     }
     if stage.violation().is_none() {
-        checkers::cheap_at_rest(&stage);
-        sealed::check_disks(&stage);
+        checkers::at_rest(&stage);
     }
     let outcome = outcome(&stage, &sim, weather.crashes, began);
     crate::timeline::write(&stage, &outcome, recording)?;

@@ -1,25 +1,58 @@
-//! Bounded: no table of a node and no table of its machine's sockets grows past its limit.
+//! Bounded: no table of a node and no table of its machine's sockets grows past its limit, nor past
+//! what there can be in it.
 
 use std::sync::Arc;
 
-use crate::stage::Stage;
+use crate::{
+    plan::What,
+    stage::{Machine, Stage},
+};
 
-/// Connections that a node may have: established, and pending each way.
+/// Connections that a node may have at once: established, and pending each way.
 const CONNECTIONS_MAX: usize = 512 + 64 + 64;
 
+/// Established connections of one pair of machines.
+const CONNECTIONS_PER_PEER_MAX: usize = 4;
+
 pub fn check(stage: &Arc<Stage>) {
-    for machine in stage.machines.values() {
-        let Some(node) = machine.node() else { continue };
-        for table in node.tables() {
-            if table.len > table.len_max {
-                let text = format!("{} entries in {}, and the limit is {}", table.len, table.name, table.len_max);
-                stage.violated(Some(machine.lane()), "bounded.table", text);
-            }
+    // An index knows what somebody was told, or what somebody lied about.
+    let lies = stage.plan.ops.iter().filter(|op| matches!(op.what, What::Lie { .. })).count();
+    let knowable = stage.github().reference.told_len() + lies;
+    for (machine, name, len, len_max) in tables(stage) {
+        let len_max = if name == "index" { knowable.min(len_max) } else { len_max };
+        if len > len_max {
+            let text = format!("{len} entries in {name}, and the limit is {len_max}");
+            stage.violated(Some(machine.lane()), "bounded.table", text);
         }
+    }
+    for machine in stage.machines.values() {
         let connections = stage.network.connections(machine.id);
         if connections > CONNECTIONS_MAX {
             let text = format!("{connections} connections, and the limit is {CONNECTIONS_MAX}");
             stage.violated(Some(machine.lane()), "bounded.connections", text);
         }
     }
+}
+
+/// When nobody asks, nothing is on its way, and nobody holds more connections than there are peers for.
+pub fn at_rest(stage: &Arc<Stage>) {
+    for (machine, name, len, _) in tables(stage) {
+        if matches!(name, "flights" | "asks") && len > 0 {
+            stage.violated(Some(machine.lane()), "bounded.rest", format!("{len} entries in {name}, and nobody asks"));
+        }
+    }
+    let connections_max = CONNECTIONS_PER_PEER_MAX * stage.machines.len().saturating_sub(1);
+    for machine in stage.machines.values() {
+        let connections = stage.network.connections(machine.id);
+        if connections > connections_max {
+            let text = format!("{connections} connections at rest, with {} machines", stage.machines.len());
+            stage.violated(Some(machine.lane()), "bounded.rest", text);
+        }
+    }
+}
+
+fn tables(stage: &Stage) -> Vec<(&Machine, &'static str, usize, usize)> {
+    let nodes = stage.machines.values().filter_map(|machine| Some((machine, machine.node()?)));
+    let tables = nodes.flat_map(|(machine, node)| node.tables().into_iter().map(move |table| (machine, table)));
+    tables.map(|(machine, table)| (machine, table.name, table.len, table.len_max)).collect()
 }

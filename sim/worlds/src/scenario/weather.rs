@@ -178,12 +178,21 @@ impl Draft {
         }
     }
 
-    /// Two tokens are taken back; their clients go on asking.
+    /// Two tokens are taken back; their clients go on asking: what they had before, and in between
+    /// something new, from which their machine learns of it.
     pub fn revocations(&mut self) {
         for token in [1, 2] {
             let mut drawn = self.stream(&format!("revocation {token}"));
             let at_ms = drawn.range(15_000, self.plan.span_ms / 2);
             self.op(at_ms, What::Revoke { token });
+            for number in 0..3 {
+                let mut drawn = self.stream(&format!("client {number} of the revoked token {token}"));
+                let node = self.honest(&mut drawn);
+                let ask = |path: &str| What::Ask { node, token: Some(token), path: path.to_owned() };
+                self.op(at_ms - drawn.range(500, 5_000), ask("/repos/octocat/Hello-World"));
+                self.op(at_ms + drawn.range(100, 2_000), ask("/repos/octocat/Hello-World/git/blobs/size-1200"));
+                self.op(at_ms + drawn.range(2_500, 8_000), ask("/repos/octocat/Hello-World"));
+            }
         }
     }
 }
