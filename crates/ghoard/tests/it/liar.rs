@@ -137,6 +137,24 @@ fn a_forged_record_changes_no_answer() {
 }
 
 #[test]
+fn a_forged_record_does_not_take_away_what_a_holder_offers() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    let liar = Liar::join(&github, &b);
+    // Too large to come along with the announce, so that b has to fetch it.
+    let path = "/repos/octocat/Hello-World/git/blobs/size-150000";
+    let first = a.get(path, Some(TOKEN));
+    wait_until("b has heard the true record", || b.stat("count_entries_received") == 1);
+    liar.say(vec![liar.lie(path)]);
+    wait_until("a has heard the lie", || a.stat("count_entries_received") == 1);
+
+    let answer = b.get(path, Some(TOKEN));
+    assert_eq!(answer.body, first.body);
+    assert!(answer.header("cache-status").contains("detail=peer"), "a still gives what it holds");
+    assert_eq!(github.count(path).requests, 1);
+}
+
+#[test]
 fn a_member_that_sends_another_body_is_named_and_dropped() {
     let github = GitHub::start();
     let (_a, b) = two_members(&github);

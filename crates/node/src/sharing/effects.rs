@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use fleet::Effect;
-use store::{EntryKey, Source, Space, StoredRecord};
+use store::{EntryKey, Source, Space, Store, StoredRecord};
 use tracing::{debug, warn};
-use wire::{Announcement, Message, Peer};
+use wire::{Announcement, Message, Peer, Record};
 
 use super::{Running, Sharing, carry::Carrier, shelf::Job};
+use crate::cache::now;
 
 impl Running {
     /// Carries out what the core wants, in its order.
@@ -58,8 +59,13 @@ impl Sharing {
             if let Some(body) = &body {
                 body.verified(record.version.digest, record.body_bytes).map_err(Trouble::Body)?;
             }
+            let at = EntryKey { scope, key };
+            let found = store.get(Space::Fleet, &at).ok().flatten();
+            if found.is_some_and(|found| is_better_than_a_rumour(&*store, &found, &record)) {
+                return Err(Trouble::Better);
+            }
             let stored = StoredRecord { record, etag: None, source: Source::Peer, tag };
-            store.put(Space::Fleet, EntryKey { scope, key }, stored, body).map_err(Trouble::Store)
+            store.put(Space::Fleet, at, stored, body).map_err(Trouble::Store)
         };
         match self.tasks.block(put).await {
             Some(Ok(())) => {
@@ -72,6 +78,7 @@ impl Sharing {
                 self.net.drop_peer(holder, "it announced a body with another digest");
                 false
             }
+            Some(Err(Trouble::Better)) => !has_body,
             Some(Err(Trouble::Store(error))) => {
                 debug!(%error, "a peer's record was not kept");
                 !has_body
@@ -81,7 +88,19 @@ impl Sharing {
     }
 }
 
+/// Whether what is held stays, whatever a member announces in its place: the index keeps rivals, the
+/// store has room for one, and a forged record cannot be told from a true one here. What this machine
+/// was told itself stays while it is fresh, and of what others told that whose body is here.
+fn is_better_than_a_rumour(store: &dyn Store, found: &StoredRecord, announced: &Record) -> bool {
+    let digest = found.record.version.digest;
+    let is_other = digest != announced.version.digest;
+    found.record.is_fresh(now())
+        && (found.source == Source::Origin || is_other && store.has_body(&digest).unwrap_or(false))
+}
+
 enum Trouble {
+    /// What is held is better.
+    Better,
     Body(wire::BodyError),
     Store(store::PutError),
 }
