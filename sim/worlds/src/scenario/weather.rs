@@ -168,6 +168,10 @@ impl Draft {
             let token = drawn.range(0, self.plan.tokens.len() as u64) as usize;
             let path = (*drawn.pick(&paths)).to_owned();
             let lie = *drawn.pick(&kinds);
+            if matches!(lie, Lie::WrongBody | Lie::Endless) {
+                self.false_holder(node, token, lie, at_ms, number);
+                continue;
+            }
             self.op(at_ms, What::Lie { node, token, path: path.clone(), lie });
             if drawn.percent(70)
                 && let Some((asked, ..)) = self.life(&mut drawn)
@@ -176,6 +180,24 @@ impl Draft {
                 self.op(at_ms, What::Ask { node: asked, token: Some(token), path });
             }
         }
+    }
+
+    /// A liar says that it, too, holds what one machine was just told and others will want: a body of
+    /// its own, so that nobody has it yet, and too large to have come with the announce.
+    fn false_holder(&mut self, node: u32, token: usize, lie: Lie, at_ms: u64, number: u32) {
+        let path = format!("/repos/octocat/Hello-World/git/blobs/size-150000?lie={number}");
+        let ask = |node| What::Ask { node, token: Some(token), path: path.clone() };
+        let honest = self.plan.nodes.iter().filter(|node| node.role == Role::Node).map(|node| node.id);
+        let honest: Vec<u32> = honest.collect();
+        let mut drawn = self.stream(&format!("those who believe lie {number}"));
+        let first = *drawn.pick(&honest);
+        self.op(at_ms - 1_500, ask(first));
+        let others = honest.into_iter().filter(|node| *node != first);
+        for other in others {
+            let at_ms = at_ms + drawn.range(300, 1_500);
+            self.op(at_ms, ask(other));
+        }
+        self.op(at_ms, What::Lie { node, token, path: path.clone(), lie });
     }
 
     /// Two tokens are taken back; their clients go on asking: what they had before, and in between
