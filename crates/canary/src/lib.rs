@@ -31,10 +31,14 @@ pub enum Bug {
     NeverLands,
     /// A task in the background panics.
     PanicsInATask,
+    /// What is held is asked for without a validator.
+    NeverValidates,
+    /// What a credential was told of one key stays when GitHub denies it.
+    KeepsADeniedKey,
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -44,6 +48,8 @@ impl Bug {
         Self::RetriesWithoutEnd,
         Self::NeverLands,
         Self::PanicsInATask,
+        Self::NeverValidates,
+        Self::KeepsADeniedKey,
     ];
 
     /// The name on a command line.
@@ -58,6 +64,8 @@ impl Bug {
             Self::RetriesWithoutEnd => "retries-without-end",
             Self::NeverLands => "never-lands",
             Self::PanicsInATask => "panics-in-a-task",
+            Self::NeverValidates => "never-validates",
+            Self::KeepsADeniedKey => "keeps-a-denied-key",
         }
     }
 }
@@ -85,6 +93,8 @@ mod planted {
 
     /// Plants `bug` for the rest of the process. One at a time: the last one counts.
     pub fn plant(bug: Bug) {
+        // Whoever can plant carries the mark.
+        std::hint::black_box(MARK);
         PLANTED.store(bug as u8, Ordering::Relaxed);
     }
 

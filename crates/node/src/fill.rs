@@ -109,7 +109,7 @@ impl Filler {
         let url = format!("{}{}", self.origin_url, ask.target.text());
         *request.uri_mut() = url.parse().expect("a canonical target behind a checked base is a URL");
         *request.headers_mut() = ask.upstream_headers();
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|_| !canary::sings(Bug::NeverValidates)) {
             // What a peer brought has no ETag of ours; the rule gives the one that GitHub would send.
             let etag = known.stored.etag.clone().unwrap_or_else(|| ask.expected_etag(&known.answer.plain));
             if let Ok(etag) = HeaderValue::try_from(etag) {

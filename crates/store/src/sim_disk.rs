@@ -78,6 +78,11 @@ impl SimDisk {
         self.state().is_cut()
     }
 
+    /// Whether something was written and not synced.
+    pub fn is_dirty(&self) -> bool {
+        !self.state().dirty.is_empty()
+    }
+
     /// The process that had it open is gone without a word. What it wrote is there: the machine is up.
     pub fn kill(&self) {
         self.state().generation += 1;

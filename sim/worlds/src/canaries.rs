@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 10] = [
+const HAUNTS: [(&str, &str); 12] = [
     ("serves-across-scopes", "lan"),
     ("mixes-the-clocks", "lan"),
     ("ignores-expiry", "lan"),
@@ -20,6 +20,8 @@ const HAUNTS: [(&str, &str); 10] = [
     ("retries-without-end", "origin-outage"),
     ("never-lands", "lan"),
     ("panics-in-a-task", "lan"),
+    ("never-validates", "lan"),
+    ("keeps-a-denied-key", "revoked-token"),
     (LYING_DISK, "crash-disk"),
 ];
 

@@ -98,7 +98,9 @@ impl Ledger {
 /// A client has its answer.
 pub fn on_answer(stage: &Arc<Stage>, answer: &Answer) {
     stage.ledger().count(answer.how);
-    let judged = right::judge(stage, answer).and_then(|()| open::judge(stage, &answer.request, answer.body_bytes));
+    let judged = right::judge(stage, answer)
+        .and_then(|()| open::judge(stage, &answer.request, answer.body_bytes))
+        .and_then(|()| cheap::judge_answer(stage, answer));
     if let Err((invariant, text)) = judged {
         stage.violated(Some(stage.machine(answer.request.node).lane()), invariant, text);
     }

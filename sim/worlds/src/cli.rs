@@ -117,7 +117,7 @@ pub struct RunArgs {
     #[arg(long, value_parser = parse_seeds, conflicts_with = "iterations")]
     seeds: Option<Seeds>,
     /// So many seeds from 0
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     iterations: Option<u64>,
     /// Stop at the first world that fails
     #[arg(long)]
@@ -141,13 +141,13 @@ pub struct RunArgs {
 #[derive(clap::Args, Clone)]
 pub struct WishArgs {
     /// Machines, in place of the scenario's number
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     nodes: Option<u32>,
     /// Questions, in place of the scenario's number
     #[arg(long)]
     ops: Option<u32>,
     /// Simulated seconds until the faults end
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(10..=604_800))]
     secs: Option<u64>,
     /// The whole node, or the fleet's state machine alone
     #[arg(long)]
@@ -170,13 +170,16 @@ pub enum Timeline {
 }
 
 impl WishArgs {
-    fn wishes(&self) -> Wishes {
+    fn wishes(&self) -> anyhow::Result<Wishes> {
         let layer = self.layer.map(|layer| match layer {
             LayerArg::Swarm => Layer::Swarm,
             LayerArg::Core => Layer::Core,
         });
         let Self { nodes, ops, secs, canary, .. } = self.clone();
-        Wishes { nodes, ops, secs, layer, canary }
+        check_canary(canary.as_deref())?;
+        let is_core = layer == Some(Layer::Core);
+        anyhow::ensure!(!(is_core && canary.is_some()), "bugs are planted in the whole node, not in the layer core");
+        Ok(Wishes { nodes, ops, secs, layer, canary })
     }
 }
 
@@ -210,19 +213,18 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Run(args) => {
             let RunArgs { scenario, seed, seeds, iterations, until_failure, wishes, jobs, timeline, json, out } = args;
             let seeds = match (seed, seeds, iterations) {
-                (Some(seed), ..) => Seeds { from: seed, to: seed + 1 },
+                (Some(seed), ..) => Seeds { from: seed, to: seed.saturating_add(1).max(1) },
                 (_, Some(seeds), _) => seeds,
                 (_, _, Some(count)) => Seeds { from: 0, to: count },
                 _ => Seeds { from: 0, to: 1 },
             };
-            let wishes = wishes.wishes();
-            check_canary(wishes.canary.as_deref())?;
+            let wishes = wishes.wishes()?;
             let plans = run::plans(&scenario, seeds, &wishes)?;
             run::run(plans, &run::Options { until_failure, jobs, timeline, json, out })
         }
-        Command::Replay { file, log, timeline, out } => replay(&file, log, timeline, out),
+        Command::Replay { file, log, timeline, out } => replay(&file, log, timeline, out.as_deref()),
         Command::Shrink { file, out, jobs } => shrink::run(&file, out, jobs),
-        Command::Meta { scenario, seed, wishes } => meta::run(&scenario, seed, &wishes.wishes()),
+        Command::Meta { scenario, seed, wishes } => meta::run(&scenario, seed, &wishes.wishes()?),
         Command::Compare { a, b } => compare::run(&a, &b),
         Command::SelfTest => self_test::run(),
         Command::Regressions { jobs } => run::regressions(jobs),
@@ -232,6 +234,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
             let mut plan = String::new();
             std::io::stdin().read_to_string(&mut plan)?;
             let plan: Plan = serde_json::from_str(&plan)?;
+            plan.check()?;
             let outcome = world::run(plan, world::Recording { echo, level: log, html, text })?;
             output::data(&serde_json::to_string(&outcome)?);
             Ok(outcome.code())
@@ -261,15 +264,19 @@ fn list() -> u8 {
 }
 
 /// Runs a plan in this very process, and tells what happens as it happens.
-fn replay(file: &Path, log: Level, timeline: Option<Timeline>, out: Option<PathBuf>) -> anyhow::Result<u8> {
+fn replay(file: &Path, log: Level, timeline: Option<Timeline>, out: Option<&Path>) -> anyhow::Result<u8> {
     let plan = Plan::read(file)?;
-    let page = out.unwrap_or_else(|| file.with_extension("html"));
-    let html = (timeline == Some(Timeline::Html)).then(|| page.clone());
-    let echo = timeline != Some(Timeline::Html);
-    let outcome = world::run(plan, world::Recording { echo, level: Some(log), html: html.clone(), text: None })?;
+    let place = |kind, extension| {
+        let place = || out.map_or_else(|| file.with_extension(extension), Path::to_owned);
+        (timeline == Some(kind)).then(place)
+    };
+    let (html, text) = (place(Timeline::Html, "html"), place(Timeline::Text, "txt"));
+    let written = html.clone().or_else(|| text.clone());
+    let echo = written.is_none();
+    let outcome = world::run(plan, world::Recording { echo, level: Some(log), html, text })?;
     output::note(&run::verdict(&outcome));
-    if let Some(page) = html {
-        output::note(&format!("timeline: {}", page.display()));
+    if let Some(written) = written {
+        output::note(&format!("timeline: {}", written.display()));
     }
     Ok(outcome.code())
 }

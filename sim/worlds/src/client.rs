@@ -96,7 +96,7 @@ impl Client {
             }
             What::Write { token, repo, .. } => self.write(*token, repo).await,
             // Those are for GitHub, and for liars.
-            What::Change { .. } | What::Revoke { .. } | What::Lie { .. } => {}
+            What::Change { .. } | What::Revoke { .. } | What::Deny { .. } | What::Lie { .. } => {}
         }
     }
 

@@ -51,7 +51,7 @@ pub fn run(plan: &Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     }
     let outcome = world.outcome(began);
     if let Some(path) = &recording.html {
-        std::fs::write(path, crate::timeline::page(plan, &outcome, &world.trace.events()))?;
+        std::fs::write(path, crate::timeline::page(plan, &outcome, &world.trace.events(), path))?;
     }
     Ok(outcome)
 }

@@ -96,18 +96,18 @@ impl GitHub {
         self.tokens.iter().position(|token| value.ends_with(token.as_str()))
     }
 
-    fn answer(&mut self, request: &Request<Bytes>) -> (Who, Option<Response<Bytes>>) {
+    fn answer(&mut self, node: u32, request: &Request<Bytes>) -> (Who, Option<Response<Bytes>>) {
         self.requests += 1;
         let who = self.who(request);
         let at = det::elapsed();
         let response = self.hub.handle(request, unix_secs(at)).response;
         if let Some(response) = response.as_ref().filter(|_| request.method() == Method::GET) {
-            self.remember(who, request, response, at);
+            self.remember((node, who), request, response, at);
         }
         (who, response)
     }
 
-    fn remember(&mut self, who: Who, request: &Request<Bytes>, response: &Response<Bytes>, at: Duration) {
+    fn remember(&mut self, who: (u32, Who), request: &Request<Bytes>, response: &Response<Bytes>, at: Duration) {
         let path = path_of(request);
         match response.status() {
             StatusCode::OK => {
@@ -174,7 +174,7 @@ impl SimOrigin {
             return Err(OriginError::Connect { host, cause });
         }
         tokio::time::sleep(latency / 2).await;
-        let (who, response) = self.stage.github().answer(&request);
+        let (who, response) = self.stage.github().answer(self.node, &request);
         let handled = det::elapsed();
         // Silence, or slower than this machine waits.
         let left = ORIGIN_TIMEOUT.saturating_sub(det::elapsed().saturating_sub(began));

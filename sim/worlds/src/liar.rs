@@ -13,12 +13,13 @@ use github::{API_HOST, Ask, Plan as Planned, Target};
 use http::{HeaderMap, Method, header};
 use net::{Config, Event, Net, PullReplyStream, RawTransport};
 use task::Tasks;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use wire::{
     Announcement, Body, Digest, Form, KeyId, Message, Millis, PullReply, PullRequest, Record, ScopeId, Version, limits,
 };
 
 use crate::{
+    checkers::sealed,
     draw::Stream,
     machine::{address, bootstrap, fleet_keys, until},
     plan::{Lie, What},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// How often it tries to come back in.
-const DIAL_EVERY: Duration = Duration::from_secs(5);
+const DIAL_EVERY: Duration = Duration::from_millis(500);
 
 /// More than any body that was announced: a reader must have stopped long before.
 const ENDLESS_SEGMENTS: usize = 4096;
@@ -75,17 +76,20 @@ pub async fn live(stage: Arc<Stage>, id: u32, tasks: Tasks) {
     }
     let trap = Arc::new(Mutex::new(Lie::WrongBody));
     let mut liar = Liar { stage: stage.clone(), id, keys, net, nonces, heard: BTreeMap::new(), trap };
+    let mut next_dial = Instant::now();
     loop {
+        let is_alone = liar.net.peers().is_empty();
         tokio::select! {
             biased;
+            () = tokio::time::sleep_until(next_dial), if is_alone => {
+                next_dial = Instant::now() + DIAL_EVERY;
+                bootstrap(&stage.plan, id).into_iter().for_each(|address| liar.net.dial(address));
+            }
             event = events.next() => match event {
                 Some(event) => liar.on_event(event, &tasks),
                 None => return,
             },
             Some(what) = said.recv() => liar.lie(&what),
-            () = tokio::time::sleep(DIAL_EVERY), if liar.net.peers().is_empty() => {
-                bootstrap(&stage.plan, id).into_iter().for_each(|address| liar.net.dial(address));
-            }
         }
     }
 }
@@ -109,8 +113,16 @@ impl Liar {
         }
     }
 
+    /// What a member is sent. It is sealed, and no token is in it even for members.
     fn hear(&mut self, data: &[u8]) {
+        let tokens = self.stage.github().tokens.clone();
+        if let Some(what) = sealed::leak(data, &tokens) {
+            self.stage.violated(None, "sealed.message", format!("{what} is in a message, in the clear"));
+        }
         let Ok(plain) = self.keys.sealing.open(b"ghoard/1 message", data) else { return };
+        if sealed::holds_token(&plain, &tokens) {
+            self.stage.violated(None, "sealed.token", "a token is told to members");
+        }
         let Ok(Message::Announce(records)) = Message::decode(&plain) else { return };
         for record in records {
             if self.heard.len() < HEARD_MAX {

@@ -1,6 +1,11 @@
 //! What the code under test logs becomes part of the record.
 
-use std::{cell::Cell, fmt::Write as _, panic, sync::Arc};
+use std::{
+    cell::Cell,
+    fmt::Write as _,
+    panic,
+    sync::{Arc, Mutex},
+};
 
 use tracing::{
     Event as Logged, Level, Metadata, Subscriber,
@@ -9,14 +14,16 @@ use tracing::{
 };
 
 use crate::{
-    stage::Stage,
+    stage::{Stage, lock},
     trace::{Event, Kind},
 };
 
 thread_local! {
     static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
-    static LAST_PANIC: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
 }
+
+/// Where the last panic was, and its words. Of all threads: the one that asks may be another.
+static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 /// Runs `work` with this lane as the place of all log lines.
 pub fn on_lane<R>(lane: usize, work: impl FnOnce() -> R) -> R {
@@ -30,12 +37,13 @@ pub fn on_lane<R>(lane: usize, work: impl FnOnce() -> R) -> R {
 pub fn quiet_panics() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        LAST_PANIC.with_borrow_mut(|last| *last = place);
+        let words = info.payload_as_str().unwrap_or("a panic without words");
+        *lock(&LAST_PANIC) = format!("{words} ({place})");
     }));
 }
 
 pub fn last_panic() -> String {
-    LAST_PANIC.with_borrow(Clone::clone)
+    lock(&LAST_PANIC).clone()
 }
 
 /// Takes ghoard's own log lines into the record. One kind of event is told at debug level: what was
@@ -73,6 +81,9 @@ impl Subscriber for Recorder {
         logged.record(&mut words);
         let lane = LANE.get();
         let text = words.text();
+        if text.contains("ghp_") {
+            self.stage.violated(None, "sealed.log", format!("there is a token in a log line: {text}"));
+        }
         let kind = match words.message.as_str() {
             message if message.starts_with("Connected to peer") => Kind::Connect,
             message if message.starts_with("Disconnected from peer") => Kind::Disconnect,

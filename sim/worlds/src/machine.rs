@@ -140,7 +140,11 @@ pub async fn until(at: Duration) {
 
 /// Opens the store, and compares it with what it must remember.
 fn open_store(stage: &Arc<Stage>, machine: &Machine) -> Option<Arc<dyn Store>> {
-    let entropy = Stream::new(stage.plan.seed, &format!("local key {}", machine.plan.id)).bytes();
+    let entropy = {
+        // Another at each start: a store that is there keeps the key that it has.
+        let purpose = format!("local key {} {}", machine.plan.id, machine.alive().starts);
+        Stream::new(stage.plan.seed, &purpose).bytes()
+    };
     let now = Millis::from(SystemTime::now());
     let lane = machine.lane();
     if !machine.plan.has_disk {
@@ -161,7 +165,13 @@ fn open_store(stage: &Arc<Stage>, machine: &Machine) -> Option<Arc<dyn Store>> {
     {
         stage.violated(Some(lane), "lossless.entry", lost);
     }
-    Some(Arc::new(WatchedStore { inner: Arc::new(store), memory: machine.memory.clone(), stage: stage.clone(), lane }))
+    Some(Arc::new(WatchedStore {
+        inner: Arc::new(store),
+        disk: machine.disk.clone(),
+        memory: machine.memory.clone(),
+        stage: stage.clone(),
+        lane,
+    }))
 }
 
 fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node::Config {

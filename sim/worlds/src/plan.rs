@@ -3,13 +3,19 @@
 //! A seed draws a plan, a file holds it, `shrink` takes items out of it. Times are milliseconds
 //! since the start of the world; machines, operations and faults keep their numbers when others go.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 /// Of the format of a plan in a file.
 pub const VERSION: u32 = 1;
+
+/// The longest world, in milliseconds: a week.
+pub const SPAN_MAX_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Machines have addresses of one small network.
+pub const MACHINES_MAX: u32 = 4_096;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +123,8 @@ pub enum What {
     Change { repo: String },
     /// GitHub takes a token back.
     Revoke { token: usize },
+    /// GitHub takes a private repository from a token.
+    Deny { token: usize, repo: String },
     /// A liar tells this about `path` and `token`.
     Lie { node: u32, token: usize, path: String, lie: Lie },
 }
@@ -185,18 +193,45 @@ impl Plan {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
         let plan: Self = serde_json::from_str(&text).with_context(|| format!("{} is no plan", path.display()))?;
-        anyhow::ensure!(
-            plan.version == VERSION,
-            "{} is a plan of version {}, and this is {VERSION}",
-            path.display(),
-            plan.version
-        );
+        plan.check().with_context(|| format!("{} is no plan that can be played", path.display()))?;
         Ok(plan)
     }
 
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_string_pretty(self)?)
             .with_context(|| format!("could not write {}", path.display()))
+    }
+
+    /// Whether everything that the plan names is there, and every number within its range.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.version == VERSION, "it is of version {}, and this is {VERSION}", self.version);
+        ensure!((1..=1_000).contains(&self.tick_ms), "a tick of {} ms is not between 1 and 1000", self.tick_ms);
+        ensure!(self.span_ms <= SPAN_MAX_MS && self.settle_ms <= SPAN_MAX_MS, "it is longer than a week");
+        ensure!(!self.nodes.is_empty(), "there is no machine");
+        let ids: BTreeSet<u32> = self.nodes.iter().map(|node| node.id).collect();
+        ensure!(ids.len() == self.nodes.len(), "two machines have one number");
+        ensure!(ids.iter().all(|id| *id < MACHINES_MAX), "a machine has a number over {MACHINES_MAX}");
+        let skewed = self.nodes.iter().find(|node| node.clock_ms.unsigned_abs() > SPAN_MAX_MS);
+        ensure!(skewed.is_none(), "a clock is off by more than a week");
+        let faults: BTreeSet<u32> = self.faults.iter().map(|fault| fault.id).collect();
+        ensure!(faults.len() == self.faults.len(), "two faults have one number");
+        for fault in &self.faults {
+            let Fault { id, from_ms, until_ms, what } = fault;
+            ensure!(from_ms < until_ms && *until_ms <= self.span_ms, "fault {id} does not end within the span");
+            ensure!(what.nodes().iter().all(|node| ids.contains(node)), "fault {id} names a machine that is not there");
+            if let Trouble::Outage { status: Some(status) } = what {
+                ensure!((400..600).contains(status), "fault {id} answers with {status}, which is no error");
+            }
+        }
+        for op in &self.ops {
+            let id = op.id;
+            ensure!(op.what.node().is_none_or(|node| ids.contains(&node)), "operation {id} is of no machine");
+            ensure!(op.what.token().is_none_or(|token| token < self.tokens.len()), "operation {id} has no token");
+            let path = op.what.path().unwrap_or("/");
+            let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+            ensure!(github::Target::parse(path, query).is_ok(), "operation {id} asks for {path:?}, which is no path");
+        }
+        Ok(())
     }
 
     /// Leaves out what refers to a machine that is not there.
@@ -211,20 +246,30 @@ impl Plan {
         }
         self.faults.retain(|fault| fault.what.nodes().iter().all(is_there));
     }
-
-    /// The largest difference between two wall clocks.
-    pub fn skew_ms(&self) -> u64 {
-        let offsets = || self.nodes.iter().map(|node| node.clock_ms).chain([0]);
-        let (low, high) = (offsets().min().unwrap_or_default(), offsets().max().unwrap_or_default());
-        (high - low).unsigned_abs()
-    }
 }
 
 impl What {
+    fn token(&self) -> Option<usize> {
+        match self {
+            Self::Ask { token, .. } => *token,
+            Self::Write { token, .. } | Self::Revoke { token } | Self::Deny { token, .. } | Self::Lie { token, .. } => {
+                Some(*token)
+            }
+            Self::Change { .. } => None,
+        }
+    }
+
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Ask { path, .. } | Self::Lie { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     pub fn node(&self) -> Option<u32> {
         match self {
             Self::Ask { node, .. } | Self::Write { node, .. } | Self::Lie { node, .. } => Some(*node),
-            Self::Change { .. } | Self::Revoke { .. } => None,
+            Self::Change { .. } | Self::Revoke { .. } | Self::Deny { .. } => None,
         }
     }
 }

@@ -15,6 +15,8 @@ pub type Who = Option<usize>;
 /// One 200 or 304.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
+    /// The machine that asked.
+    pub node: u32,
     pub at: Duration,
     pub digest: Digest,
 }
@@ -65,33 +67,39 @@ pub struct Reference {
 
 impl Reference {
     /// GitHub gave `who` this body.
-    pub fn given(&mut self, who: Who, path: &str, plain: Bytes, at: Duration) -> Digest {
+    pub fn given(&mut self, (node, who): (u32, Who), path: &str, plain: Bytes, at: Duration) {
         let digest = Digest::of(&plain);
         self.bodies.entry(path.to_owned()).or_default().insert(digest, plain);
-        self.told.entry((who, path.to_owned())).or_default().push(Told { at, digest });
-        digest
+        self.told.entry((who, path.to_owned())).or_default().push(Told { node, at, digest });
     }
 
-    /// GitHub said 304 to the ETag that it would give this body. `None` if no body has that one.
-    pub fn confirmed(
-        &mut self,
-        who: Who,
-        path: &str,
-        input: EtagInput<'_>,
-        etag: &str,
-        at: Duration,
-    ) -> Option<Digest> {
-        let bodies = self.bodies.get(path)?;
+    /// GitHub said 304 to the ETag that it would give this body.
+    pub fn confirmed(&mut self, (node, who): (u32, Who), path: &str, input: EtagInput<'_>, etag: &str, at: Duration) {
+        let Some(bodies) = self.bodies.get(path) else { return };
         let is_it = |body: &Bytes| github::matches(&github::etag(input, body), etag);
-        let digest = bodies.iter().find(|(_, body)| is_it(body)).map(|(digest, _)| *digest)?;
-        self.told.entry((who, path.to_owned())).or_default().push(Told { at, digest });
-        Some(digest)
+        if let Some(digest) = bodies.iter().find(|(_, body)| is_it(body)).map(|(digest, _)| *digest) {
+            self.told.entry((who, path.to_owned())).or_default().push(Told { node, at, digest });
+        }
     }
 
-    /// When `who` was last told that `path` has this body, by a moment.
-    pub fn last_told(&self, who: Who, path: &str, digest: Digest, by: Duration) -> Option<Duration> {
+    /// When `who` was told that `path` has this body, by a moment; the last first.
+    pub fn told(&self, who: Who, path: &str, digest: Digest, by: Duration) -> impl Iterator<Item = &Told> {
+        let told = self.told.get(&(who, path.to_owned())).map_or(&[][..], |told| told);
+        told.iter().rev().filter(move |told| told.digest == digest && told.at <= by)
+    }
+
+    /// Which body a machine was told of between two moments.
+    pub fn told_at(&self, who: Who, path: &str, node: u32, from: Duration, to: Duration) -> Option<Digest> {
         let told = self.told.get(&(who, path.to_owned()))?;
-        told.iter().rev().find(|told| told.digest == digest && told.at <= by).map(|told| told.at)
+        let lately = told.iter().rev().find(|told| told.node == node && (from..=to).contains(&told.at));
+        lately.map(|told| told.digest)
+    }
+
+    /// Exchanges of a machine about one question that began and ended between two moments.
+    pub fn exchanges_within(&self, node: u32, who: Who, path: &str, from: Duration, to: Duration) -> usize {
+        let lately = self.exchanges.iter().rev().take_while(|exchange| exchange.ended >= from);
+        let own = lately.filter(|e| (e.node, e.who, e.path.as_str()) == (node, who, path) && e.is_get);
+        own.filter(|exchange| exchange.began >= from && exchange.ended <= to).count()
     }
 
     /// Whether anybody was ever given this body for this path.

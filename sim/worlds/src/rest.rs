@@ -70,11 +70,13 @@ pub struct Rest {
     next_look: Duration,
     orders: usize,
     probes: usize,
+    /// What kept the world from rest when it was last looked at.
+    waiting_for: Option<(&'static str, String)>,
 }
 
 impl Rest {
     pub fn new(stage: Arc<Stage>) -> Self {
-        Self { stage, step: Step::Connect, next_look: Duration::ZERO, orders: 0, probes: 0 }
+        Self { stage, step: Step::Connect, next_look: Duration::ZERO, orders: 0, probes: 0, waiting_for: None }
     }
 
     /// Takes the next step where it is due. Over, when all is shown; a violation, when it takes too long.
@@ -85,8 +87,13 @@ impl Rest {
         self.next_look = now + LOOK_EVERY;
         let deadline = Duration::from_millis(self.stage.plan.span_ms + self.stage.plan.settle_ms);
         let waiting_for = self.advance(now);
+        // What the last step found, where this one found nothing: it must not go on for ever.
+        if waiting_for.is_some() {
+            self.waiting_for = waiting_for;
+        }
         if now >= deadline
-            && let Some((invariant, text)) = waiting_for
+            && !matches!(self.step, Step::Done)
+            && let Some((invariant, text)) = self.waiting_for.take().or(Some(("back.never", "no end".to_owned())))
         {
             self.stage.violated(None, invariant, text);
         }
@@ -191,8 +198,12 @@ impl Rest {
                     probe.filled = true;
                     (Step::Probe(probe), None)
                 }
-                Some(_) => (self.next_probe(now), None),
-                None if now > probe.sent + ORDER_PATIENCE => (self.next_probe(now), None),
+                Some(how) => {
+                    (self.next_probe(now), Some(("back.probe", format!("a fresh question was answered {how:?}"))))
+                }
+                None if now > probe.sent + ORDER_PATIENCE => {
+                    (self.next_probe(now), Some(("back.probe", "a fresh question was not answered".to_owned())))
+                }
                 None => (Step::Probe(probe), Some(("back.probe", "a fresh question is not answered".to_owned()))),
             };
         }

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 use crate::{
     children,
@@ -24,9 +24,6 @@ use crate::{
     trace::LAST_LINES,
     world::{Outcome, place},
 };
-
-/// Seeds that once found something, beside the simulator's sources.
-const REGRESSIONS: &str = include_str!("../regressions.txt");
 
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
@@ -111,6 +108,9 @@ fn one(plan: &Plan, options: &Options) -> anyhow::Result<Outcome> {
     let file = |extension: &str| artefact(plan, &options.out, extension);
     let html = (options.timeline == Some(Timeline::Html)).then(|| file("html"));
     let text = (options.timeline == Some(Timeline::Text)).then(|| file("txt"));
+    if html.is_some() || text.is_some() {
+        plan.write(&file("json"))?;
+    }
     let outcome = children::outcome(plan, html.as_deref(), text.as_deref())?;
     if outcome.code() > 0 && html.is_none() {
         // Once more for the page: the same again, as it is deterministic.
@@ -203,6 +203,8 @@ struct Sums {
     simulated_secs: f64,
     peak_kib: u64,
     crashes: u64,
+    at_write: u64,
+    at_opening: u64,
     asks: u64,
     charged: u64,
     proofs: u64,
@@ -215,7 +217,9 @@ impl Sums {
         self.real_secs += outcome.real_secs;
         self.simulated_secs += outcome.simulated_secs;
         self.peak_kib = self.peak_kib.max(outcome.peak_kib);
-        self.crashes += outcome.crashes;
+        self.crashes += outcome.losses.crashes;
+        self.at_write += outcome.losses.at_write;
+        self.at_opening += outcome.losses.at_opening;
         self.asks += outcome.tally.asks;
         self.charged += outcome.charged;
         self.proofs += outcome.proofs;
@@ -224,18 +228,31 @@ impl Sums {
 
 fn print_sums(sums: &BTreeMap<String, Sums>) {
     output::data(&format!(
-        "{:<15} {:>6} {:>6} {:>10} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7}",
-        "scenario", "worlds", "failed", "worlds/min", "sim s", "MiB max", "crashes", "asked", "charged", "free"
+        "{:<15} {:>6} {:>6} {:>10} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7} {:>7} {:>7}",
+        "scenario",
+        "worlds",
+        "failed",
+        "worlds/min",
+        "sim s",
+        "MiB max",
+        "crashes",
+        "at write",
+        "opening",
+        "asked",
+        "charged",
+        "free"
     ));
     for (name, sum) in sums {
         output::data(&format!(
-            "{name:<15} {:>6} {:>6} {:>10.1} {:>8.0} {:>8} {:>7} {:>7} {:>7} {:>7}",
+            "{name:<15} {:>6} {:>6} {:>10.1} {:>8.0} {:>8} {:>7} {:>8} {:>7} {:>7} {:>7} {:>7}",
             sum.worlds,
             sum.failed,
             60.0 * f64::from(sum.worlds) / sum.real_secs.max(0.001),
             sum.simulated_secs / f64::from(sum.worlds.max(1)),
             sum.peak_kib >> 10,
             sum.crashes,
+            sum.at_write,
+            sum.at_opening,
             sum.asks,
             sum.charged,
             sum.proofs
@@ -243,19 +260,15 @@ fn print_sums(sums: &BTreeMap<String, Sums>) {
     }
 }
 
-/// Runs what once failed. A line is `scenario seed`, and `#` begins a remark.
+/// Runs the plans that once failed.
 pub fn regressions(jobs: usize) -> anyhow::Result<u8> {
-    let mut plans = Vec::new();
-    for line in REGRESSIONS.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
-        if line.is_empty() {
-            continue;
-        }
-        let Some((scenario, seed)) = line.split_once(' ') else { bail!("regressions.txt: {line:?} is no world") };
-        let scenario =
-            Scenario::find(scenario).with_context(|| format!("regressions.txt: no scenario {scenario:?}"))?;
-        let seed = seed.trim().parse().with_context(|| format!("regressions.txt: no seed in {line:?}"))?;
-        plans.push(scenario.plan(seed, &Wishes::default()));
-    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    let files = fs::read_dir(&folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    ensure!(!files.is_empty(), "there is no plan in {}", folder.display());
+    let plans = files.iter().map(|file| Plan::read(file)).collect::<anyhow::Result<_>>()?;
     let out = PathBuf::from("target/sim");
     run(plans, &Options { until_failure: false, jobs, timeline: None, json: false, out })
 }

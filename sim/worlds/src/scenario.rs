@@ -210,7 +210,7 @@ fn one_way(draft: &mut Draft) {
 fn crash_disk(draft: &mut Draft) {
     draft.plan.span_ms = draft.span_of(120_000);
     draft.plan.nodes.iter_mut().for_each(|node| node.has_disk = true);
-    draft.questions(120);
+    draft.questions(300);
     draft.writes(3);
     draft.changes(4);
     draft.power_losses(14);
@@ -251,7 +251,10 @@ fn liar(draft: &mut Draft) {
 fn revoked_token(draft: &mut Draft) {
     draft.plan.span_ms = draft.span_of(150_000);
     draft.questions(120);
+    draft.denials();
     draft.revocations();
+    // Not even stale, while GitHub fails.
+    draft.outages(2);
 }
 
 fn clock_skew(draft: &mut Draft) {

@@ -1,7 +1,6 @@
 //! The port for tasks: everything that a machine does runs here, and dies with it.
 
 use std::{
-    any::Any,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -84,16 +83,10 @@ impl<F: Future<Output = ()>> Future for OnMachine<F> {
         let work = &mut this.work;
         let poll = || catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         let polled = logs::on_lane(machine.lane(), || det::with_wall_offset(machine.plan.clock_ms, poll));
-        polled.unwrap_or_else(|panic| {
+        polled.unwrap_or_else(|_| {
             // tokio would swallow it.
-            this.stage.violated(Some(machine.lane()), "panic", words_of(&*panic));
+            this.stage.violated(Some(machine.lane()), "panic", logs::last_panic());
             Poll::Ready(())
         })
     }
-}
-
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<String>().cloned();
-    let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
-    format!("{} ({})", words.unwrap_or_else(|| "a panic without words".to_owned()), logs::last_panic())
 }

@@ -21,7 +21,7 @@ pub fn write(stage: &Stage, outcome: &Outcome, recording: &Recording) -> anyhow:
         put(path, &stage.trace().text())?;
     }
     if let Some(path) = &recording.html {
-        put(path, &page(&stage.plan, outcome, &stage.trace().events()))?;
+        put(path, &page(&stage.plan, outcome, &stage.trace().events(), path))?;
     }
     Ok(())
 }
@@ -30,8 +30,8 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
 }
 
-/// The page of a world with these events.
-pub fn page(plan: &Plan, outcome: &Outcome, events: &[Value]) -> String {
+/// The page of a world with these events, to be kept at `path` beside its plan.
+pub fn page(plan: &Plan, outcome: &Outcome, events: &[Value], path: &Path) -> String {
     let mut lanes = vec![json!({ "name": "github", "role": "origin" })];
     // A lane for each number, so that a plan with gaps keeps its numbers.
     for id in 0..=plan.nodes.iter().map(|node| node.id).max().unwrap_or_default() {
@@ -44,14 +44,13 @@ pub fn page(plan: &Plan, outcome: &Outcome, events: &[Value]) -> String {
     let violation = outcome.violation.as_ref();
     let summary =
         format!("{} requests, {} charged, {} free proofs", outcome.tally.asks, outcome.charged, outcome.proofs);
-    let canary = plan.canary.as_ref().map(|canary| format!(" --canary {canary}")).unwrap_or_default();
     let data = json!({
         "scenario": plan.scenario,
         "seed": plan.seed,
         "layer": plan.layer,
         "outcome": outcome.verdict(),
         "summary": summary,
-        "replay": format!("cargo xtask sim run {} --seed {}{canary}", plan.scenario, plan.seed),
+        "replay": format!("cargo xtask sim replay {}", path.with_extension("json").display()),
         "end_ms": outcome.simulated_secs * 1000.0,
         "violation": violation.map(|violation| json!({
             "t": violation.at_ms, "lane": violation.lane,

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use store::{EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord};
+use store::{
+    EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord, sim_disk::SimDisk,
+};
 use wire::{Body, Digest, FamilyId, Millis, ScopeId};
 
 use crate::stage::{Stage, lock};
@@ -34,7 +36,8 @@ pub struct Memory {
 impl Memory {
     /// The machine dies now.
     pub fn died(&mut self) {
-        self.died = Some(det::elapsed());
+        // It may die again before its store was even opened.
+        self.died.get_or_insert_with(det::elapsed);
     }
 
     fn changed(&mut self, at: At, to: Option<StoredRecord>) {
@@ -112,18 +115,30 @@ fn is_body(body: &Body, digest: Digest) -> bool {
 /// The store of a machine, under observation.
 pub struct WatchedStore {
     pub inner: Arc<dyn Store>,
+    pub disk: SimDisk,
     pub memory: Arc<Mutex<Memory>>,
     pub stage: Arc<Stage>,
     pub lane: usize,
 }
 
+impl WatchedStore {
+    /// A disk that works gives no errors, and what is asked of the store here is within its limits.
+    fn well<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Result<T, E> {
+        result.inspect_err(|error| {
+            if !self.disk.is_cut() {
+                self.stage.violated(Some(self.lane), "lossless.store", format!("an error on a good disk: {error}"));
+            }
+        })
+    }
+}
+
 impl Store for WatchedStore {
     fn get(&self, space: Space, key: &EntryKey) -> Result<Option<StoredRecord>, GetError> {
-        self.inner.get(space, key)
+        self.well(self.inner.get(space, key))
     }
 
     fn body(&self, digest: &Digest) -> Result<Option<Body>, GetError> {
-        let found = self.inner.body(digest)?;
+        let found = self.well(self.inner.body(digest))?;
         if found.as_ref().is_some_and(|body| !is_body(body, *digest)) {
             self.stage.violated(Some(self.lane), "lossless.body", format!("the store has another body for {digest}"));
         }
@@ -135,13 +150,13 @@ impl Store for WatchedStore {
     }
 
     fn put(&self, space: Space, key: EntryKey, record: StoredRecord, body: Option<Body>) -> Result<(), PutError> {
-        self.inner.put(space, key, record.clone(), body)?;
+        self.well(self.inner.put(space, key, record.clone(), body))?;
         lock(&self.memory).changed((space, key), Some(record));
         Ok(())
     }
 
     fn remove(&self, space: Space, key: &EntryKey) -> Result<(), PutError> {
-        self.inner.remove(space, key)?;
+        self.well(self.inner.remove(space, key))?;
         lock(&self.memory).changed((space, *key), None);
         Ok(())
     }
@@ -163,7 +178,7 @@ impl Store for WatchedStore {
     }
 
     fn flush(&self, now: Millis) -> Result<FlushReport, FlushError> {
-        let report = self.inner.flush(now).inspect_err(|_| {
+        let report = self.well(self.inner.flush(now)).inspect_err(|_| {
             // A disk that fails keeps its window when it works again.
             lock(&self.memory).waiting_since = None;
         })?;

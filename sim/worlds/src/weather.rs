@@ -3,8 +3,13 @@
 //! Everything that holds now is computed anew at each change, so that the end of one fault does not
 //! end another that goes on.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use serde::{Deserialize, Serialize};
 use turmoil::Sim;
 
 use crate::{
@@ -13,6 +18,17 @@ use crate::{
     stage::{Machine, Stage, lock},
     trace::{Event, Kind},
 };
+
+/// How machines went down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    pub crashes: u64,
+    /// Power lost at a write, and of these while the store was being opened.
+    pub at_write: u64,
+    pub at_opening: u64,
+    /// Power lost while something was written and not synced.
+    pub with_dirty_sectors: u64,
+}
 
 pub struct Weather {
     stage: Arc<Stage>,
@@ -24,17 +40,18 @@ pub struct Weather {
     down: BTreeSet<u32>,
     /// Faults that have begun.
     begun: BTreeSet<u32>,
-    /// Power losses that wait for a write.
-    armed: BTreeSet<u32>,
-    /// How often a machine died.
-    pub crashes: u64,
+    /// Faults that have taken their machine down.
+    struck: BTreeSet<u32>,
+    /// Machines whose power goes at a write, and the fault that it is.
+    armed: BTreeMap<u32, u32>,
+    pub losses: Losses,
 }
 
 impl Weather {
     pub fn new(stage: Arc<Stage>) -> Self {
         let plan = &stage.plan;
         let changes = plan.faults.iter().flat_map(|fault| [ms(fault.from_ms), ms(fault.until_ms)]).collect();
-        let of_github = |what: &What| matches!(what, What::Change { .. } | What::Revoke { .. });
+        let of_github = |what: &What| matches!(what, What::Change { .. } | What::Revoke { .. } | What::Deny { .. });
         let mut at_github: Vec<_> =
             plan.ops.iter().filter(|op| of_github(&op.what)).map(|op| (ms(op.at_ms), op.what.clone())).collect();
         at_github.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -44,8 +61,9 @@ impl Weather {
             at_github,
             down: BTreeSet::new(),
             begun: BTreeSet::new(),
-            armed: BTreeSet::new(),
-            crashes: 0,
+            struck: BTreeSet::new(),
+            armed: BTreeMap::new(),
+            losses: Losses::default(),
         };
         weather.set_links(Duration::ZERO);
         weather
@@ -66,7 +84,7 @@ impl Weather {
             self.set_power(sim, now);
             self.tell(now);
         }
-        self.watch_writes(sim, now);
+        self.watch_writes(sim);
     }
 
     fn active(&self, now: Duration) -> impl Iterator<Item = &Fault> {
@@ -84,6 +102,11 @@ impl Weather {
                 let text = github.tokens[*token].clone();
                 github.hub.revoke(&text);
                 format!("t{token} is revoked")
+            }
+            What::Deny { token, repo } => {
+                let text = github.tokens[*token].clone();
+                github.hub.set_role(&text, repo, None);
+                format!("t{token} no longer sees {repo}")
             }
             _ => return,
         };
@@ -133,46 +156,54 @@ impl Weather {
         }
     }
 
-    /// Takes machines down and brings them up again.
+    /// Brings machines up again, and takes others down.
     fn set_power(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let stage = self.stage.clone();
-        for fault in &stage.plan.faults {
-            let is_active = is_active(fault, now);
-            match &fault.what {
-                Trouble::Kill { node } if is_active && self.begun.insert(fault.id) => self.kill(sim, *node, false),
-                Trouble::Power { node, at_write: None } if is_active && self.begun.insert(fault.id) => {
-                    self.kill(sim, *node, true);
-                }
-                Trouble::Power { node, at_write: Some(write) } if is_active && self.begun.insert(fault.id) => {
-                    let disk = &stage.machine(*node).disk;
-                    disk.cut_at_write(disk.writes() + write);
-                    self.armed.insert(*node);
-                }
-                _ => {}
+        // A loss that waited for a write which never came happens at the end of its fault.
+        for (node, fault) in self.armed.clone() {
+            if stage.plan.faults.iter().any(|known| known.id == fault && !is_active(known, now)) {
+                self.strike(sim, node, fault, true);
             }
         }
         for (id, machine) in &stage.machines {
-            let stays_down = self.active(now).any(|fault| match &fault.what {
-                Trouble::Kill { node } | Trouble::Power { node, .. } => node == id,
-                _ => false,
-            });
-            // What was to happen at a write that never came happens now.
-            if !stays_down && self.armed.remove(id) {
-                self.kill(sim, *id, true);
-            }
+            let stays_down =
+                self.active(now).any(|fault| self.struck.contains(&fault.id) && fault.what.nodes() == [*id]);
             if !stays_down && self.down.remove(id) {
                 self.start(sim, machine);
+            }
+        }
+        for fault in stage.plan.faults.iter().filter(|fault| is_active(fault, now)) {
+            if !self.begun.insert(fault.id) {
+                continue;
+            }
+            match &fault.what {
+                Trouble::Kill { node } => self.strike(sim, *node, fault.id, false),
+                Trouble::Power { node, at_write: None } => self.strike(sim, *node, fault.id, true),
+                Trouble::Power { node, at_write: Some(write) } => {
+                    let disk = &stage.machine(*node).disk;
+                    disk.cut_at_write(disk.writes() + write);
+                    self.armed.insert(*node, fault.id);
+                }
+                _ => {}
             }
         }
     }
 
     /// A loss of power in the middle of a write has happened when the disk says so.
-    fn watch_writes(&mut self, sim: &mut Sim<'_>, _now: Duration) {
-        let cut: Vec<u32> = self.armed.iter().copied().filter(|id| self.stage.machine(*id).disk.is_cut()).collect();
-        for id in cut {
-            self.armed.remove(&id);
-            self.kill(sim, id, true);
+    fn watch_writes(&mut self, sim: &mut Sim<'_>) {
+        let cut = |node: &u32| self.stage.machine(*node).disk.is_cut();
+        let cut: Vec<(u32, u32)> = self.armed.iter().filter(|(node, _)| cut(node)).map(|(n, f)| (*n, *f)).collect();
+        for (node, fault) in cut {
+            self.losses.at_write += 1;
+            self.losses.at_opening += u64::from(self.stage.machine(node).alive().node.is_none());
+            self.strike(sim, node, fault, true);
         }
+    }
+
+    fn strike(&mut self, sim: &mut Sim<'_>, node: u32, fault: u32, loses_power: bool) {
+        self.armed.remove(&node);
+        self.struck.insert(fault);
+        self.kill(sim, node, loses_power);
     }
 
     fn kill(&mut self, sim: &mut Sim<'_>, id: u32, loses_power: bool) {
@@ -181,7 +212,8 @@ impl Weather {
         if has_stopped || !self.down.insert(id) {
             return;
         }
-        self.crashes += 1;
+        self.losses.crashes += 1;
+        self.losses.with_dirty_sectors += u64::from(loses_power && machine.disk.is_dirty());
         lock(&machine.memory).died();
         // First the disk and the network: what the tasks do while they are dropped must not reach them.
         if loses_power {

@@ -23,7 +23,7 @@ use crate::{
     rest::Rest,
     stage::{Stage, Violation, lock},
     trace::{Event, Fnv, Kind, lane_name},
-    weather::{Weather, link},
+    weather::{Losses, Weather, link},
 };
 
 /// Tables are looked at so often, in simulated time.
@@ -44,7 +44,7 @@ pub struct Outcome {
     pub simulated_secs: f64,
     pub real_secs: f64,
     pub peak_kib: u64,
-    pub crashes: u64,
+    pub losses: Losses,
     pub reopenings: u64,
     pub flushes: u64,
     pub charged: u64,
@@ -95,7 +95,7 @@ pub fn run(plan: Plan, recording: Recording) -> anyhow::Result<Outcome> {
             Layer::Core => core_layer::run(&plan, &recording),
         }
     })?;
-    world.join().map_err(|_| anyhow!("the world's own thread panicked at {}", logs::last_panic()))?
+    world.join().map_err(|_| anyhow!("the simulator panicked: {}", logs::last_panic()))?
 }
 
 fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
@@ -152,7 +152,7 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     if stage.violation().is_none() {
         checkers::at_rest(&stage);
     }
-    let outcome = outcome(&stage, &sim, weather.crashes, began);
+    let outcome = outcome(&stage, &sim, weather.losses, began);
     crate::timeline::write(&stage, &outcome, recording)?;
     // Unlike a crash, the end of a world is the end of what its machines do at all.
     std::mem::forget(sim);
@@ -203,13 +203,13 @@ fn watch_wire(stage: &Arc<Stage>, wire: &Arc<Mutex<Wire>>) {
         wire.bytes += payload.len() as u64;
         wire.sum.add(&tap.at.as_nanos().to_le_bytes());
         wire.sum.add(payload);
-        if let (Some(what), Some(stage)) = (sealed::leak_on_wire(payload, &tokens), stage.upgrade()) {
+        if let (Some(what), Some(stage)) = (sealed::leak(payload, &tokens), stage.upgrade()) {
             stage.violated(None, "sealed.wire", format!("{what} is on the wire"));
         }
     }));
 }
 
-fn outcome(stage: &Arc<Stage>, sim: &Sim<'_>, crashes: u64, began: Duration) -> Outcome {
+fn outcome(stage: &Arc<Stage>, sim: &Sim<'_>, losses: Losses, began: Duration) -> Outcome {
     let counts = stage.github().hub.counts().total;
     let totals = stage.network.totals();
     let memories = || stage.machines.values().map(|machine| lock(&machine.memory));
@@ -223,7 +223,7 @@ fn outcome(stage: &Arc<Stage>, sim: &Sim<'_>, crashes: u64, began: Duration) -> 
         simulated_secs: sim.elapsed().as_secs_f64(),
         real_secs: (det::real_time() - began).as_secs_f64(),
         peak_kib: peak_kib(),
-        crashes,
+        losses,
         reopenings: memories().map(|memory| memory.reopenings).sum(),
         flushes: memories().map(|memory| memory.flushes).sum(),
         charged: counts.charged,

@@ -16,7 +16,9 @@ impl Running {
             match effect {
                 Effect::Publish(records) => sharing.publish(records),
                 Effect::Send { to, records } => sharing.send(&to, records),
-                Effect::Keep { holder, announcement } => sharing.shelve(Job::Keep { holder, announcement }),
+                Effect::Keep { holder, announcement } => {
+                    sharing.shelve(Job::Keep { holder, announcement: Box::new(announcement) });
+                }
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
                 Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),
                 Effect::Resolve { ask, outcome } => sharing.resolve(ask, outcome),

@@ -16,7 +16,7 @@ pub enum Job {
     /// Keep what a member announced.
     Keep {
         holder: Peer,
-        announcement: Announcement,
+        announcement: Box<Announcement>,
     },
     Forget {
         key: KeyId,
@@ -59,7 +59,7 @@ impl Sharing {
         match job {
             Job::Keep { holder, announcement } => {
                 let digest = announcement.record.version.digest;
-                if !self.keep(&holder, announcement).await {
+                if !self.keep(&holder, *announcement).await {
                     self.tell(Input::BodyLost { digest });
                 }
             }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::Broken;
-use crate::{reference::Exchange, stage::Stage};
+use crate::{
+    client::{Answer, Request},
+    reference::Exchange,
+    stage::Stage,
+};
 
 /// A machine never asks the same question of the same credential twice at once, and never asks more
 /// than it was asked.
@@ -19,6 +23,9 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
         let text = format!("{own} requests to GitHub for {asks} requests of clients");
         return Err(("cheap.more", text));
     }
+    drop(github);
+    is_free(stage, exchange)?;
+    let github = stage.github();
     // A write makes what is on its way doubtful, so that it is asked again beside it.
     let overlaps = |other: &Exchange| {
         (other.node, other.start, other.who) == (exchange.node, exchange.start, exchange.who)
@@ -29,6 +36,52 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
     let mut earlier = github.reference.exchanges.iter().rev().skip(1).take_while(|e| e.ended >= exchange.began);
     if !writes && exchange.is_get && earlier.any(overlaps) {
         return Err(("cheap.twice", format!("{} was asked twice at once", exchange.path)));
+    }
+    Ok(())
+}
+
+/// What a machine holds of a credential's answer it asks for with a validator: a body that it was
+/// given before comes as a free 304, unless a write or a refusal made it forget.
+fn is_free(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
+    let Exchange { node, start, who: Some(who), path, began, ended, status: Some(200), is_get: true } = exchange else {
+        return Ok(());
+    };
+    let has_written = stage.ledger().writes.iter().any(|write| write.node == *node);
+    let github = stage.github();
+    let reference = &github.reference;
+    let was_refused = reference.refusals.iter().any(|refused| refused.node == *node && refused.who == Some(*who));
+    let earlier = |e: &&Exchange| {
+        (e.node, e.start, e.who, &e.path) == (*node, *start, Some(*who), path)
+            && matches!(e.status, Some(200 | 304))
+            && e.ended < *began
+    };
+    let (Some(before), Some(now)) = (
+        reference
+            .exchanges
+            .iter()
+            .rev()
+            .find(earlier)
+            .and_then(|e| reference.told_at(Some(*who), path, *node, e.began, e.ended)),
+        reference.told_at(Some(*who), path, *node, *began, *ended),
+    ) else {
+        return Ok(());
+    };
+    let is_kept = !reference.holds_credential(path, now);
+    if before == now && is_kept && !has_written && !was_refused {
+        return Err(("cheap.proof", format!("{path}: t{who} was charged for a body that n{node} held")));
+    }
+    Ok(())
+}
+
+/// One question of a client is at most one request, unless a write came in between.
+pub fn judge_answer(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
+    let Request { node, who, path, sent, done } = &answer.request;
+    if stage.ledger().writes.iter().any(|write| write.node == *node) {
+        return Ok(());
+    }
+    let count = stage.github().reference.exchanges_within(*node, *who, path, *sent, *done);
+    if count > 1 {
+        return Err(("cheap.once", format!("{path}: {count} requests to GitHub for one question")));
     }
     Ok(())
 }

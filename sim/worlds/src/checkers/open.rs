@@ -3,13 +3,22 @@
 use std::time::Duration;
 
 use super::Broken;
-use crate::{client::Request, stage::Stage};
+use crate::{
+    client::Request,
+    plan::{Plan, Trouble},
+    stage::Stage,
+};
 
-/// What ghoard may add: the peer budget of far peers, a hanging disk thrice (what it holds itself,
-/// what the fleet holds, and what has to go), and ticks.
-const BUDGET: Duration = Duration::from_millis(500);
+/// What ghoard may add: the peer budget, near or far.
+const BUDGET_NEAR: Duration = Duration::from_millis(150);
+const BUDGET_FAR: Duration = Duration::from_millis(500);
+
+/// A disk that hangs is waited for thrice: for what the machine holds itself, for what the fleet
+/// holds, and for what has to go.
 const DISK: Duration = Duration::from_millis(3 * 500);
-const SLACK: Duration = Duration::from_millis(250);
+
+/// Ticks, and the turns of tasks.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// The slowest transfer between peers that is worth its wait, in bytes per second.
 const PULL_RATE_MIN: u64 = 4 << 20;
@@ -21,7 +30,7 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
     // waited for another's.
     let origin = stage.github().reference.slowest(*node, path, *sent, *done);
     let body = Duration::from_millis(body_bytes as u64 * 1000 / PULL_RATE_MIN);
-    let limit = BUDGET + 2 * origin + DISK + body + SLACK;
+    let limit = budget(&stage.plan) + 2 * origin + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
     let took = done.saturating_sub(*sent);
     if took > limit {
         let text = format!(
@@ -33,4 +42,21 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         return Err(("open.late", text));
     }
     Ok(())
+}
+
+/// Peers are near in a world whose links are fast and stay so.
+fn budget(plan: &Plan) -> Duration {
+    let slows = |trouble: &Trouble| matches!(trouble, Trouble::SlowLink { .. } | Trouble::Hold { .. });
+    let is_near = 2 * (plan.link.latency_ms + plan.link.jitter_ms + plan.tick_ms) < 20 && plan.link.loss_ppm == 0;
+    if is_near && !plan.faults.iter().any(|fault| slows(&fault.what)) { BUDGET_NEAR } else { BUDGET_FAR }
+}
+
+/// Only a slow disk is waited for.
+fn disk(plan: &Plan, node: u32, sent: Duration, done: Duration) -> Duration {
+    let ms = Duration::from_millis;
+    let is_slow = plan.faults.iter().any(|fault| {
+        let overlaps = ms(fault.from_ms) <= done && sent <= ms(fault.until_ms) + DISK;
+        overlaps && matches!(fault.what, Trouble::SlowDisk { node: slow, .. } if slow == node)
+    });
+    if is_slow { DISK } else { Duration::ZERO }
 }

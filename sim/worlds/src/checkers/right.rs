@@ -7,6 +7,7 @@ use crate::{
     client::{Answer, How, Request},
     github::ORIGIN_TIMEOUT,
     plan::Plan,
+    reference::Told,
     stage::Stage,
 };
 
@@ -18,14 +19,15 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 const RUNNERS_LIFETIME: Duration = Duration::from_secs(30);
 
 pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
-    if answer.status != 200 || matches!(answer.how, How::Passed | How::Failed) {
+    if answer.status != 200 || answer.how == How::Failed {
         return passed_on(stage, answer);
     }
     let github = stage.github();
     let reference = &github.reference;
     let Answer { request, digest, how, .. } = answer;
     let Request { node, who, path, sent, done } = request;
-    let Some(told) = reference.last_told(*who, path, *digest, *done) else {
+    let told = || reference.told(*who, path, *digest, *done);
+    let Some(last) = told().next() else {
         return Err(if reference.is_known(path, *digest) {
             ("right.scope", format!("{path}: {who:?} was given a body that GitHub gave to others only"))
         } else {
@@ -35,14 +37,16 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
     if *how == How::Peer && reference.holds_credential(path, *digest) {
         return Err(("sealed.credential", format!("{path}: a body with a credential came from a peer")));
     }
-    let age = sent.saturating_sub(told);
-    let limits = Clocks::of(&stage.plan, path);
-    let limit = if *how == How::Stale { limits.proof + limits.stale } else { limits.fresh.min(limits.proof) };
-    let limit = limit + SLACK + Duration::from_millis(stage.plan.skew_ms());
-    if age > limit {
-        let text = format!("{path}: told {} ms ago, served as {how:?}, and the limit is {} ms", ms(age), ms(limit));
+    let clocks = Clocks::of(&stage.plan, path);
+    let limit = if *how == How::Stale { clocks.proof + clocks.stale } else { clocks.fresh.min(clocks.proof) };
+    let limit = limit + SLACK;
+    let is_in_time = |told: &Told| sent.saturating_sub(told.at) <= limit + ahead(&stage.plan, told.node, *node);
+    if !told().any(is_in_time) {
+        let age = ms(sent.saturating_sub(last.at));
+        let text = format!("{path}: told {age} ms ago, served as {how:?}, and the limit is {} ms", ms(limit));
         return Err((if *how == How::Stale { "right.stale" } else { "right.fresh" }, text));
     }
+    let told = last.at;
     if *how == How::Stale {
         let since = sent.saturating_sub(patience(&stage.plan));
         let mut lately = reference.exchanges.iter().rev().take_while(|exchange| exchange.ended >= since);
@@ -108,6 +112,13 @@ impl Clocks {
         let proof = millis(plan.policy.proof_window_ms).or(ttl).unwrap_or(MAX_AGE);
         Self { fresh, proof, stale: Duration::from_millis(plan.policy.stale_for_ms) }
     }
+}
+
+/// How much longer an answer lives elsewhere than where it was given, by the clocks: what is dated more
+/// than a minute ahead is refused.
+fn ahead(plan: &Plan, teller: u32, reader: u32) -> Duration {
+    let clock = |id| plan.nodes.iter().find(|node| node.id == id).map_or(0, |node| node.clock_ms);
+    Duration::from_millis((clock(teller) - clock(reader)).clamp(0, 60_000).unsigned_abs())
 }
 
 /// How long ago the failure can be that makes this answer stale: a flight that was joined.

@@ -1,4 +1,4 @@
-//! Sealed: no token on the wire or on a disk, and no path on the wire.
+//! Sealed: no token and no path in what leaves a machine, and no token on a disk or in a log line.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::stage::Stage;
 /// Where a secret would begin: tokens, and the paths of the API.
 const MARKS: [&[u8]; 2] = [b"ghp_", b"/repos/"];
 
-/// What must not be seen in what one machine sends to another.
-pub fn leak_on_wire(bytes: &[u8], tokens: &[String]) -> Option<&'static str> {
+/// What must not be seen in what leaves a machine.
+pub fn leak(bytes: &[u8], tokens: &[String]) -> Option<&'static str> {
     let at = |mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
     if at(MARKS[1]) {
         return Some("a path of the API");
@@ -26,7 +26,7 @@ pub fn check_disks(stage: &Arc<Stage>) {
     }
 }
 
-fn holds_token(bytes: &[u8], tokens: &[String]) -> bool {
+pub fn holds_token(bytes: &[u8], tokens: &[String]) -> bool {
     let starts = (0..bytes.len().saturating_sub(3)).filter(|at| bytes[*at..].starts_with(MARKS[0]));
     starts.into_iter().any(|at| tokens.iter().any(|token| bytes[at..].starts_with(token.as_bytes())))
 }
@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn a_token_is_seen_and_its_first_letters_alone_are_not() {
         let tokens = ["ghp_0123".to_owned()];
-        assert_eq!(leak_on_wire(b"xxghp_0123yy", &tokens), Some("a token"));
-        assert_eq!(leak_on_wire(b"xxghp_9999yy", &tokens), None);
-        assert_eq!(leak_on_wire(b"GET /repos/o/r", &tokens), Some("a path of the API"));
+        assert_eq!(leak(b"xxghp_0123yy", &tokens), Some("a token"));
+        assert_eq!(leak(b"xxghp_9999yy", &tokens), None);
+        assert_eq!(leak(b"GET /repos/o/r", &tokens), Some("a path of the API"));
     }
 }

@@ -38,7 +38,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn new(scenario: &str, seed: u64, nodes: u32, wishes: &Wishes) -> Self {
-        let mut drawn = Stream::new(seed, "world");
+        let mut drawn = Stream::new(seed, &format!("world of {scenario}"));
         let tick_ms = match nodes {
             0..=SMALL_WORLD_NODES => 1,
             _ => 10,

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use crate::{
     draw::Stream,
-    plan::{Lie, Link, Role, Trouble, What},
+    plan::{Lie, Link, Node, Role, Trouble, What},
 };
 
 impl Draft {
@@ -18,6 +18,13 @@ impl Draft {
         drawn.pick(&self.plan.nodes).id
     }
 
+    /// Two machines, not the same.
+    fn pair(&self, drawn: &mut Stream) -> Option<(u32, u32)> {
+        let one = self.any(drawn);
+        let others: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).filter(|node| *node != one).collect();
+        (!others.is_empty()).then(|| (one, *drawn.pick(&others)))
+    }
+
     fn honest(&self, drawn: &mut Stream) -> u32 {
         let honest: Vec<u32> =
             self.plan.nodes.iter().filter(|node| node.role == Role::Node).map(|node| node.id).collect();
@@ -27,7 +34,17 @@ impl Draft {
     pub fn partitions(&mut self, count: u32, from: u64, to: u64) {
         for number in 0..count {
             let (mut drawn, begins, lasts) = self.moment(&format!("partition {number}"), from, to);
-            let side: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).filter(|_| drawn.percent(40)).collect();
+            // One at least on either side.
+            let mut all: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).collect();
+            let stays = drawn.range(0, all.len() as u64) as usize;
+            all.remove(stays);
+            let goes = drawn.range(0, all.len() as u64) as usize;
+            let mut side: Vec<u32> = Vec::new();
+            for (place, node) in all.into_iter().enumerate() {
+                if drawn.percent(40) || place == goes {
+                    side.push(node);
+                }
+            }
             self.fault(begins, lasts, Trouble::Partition { side });
         }
     }
@@ -42,7 +59,7 @@ impl Draft {
     pub fn one_ways(&mut self, count: u32, from: u64, to: u64) {
         for number in 0..count {
             let (mut drawn, begins, lasts) = self.moment(&format!("one way {number}"), from, to);
-            let (from, to) = (self.any(&mut drawn), self.any(&mut drawn));
+            let Some((from, to)) = self.pair(&mut drawn) else { return };
             self.fault(begins, lasts, Trouble::OneWay { from, to });
         }
     }
@@ -50,7 +67,7 @@ impl Draft {
     pub fn holds(&mut self, count: u32, from: u64, to: u64) {
         for number in 0..count {
             let (mut drawn, begins, lasts) = self.moment(&format!("hold {number}"), from, to);
-            let (a, b) = (self.any(&mut drawn), self.any(&mut drawn));
+            let Some((a, b)) = self.pair(&mut drawn) else { return };
             self.fault(begins, lasts, Trouble::Hold { a, b });
         }
     }
@@ -58,14 +75,25 @@ impl Draft {
     pub fn kills(&mut self, count: u32, from: u64, to: u64) {
         for number in 0..count {
             let (mut drawn, begins, lasts) = self.moment(&format!("kill {number}"), from, to);
-            let node = self.honest(&mut drawn);
+            // Of those that are alive then.
+            let alive = |node: &&Node| {
+                let stops = node.stops_ms.unwrap_or(self.plan.span_ms);
+                node.role == Role::Node && node.starts_ms < begins && begins < stops
+            };
+            let alive: Vec<u32> = self.plan.nodes.iter().filter(alive).map(|node| node.id).collect();
+            if alive.is_empty() {
+                continue;
+            }
+            let node = *drawn.pick(&alive);
             let trouble =
                 if drawn.percent(50) { Trouble::Kill { node } } else { Trouble::Power { node, at_write: None } };
             self.fault(begins, lasts, trouble);
         }
     }
 
-    /// At writes: so many after some moment that the loss falls into openings, flushes and closings.
+    /// At writes, mostly: a few after some moment, and soon after the power is back once more, at a
+    /// write of the opening. A loss comes when its write does, and at the end of its fault if that
+    /// never comes; the power is back when the fault ends.
     pub fn power_losses(&mut self, count: u32) {
         let nodes: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).collect();
         for node in nodes {
@@ -74,8 +102,12 @@ impl Draft {
                 let part = self.plan.span_ms.saturating_sub(6_000) / u64::from(count);
                 let begins = 3_000 + u64::from(number) * part + drawn.range(0, part / 4);
                 let lasts = drawn.range(part / 4, part / 2);
-                let at_write = drawn.percent(85).then(|| drawn.range(0, 120));
+                let at_write = drawn.percent(85).then(|| drawn.range(0, 12));
                 self.fault(begins, lasts, Trouble::Power { node, at_write });
+                if drawn.percent(60) {
+                    let at_write = Some(drawn.range(0, 8));
+                    self.fault(begins + lasts, drawn.range(100, part / 5), Trouble::Power { node, at_write });
+                }
             }
         }
     }
@@ -200,10 +232,31 @@ impl Draft {
         self.op(at_ms, What::Lie { node, token, path: path.clone(), lie });
     }
 
+    /// A private repository is taken from a token whose clients have read it and ask again: its pages
+    /// one after the other, so that a refusal is heard while other pages would still be fresh.
+    pub fn denials(&mut self) {
+        let repo = "acme/secret";
+        let mut drawn = self.stream("denial");
+        let at_ms = drawn.range(10_000, self.plan.span_ms - 30_000);
+        self.op(at_ms, What::Deny { token: 1, repo: repo.to_owned() });
+        for number in 0..2 {
+            let mut drawn = self.stream(&format!("client {number} of the denied repository"));
+            let node = self.honest(&mut drawn);
+            for path in ["/repos/acme/secret/issues", "/repos/acme/secret/pulls"] {
+                let ask = || What::Ask { node, token: Some(1), path: path.to_owned() };
+                self.op(at_ms - drawn.range(200, 2_000), ask());
+                for _ in 0..4 {
+                    let at_ms = at_ms + drawn.range(100, 25_000);
+                    self.op(at_ms, ask());
+                }
+            }
+        }
+    }
+
     /// Two tokens are taken back; their clients go on asking: what they had before, and in between
     /// something new, from which their machine learns of it.
     pub fn revocations(&mut self) {
-        for token in [1, 2] {
+        for token in [2, 3] {
             let mut drawn = self.stream(&format!("revocation {token}"));
             let at_ms = drawn.range(15_000, self.plan.span_ms / 2);
             self.op(at_ms, What::Revoke { token });
