@@ -7,7 +7,7 @@ use crate::{folder, sim};
 #[test]
 fn a_world_that_fails_says_what_is_broken_and_how_to_see_it_again() {
     let folder = folder();
-    let said = sim(folder.path(), &["run", "lan", "--seed", "1", "--canary", "ignores-expiry"]);
+    let said = sim(folder.path(), &["run", "lan", "--seed", "0", "--canary", "ignores-expiry"]);
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(said.err.contains("right.fresh"), "{}", said.err);
     let paste = said.err.lines().find_map(|line| line.strip_prefix("replay:   cargo xtask sim ")).unwrap();
@@ -15,7 +15,7 @@ fn a_world_that_fails_says_what_is_broken_and_how_to_see_it_again() {
     assert_eq!(again.code, 1);
     assert!(again.err.contains("right.fresh"), "{}", again.err);
 
-    let page = fs::read_to_string(folder.path().join("target/sim/lan-1-ignores-expiry.html")).unwrap();
+    let page = fs::read_to_string(folder.path().join("target/sim/lan-0-ignores-expiry.html")).unwrap();
     assert!(page.contains("\"invariant\":\"right.fresh\""));
 }
 
@@ -66,4 +66,28 @@ fn plan(folder: &tempfile::TempDir, scenario: &str, change: impl FnOnce(&mut Val
     change(&mut plan);
     fs::write(&file, plan.to_string()).unwrap();
     file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused_with_its_reason() {
+    let folder = folder();
+    type Change = fn(&mut Value);
+    let nonsense: [(Change, &str); 5] = [
+        (|plan| plan["tick_ms"] = 0.into(), "a tick of 0 ms"),
+        (|plan| plan["ops"][0]["what"]["ask"]["path"] = "no path".into(), "which is no path"),
+        (|plan| plan["ops"][0]["what"]["ask"]["token"] = 99.into(), "has no token"),
+        (|plan| plan["nodes"][1]["id"] = 0.into(), "two machines have one number"),
+        (|plan| plan["surprise"] = 1.into(), "unknown field"),
+    ];
+    for (change, says) in nonsense {
+        let file = plan(&folder, "lan", |plan| {
+            plan["ops"] = serde_json::json!([
+                { "id": 0, "at_ms": 1, "what": { "ask": { "node": 0, "token": 0, "path": "/repos/o/r" } } },
+            ]);
+            change(plan);
+        });
+        let said = sim(folder.path(), &["replay", &file]);
+        assert_eq!(said.code, 4, "{says}");
+        assert!(said.err.contains(says), "{says}: {}", said.err);
+    }
 }
