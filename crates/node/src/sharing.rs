@@ -130,6 +130,10 @@ impl Sharing {
             Some((body, plain))
         };
         let loaded = async {
+            if let Some(loaded) = self.tasks.block(load.clone()).await.flatten() {
+                return Some(loaded);
+            }
+            // It may have been announced just now, and be on its way to the store.
             self.settled().await;
             self.tasks.block(load).await.flatten()
         };
