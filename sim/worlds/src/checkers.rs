@@ -40,6 +40,8 @@ pub struct Ledger {
 #[derive(Clone, Debug)]
 pub struct Written {
     pub node: u32,
+    /// Which start of the machine's process.
+    pub start: u32,
     pub repo: String,
     pub sent: Duration,
     pub answered: Option<Duration>,
@@ -68,9 +70,9 @@ impl Ledger {
         self.asks.get(&node).copied().unwrap_or_default()
     }
 
-    pub fn writing(&mut self, node: u32, repo: &str, sent: Duration) {
+    pub fn writing(&mut self, (node, start): (u32, u32), repo: &str, sent: Duration) {
         *self.asks.entry(node).or_default() += 1;
-        self.writes.push(Written { node, repo: repo.to_ascii_lowercase(), sent, answered: None });
+        self.writes.push(Written { node, start, repo: repo.to_ascii_lowercase(), sent, answered: None });
     }
 
     pub fn wrote(&mut self, node: u32, repo: &str, sent: Duration, answered: Duration) {

@@ -134,7 +134,8 @@ impl Client {
         let path = format!("/repos/{repo}/issues/1");
         let body = format!("{{\"title\":\"written by n{} at {} ms\"}}", self.node, sent.as_millis());
         let request = self.request(Method::PATCH, &path, Some(token)).body(Full::from(body)).expect("a plain path");
-        self.stage.ledger().writing(self.node, repo, sent);
+        let start = self.stage.machine(self.node).alive().starts;
+        self.stage.ledger().writing((self.node, start), repo, sent);
         let Some((status, ..)) = self.answered(&path, request, sent).await else { return };
         let done = det::elapsed();
         let text = format!("PATCH {path} of t{token}: {status}");

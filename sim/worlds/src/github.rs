@@ -198,7 +198,14 @@ impl SimOrigin {
             let whole = status == Some(401);
             if whole || is_get && matches!(status, Some(404 | 410 | 451)) {
                 let path = (!whole).then(|| exchange.path.clone());
-                github.reference.refusals.push(Refused { node: self.node, handled, ended, who, path });
+                github.reference.refusals.push(Refused {
+                    node: self.node,
+                    start: self.start,
+                    handled,
+                    ended,
+                    who,
+                    path,
+                });
             }
             github.reference.exchanges.push(exchange.clone());
         }

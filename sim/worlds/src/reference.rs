@@ -25,6 +25,8 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub node: u32,
+    /// Which start of the machine's process.
+    pub start: u32,
     /// When GitHub decided it.
     pub handled: Duration,
     /// When the machine heard of it.

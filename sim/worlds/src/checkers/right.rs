@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Broken, repo_of};
+use super::{Broken, Written, repo_of};
 use crate::{
     client::{Answer, How, Request},
     github::ORIGIN_TIMEOUT,
     plan::Plan,
-    reference::Told,
+    reference::{Refused, Told},
     stage::Stage,
 };
 
@@ -54,7 +54,11 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
             return Err(("right.marked", format!("{path}: served stale, and GitHub had not failed")));
         }
     }
-    for refused in reference.refusals.iter().filter(|refused| refused.node == *node && refused.who == *who) {
+    // A machine without a disk forgets with its process what it was refused, and what it wrote.
+    let machine = stage.machine(*node);
+    let remembers = |start: u32| machine.plan.has_disk || start == machine.alive().starts;
+    let own = |refused: &&Refused| refused.node == *node && refused.who == *who && remembers(refused.start);
+    for refused in reference.refusals.iter().filter(own) {
         let is_about = refused.path.as_ref().is_none_or(|refused| refused == path);
         if is_about && refused.ended < *sent && told < refused.handled {
             let text = format!("{path}: GitHub refused at {} ms what was told at {} ms", ms(refused.ended), ms(told));
@@ -63,8 +67,8 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
     }
     drop(github);
     let repo = repo_of(path);
-    for write in stage.ledger().writes.iter().filter(|write| write.node == *node && Some(&write.repo) == repo.as_ref())
-    {
+    let own = |write: &&Written| write.node == *node && remembers(write.start) && Some(&write.repo) == repo.as_ref();
+    for write in stage.ledger().writes.iter().filter(own) {
         if write.answered.is_some_and(|answered| answered < *sent) && told < write.sent {
             let text = format!("{path}: told at {} ms, before the write of {} ms", ms(told), ms(write.sent));
             return Err(("right.write", text));
