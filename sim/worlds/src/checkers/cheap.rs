@@ -33,10 +33,17 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
             && other.began < exchange.ended
             && exchange.began < other.ended
     };
-    let mut earlier = github.reference.exchanges.iter().rev().skip(1).take_while(|e| e.ended >= exchange.began);
-    // So does a denial.
-    let is_denied = matches!(exchange.status, Some(401 | 403 | 404 | 410 | 451));
-    if !writes && !is_denied && exchange.is_get && earlier.any(overlaps) {
+    // So does a denial that is heard while an earlier request is on its way, and nothing else.
+    let denied_since = |other: &Exchange| {
+        github.reference.exchanges.iter().rev().take_while(|denial| denial.ended >= other.began).any(|denial| {
+            (denial.node, denial.start, denial.who) == (other.node, other.start, other.who)
+                && (denial.path == other.path || denial.status == Some(401))
+                && matches!(denial.status, Some(401 | 403 | 404 | 410 | 451))
+                && denial.ended <= exchange.began
+        })
+    };
+    let earlier = github.reference.exchanges.iter().rev().skip(1).take_while(|e| e.ended >= exchange.began);
+    if !writes && exchange.is_get && earlier.into_iter().any(|other| overlaps(other) && !denied_since(other)) {
         return Err(("cheap.twice", format!("{} was asked twice at once", exchange.path)));
     }
     Ok(())
