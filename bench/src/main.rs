@@ -15,7 +15,7 @@ use gateway::{Answer, Fetched, How, HttpOrigin};
 use github::{API_HOST, Ask, Plan, Policy, Target, plan};
 use http::{HeaderMap, Method, header};
 use net::{Address, Identity};
-use node::{About, DiallerConfig, Env, FleetConfig, Node};
+use node::{About, DiallerConfig, Env, Exclusions, FleetConfig, Node, Share};
 use store::MemoryStore;
 use task::Tasks;
 
@@ -87,6 +87,8 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
     let config = node::Config {
         origin_url,
         policy: Policy::default(),
+        share: Share::default(),
+        exclusions: Exclusions::default(),
         memory_bytes: 256 << 20,
         about: About::default(),
         fleet: Some(fleet),

@@ -1,21 +1,30 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crypto::TagKey;
-use wire::{Digest, KeyId, Millis, Peer, ScopeId};
+use wire::{Digest, KeyId, Millis, Peer, ScopeId, Version};
 
-use crate::limits;
+use crate::{Across, Want, index::At, limits};
 
 /// A local client's question while the fleet works on it.
 pub struct Ask {
     pub key: KeyId,
     pub scope: ScopeId,
     pub tag_key: Option<TagKey>,
-    pub stale_too: bool,
+    pub want: Want,
+    pub across: Across,
+    pub known: Option<Version>,
     pub began: Millis,
     /// Set with the first pull; never moved, however many peers are tried.
     pub deadline: Option<Millis>,
-    pub pulling: Option<(Peer, Digest)>,
+    pub pulling: Option<Pulling>,
     pub tried: BTreeSet<Peer>,
+}
+
+/// A body on its way here. The record may be another credential's.
+pub struct Pulling {
+    pub from: Peer,
+    pub at: At,
+    pub digest: Digest,
 }
 
 /// What is known of a connected peer.

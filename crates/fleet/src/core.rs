@@ -3,19 +3,22 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, Millis, Peer, PullRequest, Record};
+use wire::{Announcement, Holding, Millis, Peer, Record};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
     announce::{Outbox, bytes_of},
-    asks::{Ask, PeerState, patience},
+    asks::{Ask, PeerState},
     doubt::Doubts,
-    index::{At, Change, Index},
+    index::{Candidate, Change, Index},
     limits,
+    offer::{Kin, Refuted},
 };
 
 pub struct Config {
     pub me: Peer,
+    /// There are no other members: every record is this machine's own, and needs no tag.
+    pub alone: bool,
     /// This node's own proof window: a neighbour's longer one does not count here.
     pub proof_window: Duration,
     /// The same for how long an answer may be served stale.
@@ -29,6 +32,8 @@ pub struct Fleet {
     index: Index,
     doubts: Doubts,
     asks: BTreeMap<AskId, Ask>,
+    kin: Kin,
+    refuted: Refuted,
     outbox: Outbox,
     effects: VecDeque<Effect>,
 }
@@ -41,6 +46,8 @@ impl Fleet {
             index: Index::default(),
             doubts: Doubts::default(),
             asks: BTreeMap::new(),
+            kin: Kin::default(),
+            refuted: Refuted::default(),
             outbox: Outbox::default(),
             effects: VecDeque::new(),
         }
@@ -48,6 +55,11 @@ impl Fleet {
 
     pub fn handle(&mut self, input: Input, now: Millis) {
         match input {
+            Input::Refuted { key, digest } => {
+                let told = self.index.scopes_of(key).flat_map(|(_, candidates)| candidates);
+                let holders = told.filter(|candidate| candidate.record.version.digest == digest);
+                self.refuted.note(holders.flat_map(|candidate| &candidate.holders), now);
+            }
             Input::PeerConnected { peer, near } => {
                 if self.peers.len() < limits::PEERS_MAX {
                     self.peers.insert(peer, PeerState { near, round_trip: None });
@@ -68,12 +80,12 @@ impl Fleet {
                 }
             }
             Input::Announced { holder, records } => self.announced(&holder, records, now),
-            Input::Asked { ask, key, scope, tag_key, stale_too } => {
+            Input::Asked { ask, key, scope, tag_key, want, across, known } => {
                 if self.asks.len() >= limits::ASKS_MAX {
                     return self.resolve(ask, Outcome::Nothing);
                 }
                 let (deadline, pulling, tried) = (None, None, BTreeSet::new());
-                let state = Ask { key, scope, tag_key, stale_too, began: now, deadline, pulling, tried };
+                let state = Ask { key, scope, tag_key, want, across, known, began: now, deadline, pulling, tried };
                 self.asks.insert(ask, state);
                 self.advance(ask, now);
             }
@@ -153,14 +165,14 @@ impl Fleet {
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
-        let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|(from, _)| from == peer);
+        let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
         let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
         for ask in asks {
             self.pulled(ask, peer, Err(PullFailure::Unavailable), now);
         }
     }
 
-    fn filled(&mut self, announcement: Announcement, now: Millis) {
+    fn filled(&mut self, mut announcement: Announcement, now: Millis) {
         let at = (announcement.key, announcement.scope);
         // A write may have gone out while this was on its way here.
         if self.doubts.covers(at.0, at.1, &announcement.record) {
@@ -168,6 +180,16 @@ impl Fleet {
         }
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
         let fresh_until = announcement.record.fresh_until;
+        let digest = announcement.record.version.digest;
+        self.kin.learn(at.1, digest, self.index.scopes_of(at.0));
+        let told = self.index.scopes_of(at.0).flat_map(|(_, candidates)| candidates);
+        let right = told.filter(|candidate| candidate.record.version.digest == digest);
+        self.refuted.clear(right.flat_map(|candidate| &candidate.holders));
+        // A body that others know of is not sent once more for another credential.
+        let is_known = |candidate: &Candidate| candidate.record.version.digest == digest;
+        if self.index.scopes_of(at.0).flat_map(|(_, candidates)| candidates).any(is_known) {
+            announcement.body = None;
+        }
         self.index.insert(&announcement, &self.config.me, true);
         // What is only confirmed is told if the news is worth it: half a lifetime or more.
         let gained = fresh_until.since(known.unwrap_or_default());
@@ -195,93 +217,6 @@ impl Fleet {
         }
     }
 
-    /// Takes the next step towards an answer: one that is here, one to pull, or none.
-    fn advance(&mut self, id: AskId, now: Millis) {
-        let Some(ask) = self.asks.get(&id) else { return };
-        let at = (ask.key, ask.scope);
-        self.drop_forgeries(id, at);
-
-        let Some(ask) = self.asks.get_mut(&id) else { return };
-        let Config { proof_window: window, stale_for, .. } = self.config;
-        let usable = |record: &Record| {
-            let proved = record.proved_until.min(record.validated_at.after(window));
-            let stale = record.stale_until.min(proved.after(stale_for));
-            now < record.fresh_until && now < proved || ask.stale_too && now < stale
-        };
-        let candidates = || self.index.candidates(at).iter().filter(|candidate| usable(&candidate.record));
-        if let Some(candidate) = candidates().find(|candidate| candidate.held) {
-            let outcome = Outcome::Found { record: candidate.record.clone(), tag: candidate.tag };
-            return self.resolve(id, outcome);
-        }
-        let peers = &self.peers;
-        let holders = candidates().flat_map(|candidate| {
-            candidate.holders.iter().filter_map(move |holder| Some((candidate, holder, peers.get(holder)?)))
-        });
-        let next = holders
-            .filter(|(_, holder, _)| !ask.tried.contains(*holder) && ask.tried.len() < limits::PULLS_MAX)
-            .min_by_key(|(_, _, state)| state.rank());
-        let Some((candidate, holder, state)) = next else {
-            return self.resolve(id, Outcome::Nothing);
-        };
-        let record = candidate.record.clone();
-        let digest = record.version.digest;
-        ask.deadline.get_or_insert(ask.began.after(patience(state, record.body_bytes)));
-        ask.tried.insert(holder.clone());
-        ask.pulling = Some((holder.clone(), digest));
-        let request = PullRequest { key: ask.key, scope: ask.scope, digest };
-        self.effects.push_back(Effect::Pull { ask: id, from: holder.clone(), request, record });
-    }
-
-    /// A client has presented the credential: what nobody who holds it has tagged is a forgery.
-    fn drop_forgeries(&mut self, id: AskId, at: At) {
-        let Some(ask) = self.asks.get(&id) else { return };
-        let mut liars = BTreeSet::new();
-        let is_empty = self.index.retain_at(at, |candidate| {
-            let genuine = match (&ask.tag_key, &candidate.tag) {
-                (Some(tag_key), Some(tag)) => tag_key.verify(at.0, &candidate.record, tag),
-                (Some(_), None) => false,
-                (None, _) => true,
-            };
-            let genuine = genuine || canary::sings(canary::Bug::SkipsTheTag);
-            if !genuine {
-                liars.extend(candidate.holders.iter().cloned());
-            }
-            genuine
-        });
-        if !liars.is_empty() {
-            self.effects.push_back(Effect::NameForgery { holders: liars.into_iter().collect(), key: at.0 });
-        }
-        if is_empty {
-            self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
-        }
-    }
-
-    fn pulled(&mut self, id: AskId, from: &Peer, result: Result<(), PullFailure>, now: Millis) {
-        let Some(ask) = self.asks.get_mut(&id) else { return };
-        let at = (ask.key, ask.scope);
-        let Some((pulling, digest)) = ask.pulling.take() else { return };
-        if pulling != *from {
-            ask.pulling = Some((pulling, digest));
-            return;
-        }
-        match result {
-            Ok(()) => self.index.mark_held(at, digest),
-            Err(failure) => {
-                self.index.retain_at(at, |candidate| {
-                    if candidate.record.version.digest == digest {
-                        candidate.holders.remove(from);
-                    }
-                    candidate.held || !candidate.holders.is_empty()
-                });
-                if failure == PullFailure::Wrong {
-                    let why = "it sent a body with another digest";
-                    self.effects.push_back(Effect::DropPeer { peer: from.clone(), why });
-                }
-            }
-        }
-        self.advance(id, now);
-    }
-
     fn forget_doubtful(&mut self) {
         let gone = self.index.retain(|(key, scope), candidate| !self.doubts.covers(key, scope, &candidate.record));
         self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
@@ -306,5 +241,6 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
         && record.status == 200
 }
 
+mod search;
 #[cfg(test)]
 mod tests;

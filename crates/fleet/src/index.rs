@@ -48,6 +48,12 @@ impl Index {
         self.entries.get(&at).map_or(&[], Vec::as_slice)
     }
 
+    /// What every credential was told about `key`: its scope, and its records, newest first.
+    pub fn scopes_of(&self, key: KeyId) -> impl Iterator<Item = (ScopeId, &[Candidate])> {
+        let all = (key, ScopeId([0; 16]))..=(key, ScopeId([0xff; 16]));
+        self.entries.range(all).map(|((_, scope), candidates)| (*scope, candidates.as_slice()))
+    }
+
     pub fn insert(&mut self, announcement: &Announcement, holder: &Peer, held: bool) -> Change {
         let at = (announcement.key, announcement.scope);
         let mut candidates = self.take(at);
@@ -79,6 +85,10 @@ impl Index {
             }
         };
         self.put(at, candidates);
+        let digest = announcement.record.version.digest;
+        if held || self.holds(at.0, digest) {
+            self.mark_held(at.0, digest);
+        }
         change
     }
 
@@ -98,8 +108,16 @@ impl Index {
         had_some && is_empty
     }
 
-    pub fn mark_held(&mut self, at: At, digest: Digest) {
-        for candidate in self.entries.get_mut(&at).into_iter().flatten() {
+    /// Whether the body is here, for whichever credential.
+    pub fn holds(&self, key: KeyId, digest: Digest) -> bool {
+        let mut all = self.scopes_of(key).flat_map(|(_, candidates)| candidates);
+        all.any(|candidate| candidate.held && candidate.record.version.digest == digest)
+    }
+
+    /// The body has arrived; whichever credential was told it, it is the same body.
+    pub fn mark_held(&mut self, key: KeyId, digest: Digest) {
+        let all = (key, ScopeId([0; 16]))..=(key, ScopeId([0xff; 16]));
+        for candidate in self.entries.range_mut(all).flat_map(|(_, candidates)| candidates) {
             candidate.held |= candidate.record.version.digest == digest;
         }
     }

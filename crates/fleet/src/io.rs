@@ -1,5 +1,5 @@
 use crypto::TagKey;
-use wire::{Announcement, Digest, FamilyId, Holding, KeyId, Peer, PullRequest, Record, ScopeId, Tag};
+use wire::{Announcement, Digest, FamilyId, Holding, KeyId, Peer, PullRequest, Record, ScopeId, Tag, Version};
 
 /// Names one question of a local client while the fleet works on it. Chosen by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,14 +48,22 @@ pub enum Input {
         scope: ScopeId,
         /// Checks what the credential "was told"; `None` for an anonymous question.
         tag_key: Option<TagKey>,
-        /// Whether a stale answer will do: the origin cannot answer.
-        stale_too: bool,
+        want: Want,
+        across: Across,
+        /// What this credential was told last, as far as this node knows.
+        known: Option<Version>,
     },
     /// A pull that was asked for has ended. On success the body is verified and kept.
     Pulled {
         ask: AskId,
         from: Peer,
         result: Result<(), PullFailure>,
+    },
+    /// The origin has corrected this offer: what was told to another credential is not what this one is
+    /// told.
+    Refuted {
+        key: KeyId,
+        digest: Digest,
     },
     /// The client has gone.
     Cancelled {
@@ -76,6 +84,26 @@ pub enum Input {
     BodyLost {
         digest: Digest,
     },
+}
+
+/// What will do as an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    Fresh,
+    /// A stale answer, too: the origin cannot answer.
+    Stale,
+    /// None: the client insists that the origin is asked. An offer may still make that free.
+    Offer,
+}
+
+/// What may be done for this credential with what other credentials were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    Nothing,
+    /// Offer it to the origin, which confirms or corrects it for this credential.
+    Offers,
+    /// Serve it while it is fresh: the operator trusts all members with everything.
+    Trusted,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +148,11 @@ pub enum Effect {
 pub enum Outcome {
     /// This credential was told this, and the body is in the store.
     Found { record: Record, tag: Option<Tag> },
+    /// Worth asking the origin to confirm; the body is in the store. With `own`, this credential was
+    /// told it once; without, another one was, and nobody has checked its tag.
+    Offer { record: Record, own: bool },
+    /// The same, and it may be served: [`Across::Trusted`].
+    Trusted { record: Record },
     /// Ask the origin.
     Nothing,
 }

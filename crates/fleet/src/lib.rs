@@ -19,6 +19,7 @@ mod doubt;
 mod index;
 mod io;
 pub mod limits;
+mod offer;
 
 pub use core::{Config, Fleet};
-pub use io::{AskId, Effect, Input, Outcome, PullFailure, Touched};
+pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};

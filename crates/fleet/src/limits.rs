@@ -57,3 +57,15 @@ pub const SMALL_FLEET_NODES: usize = 8;
 
 /// Over which time the rate of fills is averaged.
 pub const FILL_RATE_WINDOW: Duration = Duration::from_secs(30);
+
+/// Credentials whose likeness to others is remembered, and others for each. At some 1 KB, 2 MB.
+pub const KIN_SCOPES_MAX: usize = 2048;
+pub const KIN_MAX: usize = 16;
+
+/// Offers of one member that the origin may correct in a row, and for how long it then makes none: it
+/// lies, or its credentials have another view than this node's.
+pub const REFUTED_MAX: u32 = 3;
+pub const REFUTED_PAUSE: Duration = Duration::from_secs(600);
+
+/// Answers of other credentials that are considered for one question: more views than this are rare.
+pub const OFFERS_MAX: usize = 4;

@@ -34,6 +34,8 @@ pub enum How {
     Filled,
     /// The origin confirmed it now, without charge.
     Confirmed,
+    /// The origin gave it now, for what another credential had been told; to the client, a miss.
+    Proved,
     /// Another request was already on its way.
     Joined,
     /// The origin cannot answer.
@@ -107,7 +109,8 @@ impl Answer {
         let text = match how {
             How::Hit => format!("ghoard; hit; ttl={ttl}"),
             How::PeerHit => format!("ghoard; hit; ttl={ttl}; detail=peer"),
-            How::Filled => format!("ghoard; fwd=miss; fwd-status=200; ttl={ttl}; stored"),
+            // Nobody may learn from this that another credential had asked.
+            How::Filled | How::Proved => format!("ghoard; fwd=miss; fwd-status=200; ttl={ttl}; stored"),
             How::Confirmed => format!("ghoard; fwd=stale; fwd-status=304; ttl={ttl}; stored"),
             How::Joined => format!("ghoard; fwd=miss; collapsed; ttl={ttl}"),
             How::Stale => format!("ghoard; hit; ttl={ttl}; detail=stale"),

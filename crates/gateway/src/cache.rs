@@ -19,6 +19,10 @@ pub trait Cache: Send + Sync + 'static {
     /// more when this returns, and not after a crash either when the future has ended.
     fn written(&self, touches: &Touches, moment: Moment) -> BoxFuture<'static, ()>;
 
+    /// The origin has denied this to its credential, on a request that passed through. `date_secs` is the
+    /// origin's `Date`.
+    fn denied(&self, ask: &Ask, date_secs: Option<u64>) -> BoxFuture<'_, ()>;
+
     /// The origin has refused this credential, on a request that passed through.
     fn refused(&self, credential: Option<&Credential>) -> BoxFuture<'static, ()>;
 }

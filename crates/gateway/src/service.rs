@@ -5,7 +5,7 @@ use futures::{
     channel::oneshot,
     future::{Either, ready},
 };
-use github::{API_HOST, Ask, Credential, Family, Plan, Touches, graphql_touches, plan};
+use github::{API_HOST, Ask, Credential, Plan, Touches, Verdict, cacheable_form, graphql_touches, judge, plan};
 use http::{Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use task::Tasks;
@@ -76,11 +76,15 @@ impl<C: Cache> Service<C> {
             plan => {
                 debug!(?plan, path = checked.target.path(), "passed through");
                 let is_read = matches!(head.method, Method::GET | Method::HEAD);
+                let headers = head.headers.clone();
                 let response = self.pass(head, self.api_uri(&checked), body).await;
                 // What is denied here is denied to the cached form of the question, too.
-                if is_read && matches!(response.status().as_u16(), 403 | 404 | 410 | 451) {
-                    let family = Family::of(API_HOST, &checked.target);
-                    self.cache.written(&Touches::Families(vec![family]), Moment::Sent).await;
+                let verdict = judge(response.status(), response.headers(), b"", now());
+                if is_read
+                    && verdict == Verdict::Denied
+                    && let Some(ask) = cacheable_form(API_HOST, checked.target, &headers)
+                {
+                    self.cache.denied(&ask, date_secs(&response)).await;
                 }
                 response
             }
@@ -210,9 +214,7 @@ impl<C: Cache> Handle for Service<C> {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
                 let now = now();
-                if !ask.wants.revalidate
-                    && let Some(answer) = self.cache.fresh(&ask, now)
-                {
+                if let Some(answer) = self.cache.fresh(&ask, now) {
                     return Either::Left(ready(answer.respond(&ask, How::Hit, &self.base, now)));
                 }
                 Either::Right(async move { self.fetch(*ask).await }.boxed())

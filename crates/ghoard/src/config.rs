@@ -17,6 +17,9 @@ use std::{
     time::Duration,
 };
 
+use github::Pattern;
+use node::Share;
+
 pub(crate) use crypto::Secret;
 pub(crate) use error::{ConfigError, Source};
 pub(crate) use mesh::MeshSecret;
@@ -41,6 +44,9 @@ pub(crate) struct Config {
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) proof_window: Duration,
     pub(crate) stale_for: Duration,
+    pub(crate) share: Share,
+    pub(crate) never_cache: Vec<Pattern>,
+    pub(crate) never_share: Vec<Pattern>,
     pub(crate) cache_dir: PathBuf,
     shared_secret: Option<Secret>,
     shared_secret_file: Option<(PathBuf, Source)>,

@@ -13,7 +13,7 @@ use github::Policy;
 use http::{Request, header};
 use http_body_util::BodyExt;
 use net::{Address, Identity};
-use node::{About, DiallerConfig, Env, FleetConfig, Node};
+use node::{About, DiallerConfig, Env, Exclusions, FleetConfig, Node, Share};
 use store::MemoryStore;
 use task::Tasks;
 use tokio::time::{Instant, sleep};
@@ -130,6 +130,8 @@ async fn start_node(
     let config = node::Config {
         origin_url,
         policy: Policy { default_ttl: Some(FRESH_FOR), ..Policy::default() },
+        share: Share::default(),
+        exclusions: Exclusions::default(),
         memory_bytes: MEMORY_BYTES,
         about: About::default(),
         fleet: Some(fleet),

@@ -6,7 +6,7 @@ use crypto::{FleetKeys, Secret, SecretKind};
 use discovery::{Directory, FileDirectory};
 use github::Policy;
 use net::{Address, Identity};
-use node::{About, DiallerConfig, External, FleetConfig};
+use node::{About, DiallerConfig, Exclusions, External, FleetConfig};
 use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
 use tracing::warn;
 use wire::Millis;
@@ -243,6 +243,8 @@ pub(crate) fn node_config(config: &Config, cellar: &Cellar, fleet: Option<FleetC
     node::Config {
         origin_url: config.origin.clone(),
         policy,
+        share: config.share,
+        exclusions: Exclusions { never_cache: config.never_cache.clone(), never_share: config.never_share.clone() },
         memory_bytes: config.memory_bytes,
         about: cellar.about(config),
         fleet,

@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::{Credential, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
+use crate::{Credential, Directives, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
 
 /// A cacheable question in its normal form: exactly what is sent to the origin, and nothing else.
 ///
@@ -27,8 +27,7 @@ pub struct ClientWants {
     pub gzip: bool,
     /// The client holds answers with these ETags.
     pub if_none_match: Vec<String>,
-    /// `no-cache` or `max-age=0`: ask the origin.
-    pub revalidate: bool,
+    pub directives: Directives,
 }
 
 /// What is done with a request.
@@ -92,8 +91,8 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     if query_has_secret(&target) {
         return Plan::Pass { why: "a credential in the query" };
     }
-    let cache_control = CacheDirectives::read(headers);
-    if cache_control.no_store {
+    let directives = Directives::read(headers);
+    if directives.no_store {
         return Plan::Pass { why: "the client says no-store" };
     }
     Plan::Cache(Box::new(Ask {
@@ -107,10 +106,21 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
             pretty: wants_pretty(headers),
             gzip: accepts_gzip(headers),
             if_none_match: if_none_match(headers),
-            revalidate: cache_control.revalidate,
+            directives,
         },
         target,
     }))
+}
+
+/// The cacheable question that is nearest to a read which passed through: the same without the headers
+/// that nobody knows. What is denied to the one is denied to the other.
+pub fn cacheable_form(host: &str, target: Target, headers: &HeaderMap) -> Option<Ask> {
+    let known = headers.iter().filter(|(name, _)| is_known(name));
+    let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+    match plan(&Method::GET, host, target, &known, false) {
+        Plan::Cache(ask) => Some(*ask),
+        Plan::Pass { .. } | Plan::Write { .. } => None,
+    }
 }
 
 impl Ask {
@@ -142,7 +152,8 @@ impl Ask {
     /// Returns the ETag that GitHub would give `body` for this question and this credential.
     pub fn expected_etag(&self, body: &[u8]) -> String {
         let accept = self.selecting.iter().find(|(name, _)| name == header::ACCEPT).map(|(_, value)| value.as_bytes());
-        let authorization = self.credential.as_ref().map(Credential::reveal);
+        let hashed = self.credential.as_ref().filter(|credential| credential.is_hashed());
+        let authorization = hashed.map(Credential::reveal);
         etag(EtagInput { accept, authorization, cookie: None }, body)
     }
 }
@@ -179,28 +190,6 @@ fn query_has_secret(target: &Target) -> bool {
     let names = ["access_token", "client_secret", "token"];
     let mut pairs = target.query().unwrap_or_default().split('&');
     pairs.any(|pair| names.contains(&pair.split('=').next().unwrap_or_default().to_ascii_lowercase().as_str()))
-}
-
-#[derive(Default)]
-struct CacheDirectives {
-    no_store: bool,
-    revalidate: bool,
-}
-
-impl CacheDirectives {
-    fn read(headers: &HeaderMap) -> Self {
-        let mut directives = Self::default();
-        for value in headers.get_all(header::CACHE_CONTROL).iter().chain(headers.get_all(header::PRAGMA)) {
-            for directive in value.to_str().unwrap_or("no-cache").split(',') {
-                match directive.trim().to_ascii_lowercase().as_str() {
-                    "no-store" => directives.no_store = true,
-                    "no-cache" | "max-age=0" => directives.revalidate = true,
-                    _ => {}
-                }
-            }
-        }
-        directives
-    }
 }
 
 /// GitHub looks for these names in `User-Agent`; observed, not documented.

@@ -26,6 +26,23 @@ impl Credential {
         &self.0
     }
 
+    /// Whether GitHub hashes it into its ETags: every credential but an App's JWT, whose answers vary
+    /// by `Accept` alone. Observed in recorded answers.
+    pub fn is_hashed(&self) -> bool {
+        !self.is_jwt()
+    }
+
+    /// Whether it has the form of a JSON Web Token: three parts in base64url, the first one an object.
+    fn is_jwt(&self) -> bool {
+        let token = self.0.strip_prefix(b"Bearer ").unwrap_or_default();
+        let is_base64url = |part: &[u8]| {
+            !part.is_empty() && part.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        token.starts_with(b"eyJ")
+            && token.split(|byte| *byte == b'.').count() == 3
+            && token.split(|byte| *byte == b'.').all(is_base64url)
+    }
+
     /// The header that is sent to the origin.
     pub fn header(&self) -> HeaderValue {
         let mut value = HeaderValue::from_bytes(&self.0).expect("it came from a header value");
@@ -48,6 +65,20 @@ impl fmt::Debug for Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_apps_token_is_known_by_its_form() {
+        for (text, is_hashed) in [
+            ("Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2ln_-", false),
+            ("Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9", true),
+            ("Bearer eyJ.a.", true),
+            ("Bearer ghp_a.b.c", true),
+            ("Basic eyJa.b.c", true),
+        ] {
+            let credential = Credential::from_authorization(&HeaderValue::from_static(text));
+            assert_eq!(credential.is_hashed(), is_hashed, "{text}");
+        }
+    }
 
     #[test]
     fn the_schemes_of_a_token_are_one_credential() {

@@ -5,23 +5,31 @@
 
 mod ask;
 mod credential;
+mod crossing;
+mod directives;
+mod drift;
 mod etag;
 mod family;
 mod freshness;
 mod headers;
 mod leak;
+mod pattern;
 mod pretty;
 mod route;
 mod target;
 mod verdict;
 
-pub use ask::{Ask, ClientWants, Plan, plan};
+pub use ask::{Ask, ClientWants, Plan, cacheable_form, plan};
 pub use credential::Credential;
+pub use crossing::crossing_headers;
+pub use directives::Directives;
+pub use drift::{Changed as DriftChanged, Drift};
 pub use etag::{EtagInput, etag, matches};
 pub use family::{Family, Touches, graphql_touches};
 pub use freshness::{Freshness, Policy};
 pub use headers::{KEPT_HEADERS, kept_headers};
 pub use leak::holds_credential;
+pub use pattern::{Pattern, PatternError};
 pub use pretty::pretty;
 pub use route::Route;
 pub use target::{Target, TargetError};

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::Target;
 
 /// What kind of resource a target names, as far as caching it differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
     /// Workflow runs: they change while somebody watches.
     Runs,

@@ -38,6 +38,8 @@ counters! {
     origin_proofs,
     /// Answers that said: rate limit.
     origin_limits,
+    /// ETags that were not as computed by the observed rule.
+    etag_mismatches,
     /// Requests without an answer.
     origin_failures,
     /// Of all requests to the API, those for GraphQL.

@@ -1,18 +1,25 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
 
 use bytes::{Bytes, BytesMut};
 use canary::Bug;
 use futures::{StreamExt, TryStreamExt, stream};
 use gateway::{Answer, Body as Stream, How, Origin, OriginError, Refusal, full};
-use github::{Ask, Policy, Verdict, holds_credential, judge, kept_headers};
+use github::{Ask, Drift, DriftChanged, Policy, Route, Verdict, holds_credential, judge, kept_headers};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use store::{Source, StoredRecord};
 use task::Tasks;
+use tracing::{info, warn};
 use wire::{Body, Digest, FamilyId, Form, Millis, Record, Version, limits::BODY_BYTES_MAX};
 
-use crate::keeper::{Loaded, answer_of};
+use crate::{
+    Counters,
+    keeper::{Loaded, answer_of},
+};
 
 /// What the origin's answer came to.
 pub enum Filled {
@@ -54,6 +61,15 @@ impl Told {
     }
 }
 
+impl Told {
+    /// The client wanted the cache's answer or none (RFC 9111, §5.2.1.7).
+    pub fn not_cached() -> Self {
+        let hint = "leave only-if-cached out to ask the origin";
+        let refusal = Refusal::new(StatusCode::GATEWAY_TIMEOUT, "no answer is cached that will do", hint);
+        Self { status: refusal.status, headers: Refusal::headers(), body: refusal.text().into() }
+    }
+}
+
 impl From<&OriginError> for Told {
     fn from(error: &OriginError) -> Self {
         let refusal = error.refusal();
@@ -66,15 +82,20 @@ pub struct Filler {
     pub origin: Arc<dyn Origin>,
     pub origin_url: String,
     pub policy: Policy,
+    pub drift: Mutex<Drift>,
     pub tasks: Tasks,
+    pub counters: Arc<Counters>,
 }
 
 impl Filler {
-    /// Asks, with a validator if something is kept. `family` is the local one.
-    pub async fn fill(&self, ask: &Ask, family: FamilyId, known: Option<&Loaded>) -> Filled {
+    /// Asks, with a validator if there is something to confirm: what this credential was told (`own`),
+    /// or rather what another one was (`offer`), if that is there. `family` is the local one.
+    pub async fn fill(&self, ask: &Ask, family: FamilyId, own: Option<&Loaded>, offer: Option<&Loaded>) -> Filled {
         let began: Millis = SystemTime::now().into();
+        let basis = offer.or(own).and_then(|basis| Some((basis, self.validator(ask, basis)?)));
+        let (known, validator) = basis.unzip();
         let response = loop {
-            match self.origin.send(self.request(ask, known)).await {
+            match self.origin.send(self.request(ask, validator.as_ref())).await {
                 Ok(response) => break response,
                 Err(_) if canary::sings(Bug::RetriesWithoutEnd) => {}
                 Err(error) => return Filled::Unavailable(Told::from(&error)),
@@ -94,7 +115,10 @@ impl Filler {
         let told = |head: Parts, body| Told { status: head.status, headers: head.headers, body };
         match (judge(head.status, &head.headers, &body, began), known) {
             (Verdict::Fill, _) => self.filled(ask, family, head, body, began, date_secs).await,
-            (Verdict::Confirmed, Some(known)) => self.confirmed(ask, &head, known, began, date_secs),
+            (Verdict::Confirmed, Some(known)) => {
+                let how = if offer.is_some() { How::Proved } else { How::Confirmed };
+                self.confirmed(ask, &head, known, how, began, date_secs)
+            }
             (Verdict::CredentialRefused, _) => {
                 Filled::Refused { whole_credential: ask.credential.is_some(), date_secs, told: told(head, body) }
             }
@@ -104,19 +128,52 @@ impl Filler {
         }
     }
 
-    fn request(&self, ask: &Ask, known: Option<&Loaded>) -> Request<Stream> {
+    /// Routes whose ETags are not computed at present.
+    pub fn drifted(&self) -> Vec<Route> {
+        self.drift.lock().expect("no panic while held").drifted().collect()
+    }
+
+    /// Whether the ETag of an answer to this route may be computed where none was received.
+    pub fn may_compute(&self, route: Route) -> bool {
+        self.drift.lock().expect("no panic while held").may_compute(route)
+    }
+
+    /// The ETag that the origin would give what is known: the one that it gave to this credential, or
+    /// else the one that it must give by the observed rule.
+    fn validator(&self, ask: &Ask, known: &Loaded) -> Option<HeaderValue> {
+        if canary::sings(Bug::NeverValidates) {
+            return None;
+        }
+        let computed = || self.may_compute(ask.route).then(|| ask.expected_etag(&known.answer.plain));
+        let etag = known.stored.etag.clone().or_else(computed)?;
+        HeaderValue::try_from(etag).ok()
+    }
+
+    fn request(&self, ask: &Ask, validator: Option<&HeaderValue>) -> Request<Stream> {
         let mut request = Request::new(gateway::empty());
         let url = format!("{}{}", self.origin_url, ask.target.text());
         *request.uri_mut() = url.parse().expect("a canonical target behind a checked base is a URL");
         *request.headers_mut() = ask.upstream_headers();
-        if let Some(known) = known.filter(|_| !canary::sings(Bug::NeverValidates)) {
-            // What a peer brought has no ETag of ours; the rule gives the one that GitHub would send.
-            let etag = known.stored.etag.clone().unwrap_or_else(|| ask.expected_etag(&known.answer.plain));
-            if let Ok(etag) = HeaderValue::try_from(etag) {
-                request.headers_mut().insert(header::IF_NONE_MATCH, etag);
-            }
+        if let Some(validator) = validator {
+            request.headers_mut().insert(header::IF_NONE_MATCH, validator.clone());
+            request.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         request
+    }
+
+    /// Compares the ETag that came with the one that was computed.
+    fn watch_the_rule(&self, route: Route, is_match: bool) {
+        if !is_match {
+            self.counters.etag_mismatches.one();
+        }
+        let changed = self.drift.lock().expect("no panic while held").compared(route, is_match);
+        match changed {
+            DriftChanged::Nothing => {}
+            DriftChanged::Stopped => {
+                warn!(?route, "the origin's ETags are not those that were computed; asking with received ones only");
+            }
+            DriftChanged::Resumed => info!(?route, "the origin's ETags are as computed again"),
+        }
     }
 
     async fn filled(
@@ -139,7 +196,12 @@ impl Filler {
             Some(_) => return told(head, encoded),
         };
         let body = Body { form, encoded: encoded.clone() };
-        let Some((body, plain, digest)) = self.take_apart(body).await else { return told(head, encoded) };
+        let etag = head.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let Some(parts) = self.take_apart(ask, body, etag.clone()).await else { return told(head, encoded) };
+        let Parted { body, plain, digest, etag_is_computed } = parts;
+        if let Some(is_match) = etag_is_computed {
+            self.watch_the_rule(ask.route, is_match);
+        }
 
         let keep = if holds_credential(&plain) { Keep::InMemory } else { Keep::Everywhere };
         let record = Record {
@@ -153,15 +215,21 @@ impl Filler {
             proved_until: freshness.proved_until,
             stale_until: freshness.stale_until,
         };
-        let etag = head.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let stored = StoredRecord { record, etag, source: Source::Origin, tag: None };
         let answer = Arc::new(answer_of(&stored, &body, plain));
         Filled::Kept { stored, body, answer, how: How::Filled, keep }
     }
 
-    /// A 304: what is kept is still what this credential is told. Only the clocks move.
-    fn confirmed(&self, ask: &Ask, head: &Parts, known: &Loaded, began: Millis, date_secs: u64) -> Filled {
+    /// A 304: what was offered is what this credential is told now. Only the clocks move, and what of
+    /// the kept headers came again.
+    fn confirmed(&self, ask: &Ask, head: &Parts, known: &Loaded, how: How, began: Millis, date_secs: u64) -> Filled {
         let mut stored = known.stored.clone();
+        for header in kept_headers(&head.headers) {
+            // RFC 9111, §3.2; a 304 of GitHub has no Link, so the one that is kept stays.
+            stored.record.headers.retain(|kept| kept.name != header.name);
+            stored.record.headers.push(header);
+        }
+        stored.record.headers.sort();
         if let Some(freshness) = self.policy.freshness(ask.route, &head.headers, began) {
             stored.record.fresh_until = freshness.fresh_until;
             stored.record.proved_until = freshness.proved_until;
@@ -175,20 +243,31 @@ impl Filler {
         }
         let keep = if holds_credential(&known.answer.plain) { Keep::InMemory } else { Keep::Everywhere };
         let answer = Arc::new(answer_of(&stored, &known.body, known.answer.plain.clone()));
-        Filled::Kept { stored, body: known.body.clone(), answer, how: How::Confirmed, keep }
+        Filled::Kept { stored, body: known.body.clone(), answer, how, keep }
     }
 
     /// Unpacks and hashes a body, where that may take its time.
-    async fn take_apart(&self, body: Body) -> Option<(Body, Bytes, Digest)> {
+    async fn take_apart(&self, ask: &Ask, body: Body, etag: Option<String>) -> Option<Parted> {
+        let ask = ask.clone();
         let work = move || {
             let plain = body.plain(BODY_BYTES_MAX).ok()?;
             let digest = Digest::of(&plain);
+            let etag_is_computed = etag.map(|etag| github::matches(&etag, &ask.expected_etag(&plain)));
             // What came plain is packed once, for the disk and for every client that takes it.
             let body = if body.form == Form::Gzip { body } else { Body::from_plain(plain.clone()) };
-            Some((body, plain, digest))
+            Some(Parted { body, plain, digest, etag_is_computed })
         };
         self.tasks.compute(work).await.flatten()
     }
+}
+
+/// A body that came from the origin, in all its forms.
+struct Parted {
+    body: Body,
+    plain: Bytes,
+    digest: Digest,
+    /// Whether the ETag that came is the one that the observed rule gives. `None` if none came.
+    etag_is_computed: Option<bool>,
 }
 
 enum Read {

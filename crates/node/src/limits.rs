@@ -59,3 +59,6 @@ pub const FAILURES_MAX: usize = 64;
 
 /// Questions under way at once: each is asked for by a connection of a door, of which there are two.
 pub const FLIGHTS_MAX: usize = 2 * gateway::limits::CONNECTIONS_MAX;
+
+/// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
+pub const ACCEPTED_MAX: usize = 4096;

@@ -4,11 +4,11 @@ use std::{
     time::Duration,
 };
 
-use crypto::FleetKeys;
+use crypto::{FleetKeys, Secret};
 use discovery::Directory;
 use futures::future::join_all;
 use gateway::{Accept, Cache, Door, DoorKind, Drained, Fetched, Handle, Origin, Service};
-use github::{Ask, Policy};
+use github::{Ask, Policy, Route};
 use net::{Address, Identity, Net, RawTransport};
 use store::Store;
 use task::Tasks;
@@ -25,6 +25,7 @@ use crate::{
     keeper::Keeper,
     limits,
     origin::CountingOrigin,
+    share::{Accepted, Exclusions, Share},
     sharing::Sharing,
     smoke::{self, Awaited},
     underway::Underway,
@@ -44,6 +45,8 @@ pub struct Config {
     pub policy: Policy,
     pub memory_bytes: u64,
     pub about: About,
+    pub share: Share,
+    pub exclusions: Exclusions,
     /// `None`: a cache for this machine alone; the P2P port stays closed.
     pub fleet: Option<FleetConfig>,
 }
@@ -115,19 +118,48 @@ impl Node {
         let known = Arc::<Mutex<Known>>::default();
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
         let mut about = config.about;
+        let Config { policy, origin_url, share, .. } = config;
+        let start = |keys, net: Option<_>| {
+            // What this machine keeps of its own, its removals have reached.
+            let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
+            Sharing::start(keys, net, share, store.clone(), policy, doubtful_until, &tasks, counters.clone())
+        };
         let sharing = match config.fleet {
-            None => None,
+            None if share == Share::Token => None,
+            // A fleet of one: what one credential is told may help another of this machine.
+            None => {
+                // Under the keys of this store: what is kept for its clients is the index.
+                let secret = Secret::generate(store.local_key());
+                let keys = FleetKeys { ids: keeper.ids.clone(), ..FleetKeys::derive(&secret) };
+                Some(start(keys, None).0)
+            }
             Some(fleet) => {
                 about.peer = Some(fleet.identity.peer());
-                Some(start_sharing(fleet, config.policy, doubtful_until, &store, &tasks, &counters, &known)?)
+                let FleetConfig { keys, identity, listen, external, transport, dialler } = fleet;
+                let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
+                let mut config = net::Config::new(identity, membership, keys.topic.clone());
+                (config.listen, config.external) = (listen, external);
+                let (net, events) = Net::start(config, transport, tasks.clone(), rand::random())?;
+                let (sharing, comings_and_goings) = start(keys, Some((net.clone(), events)));
+                let dialler = Dialler::new(dialler, net, tasks.clone(), known.clone());
+                tasks.spawn(dialler.run(comings_and_goings));
+                Some(sharing)
             }
         };
-        let (policy, origin_url) = (config.policy, config.origin_url);
-        let filler = Filler { origin: origin.clone(), origin_url: origin_url.clone(), policy, tasks: tasks.clone() };
+        let filler = Filler {
+            origin: origin.clone(),
+            origin_url: origin_url.clone(),
+            policy,
+            drift: Mutex::default(),
+            tasks: tasks.clone(),
+            counters: counters.clone(),
+        };
         let cache = Arc::new(NodeCache {
             keeper,
             filler,
             sharing: sharing.clone(),
+            accepted: Accepted::default(),
+            exclusions: config.exclusions,
             flights: Arc::new(Flights::default()),
             counters: counters.clone(),
             tasks: tasks.clone(),
@@ -184,6 +216,7 @@ impl Node {
 
     /// What comes from peers from now on. `None` if this node does not share.
     pub fn receipts(&self) -> Option<Receipts> {
+        self.net()?;
         Some(Receipts(self.sharing.as_ref()?.received()))
     }
 
@@ -210,7 +243,7 @@ impl Node {
 
     /// Peers that are connected, and those that hear what is announced.
     pub fn connected_peers(&self) -> (usize, usize) {
-        let peers = self.sharing.as_ref().map(|sharing| sharing.net.peers()).unwrap_or_default();
+        let peers = self.net().map(Net::peers).unwrap_or_default();
         (peers.len(), peers.iter().filter(|peer| peer.ready).count())
     }
 
@@ -226,7 +259,7 @@ impl Node {
             Table { name: "doubts", len: self.cache.keeper.doubts.len(), len_max: limits::DOUBTS_MAX },
         ];
         if let Some(sharing) = &self.sharing {
-            let peers = sharing.net.peers().len();
+            let peers = self.net().map(Net::peers).unwrap_or_default().len();
             tables.extend([
                 Table { name: "index", len: sharing.index_len(), len_max: fleet::limits::INDEX_ENTRIES_MAX },
                 Table { name: "asks", len: sharing.waiting_len(), len_max: fleet::limits::ASKS_MAX },
@@ -236,10 +269,15 @@ impl Node {
         tables
     }
 
+    /// Routes whose ETags do not come as the observed rule says.
+    pub fn drifted(&self) -> Vec<Route> {
+        self.cache.filler.drifted()
+    }
+
     /// Whether requests are answered as well as they will be: a neighbour has told what this node
     /// missed, or there is none, or none answered in time.
     pub fn is_ready(&self) -> bool {
-        let Some(sharing) = &self.sharing else { return true };
+        let Some(sharing) = self.sharing.as_ref().filter(|sharing| sharing.net.is_some()) else { return true };
         let known = self.known();
         let is_alone = known.has_looked && known.bootstrap == 0 && known.discovered.is_empty();
         sharing.is_caught_up() || is_alone || self.started.elapsed() >= limits::CATCH_UP_PATIENCE
@@ -270,8 +308,8 @@ impl Node {
         let kept = self.cache.keeping.wait();
         let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, async { (drained.await, kept.await) }).await;
         self.withdraw().await;
-        if let Some(sharing) = &self.sharing {
-            sharing.net.shutdown().await;
+        if let Some(net) = self.net() {
+            net.shutdown().await;
         }
         flush(&self.store, &self.tasks).await;
     }
@@ -287,30 +325,14 @@ impl Node {
         }
     }
 
+    /// `None` if this node is a fleet of one.
+    pub(crate) fn net(&self) -> Option<&Net> {
+        self.sharing.as_ref()?.net.as_ref()
+    }
+
     pub(crate) fn known(&self) -> Known {
         self.known.lock().expect("no panic while held").clone()
     }
-}
-
-fn start_sharing(
-    fleet: FleetConfig,
-    policy: Policy,
-    doubtful_until: Millis,
-    store: &Arc<dyn Store>,
-    tasks: &Tasks,
-    counters: &Arc<Counters>,
-    known: &Arc<Mutex<Known>>,
-) -> Result<Arc<Sharing>, StartError> {
-    let membership = crypto::MembershipKeys { current: fleet.keys.membership.clone(), next: None };
-    let mut config = net::Config::new(fleet.identity, membership, fleet.keys.topic.clone());
-    config.listen = fleet.listen;
-    config.external = fleet.external;
-    let (net, events) = Net::start(config, fleet.transport, tasks.clone(), rand::random())?;
-    let (sharing, comings_and_goings) =
-        Sharing::start(fleet.keys, &net, events, store.clone(), policy, doubtful_until, tasks, counters.clone());
-    let dialler = Dialler::new(fleet.dialler, net, tasks.clone(), known.clone());
-    tasks.spawn(dialler.run(comings_and_goings));
-    Ok(sharing)
 }
 
 /// Commits what was put, window by window.

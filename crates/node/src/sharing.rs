@@ -19,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
-use fleet::{AskId, Fleet, Input, Outcome, Touched};
+use fleet::{Across, AskId, Fleet, Input, Outcome, Touched, Want};
 use futures::channel::oneshot;
 use github::{Ask, Credential, Policy, Touches};
 use net::{Event, EventStream, Net, Verdict};
@@ -30,17 +30,19 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Holding, KeyId, Message, Millis, Peer, Record, ScopeId};
+use wire::{Announcement, Body, Digest, Holding, KeyId, Message, Millis, Peer, Record, ScopeId, Version};
 
-use crate::{Counters, cache::now, limits};
+use crate::{Counters, Share, cache::now, limits};
 use carry::Carrier;
 use shelf::Job;
 
 /// A handle to the sharing task.
 pub struct Sharing {
     pub keys: FleetKeys,
-    pub net: Net,
+    /// `None`: a fleet of one, which still shares among the credentials of this machine.
+    pub net: Option<Net>,
     pub counters: Arc<Counters>,
+    pub share: Share,
     store: Arc<dyn Store>,
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
@@ -51,6 +53,27 @@ pub struct Sharing {
     index_len: AtomicUsize,
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
+}
+
+/// A record and its body, verified by its digest.
+#[derive(Clone)]
+pub struct Lead {
+    pub record: Record,
+    pub body: Body,
+    pub plain: Bytes,
+}
+
+/// What the fleet says to a question.
+pub enum Word {
+    /// This credential was told this.
+    Told(Lead),
+    /// Another credential was told this, and the operator lets every member see it.
+    Trusted(Lead),
+    /// This credential was told this once: the origin may confirm it.
+    OwnOffer(Lead),
+    /// Another credential was told this: the origin may confirm it for this one, too.
+    Offer(Lead),
+    Nothing,
 }
 
 /// Clients that wait for the core's word.
@@ -65,8 +88,8 @@ impl Sharing {
     /// earlier run has dropped.
     pub fn start(
         keys: FleetKeys,
-        net: &Net,
-        events: EventStream,
+        net: Option<(Net, EventStream)>,
+        share: Share,
         store: Arc<dyn Store>,
         policy: Policy,
         doubtful_until: Millis,
@@ -76,9 +99,13 @@ impl Sharing {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (shelf, jobs) = mpsc::channel(limits::SHELF_QUEUE_MAX);
+        let (net, events) = net.unzip();
+        let alone = net.is_none();
+        let me = net.as_ref().map_or_else(|| Peer::new("this machine"), |net| net.me().clone());
         let sharing = Arc::new(Self {
             keys,
-            net: net.clone(),
+            share,
+            net,
             counters,
             store,
             tasks: tasks.clone(),
@@ -91,11 +118,8 @@ impl Sharing {
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
-        let mut fleet = Fleet::new(fleet::Config {
-            me: net.me().clone(),
-            proof_window: policy.proof_window(),
-            stale_for: policy.stale_for,
-        });
+        let mut fleet =
+            Fleet::new(fleet::Config { me, alone, proof_window: policy.proof_window(), stale_for: policy.stale_for });
         let date_secs = doubtful_until.as_secs();
         fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
         let running = Running { sharing: sharing.clone(), fleet, told };
@@ -104,11 +128,11 @@ impl Sharing {
         (sharing, for_dialler)
     }
 
-    /// Asks the fleet whether this credential was told this; the body is verified.
-    pub async fn ask(&self, ask: &Ask, stale_too: bool) -> Option<(Record, Body, Bytes)> {
+    /// Asks the fleet what it knows for this credential; the body is verified.
+    pub async fn ask(&self, ask: &Ask, want: Want, across: Across, known: Option<Version>) -> Word {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
-        self.ask_for(key, scope, credential.map(TagKey::of), stale_too).await
+        self.ask_for(key, scope, credential.map(TagKey::of), want, across, known).await
     }
 
     pub(crate) async fn ask_for(
@@ -116,13 +140,31 @@ impl Sharing {
         key: KeyId,
         scope: ScopeId,
         tag_key: Option<TagKey>,
-        stale_too: bool,
-    ) -> Option<(Record, Body, Bytes)> {
+        want: Want,
+        across: Across,
+        known: Option<Version>,
+    ) -> Word {
         let (id, answer) = self.waiting.lock().expect("no panic while held").wait();
         let _cancel = CancelOnDrop { sharing: self, ask: id };
-        self.inputs.try_send(Input::Asked { ask: id, key, scope, tag_key, stale_too }).ok()?;
-        let outcome = tokio::time::timeout(limits::FLEET_ANSWER_MAX, answer).await.ok()?.ok()?;
-        let Outcome::Found { record, .. } = outcome else { return None };
+        let asked = Input::Asked { ask: id, key, scope, tag_key, want, across, known };
+        if self.inputs.try_send(asked).is_err() {
+            return Word::Nothing;
+        }
+        let Ok(Ok(outcome)) = tokio::time::timeout(limits::FLEET_ANSWER_MAX, answer).await else {
+            return Word::Nothing;
+        };
+        let (record, word): (Record, fn(Lead) -> Word) = match outcome {
+            Outcome::Found { record, .. } => (record, Word::Told),
+            Outcome::Trusted { record } => (record, Word::Trusted),
+            Outcome::Offer { record, own: true } => (record, Word::OwnOffer),
+            Outcome::Offer { record, own: false } => (record, Word::Offer),
+            Outcome::Nothing => return Word::Nothing,
+        };
+        self.lead(record).await.map_or(Word::Nothing, word)
+    }
+
+    /// Reads the body of a record that the index says is held.
+    async fn lead(&self, record: Record) -> Option<Lead> {
         let (store, digest, bytes) = (self.store.clone(), record.version.digest, record.body_bytes);
         let load = move || {
             let body = store.body(&digest).ok()??;
@@ -139,7 +181,7 @@ impl Sharing {
         };
         // A disk that hangs is a disk without the body.
         match tokio::time::timeout(limits::DISK_PATIENCE, loaded).await {
-            Ok(Some((body, plain))) => Some((record, body, plain)),
+            Ok(Some((body, plain))) => Some(Lead { record, body, plain }),
             Ok(None) => {
                 self.tell(Input::BodyLost { digest });
                 None
@@ -160,11 +202,14 @@ impl Sharing {
     pub(crate) async fn share(&self, mut announcement: Announcement) {
         let Announcement { key, scope, record, tag, body } = announcement.clone();
         let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
-        let store = self.store.clone();
-        let put = move || store.put(Space::Fleet, EntryKey { scope, key }, stored, body);
-        if !matches!(self.tasks.block(put).await, Some(Ok(()))) {
-            // What is not held cannot be offered.
-            return;
+        // A fleet of one reads what is kept for this machine's clients anyway.
+        if self.net.is_some() {
+            let store = self.store.clone();
+            let put = move || store.put(Space::Fleet, EntryKey { scope, key }, stored, body);
+            if !matches!(self.tasks.block(put).await, Some(Ok(()))) {
+                // What is not held cannot be offered.
+                return;
+            }
         }
         let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
         announcement.body = announcement.body.filter(small);
@@ -187,6 +232,11 @@ impl Sharing {
         let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
         let key = (!whole_credential).then(|| self.keys.ids.key_id(&ask.key()));
         self.tell(Input::Denied { scope, key, date_secs });
+    }
+
+    /// The origin gave another answer than the one that was offered to it.
+    pub fn refuted(&self, ask: &Ask, digest: Digest) {
+        self.tell(Input::Refuted { key: self.keys.ids.key_id(&ask.key()), digest });
     }
 
     /// The origin refused the credential, whatever it was asked.
@@ -265,11 +315,12 @@ struct Running {
 }
 
 impl Running {
-    async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: EventStream) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: Option<EventStream>) {
         // A disk that hangs is a disk without records.
         if tokio::time::timeout(limits::DISK_PATIENCE, self.remember()).await.is_err() {
             warn!("the disk is slow; starting without the fleet's records");
         }
+        self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
         loop {
             let until = self.fleet.next_deadline().map_or(Duration::from_secs(60), |at| at.since(now()));
             tokio::select! {
@@ -278,7 +329,7 @@ impl Running {
                     Some(input) => self.fleet.handle(input, now()),
                     None => return,
                 },
-                event = events.next() => match event {
+                event = next(&mut events) => match event {
                     Some(event) => self.on_event(event),
                     None => return,
                 },
@@ -296,8 +347,9 @@ impl Running {
     /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.
     async fn remember(&mut self) {
         let store = self.sharing.store.clone();
+        let space = if self.sharing.net.is_some() { Space::Fleet } else { Space::Local };
         let read = move || {
-            let newest = store.newest(Space::Fleet, fleet::limits::INDEX_ENTRIES_MAX)?;
+            let newest = store.newest(space, fleet::limits::INDEX_ENTRIES_MAX)?;
             let with_body = newest.into_iter().map(|(at, stored)| {
                 let held = store.has_body(&stored.record.version.digest)?;
                 Ok::<_, store::GetError>((at, stored, held))
@@ -332,7 +384,7 @@ impl Running {
             }
             Event::Gossip { source, data, id } => {
                 let verdict = self.heard(source, &data);
-                self.sharing.net.report(&id, verdict);
+                self.sharing.net.iter().for_each(|net| net.report(&id, verdict));
                 return;
             }
             Event::Message { from, data } => {
@@ -365,6 +417,14 @@ impl Running {
                 Verdict::Reject
             }
         }
+    }
+}
+
+/// The next event of the network, if there is one.
+async fn next(events: &mut Option<EventStream>) -> Option<Event> {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
     }
 }
 

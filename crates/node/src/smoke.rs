@@ -2,11 +2,15 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use crypto::TagKey;
+use fleet::{Across, Want};
 use github::Ask;
 use tokio::sync::broadcast::{self, error::RecvError};
 use wire::{Announcement, Body, Digest, KeyId, Peer, Record, ScopeId, Version};
 
-use crate::{cache::now, sharing::Sharing};
+use crate::{
+    cache::now,
+    sharing::{Sharing, Word},
+};
 
 /// How long a synthetic entry lives, as the guides say.
 const SMOKE_TTL: Duration = Duration::from_secs(600);
@@ -28,6 +32,7 @@ pub enum Receipt {
 }
 
 /// What a smoke test waits for.
+#[derive(Clone)]
 pub struct Awaited {
     key: KeyId,
     scope: ScopeId,
@@ -77,9 +82,10 @@ pub async fn read(sharing: &Arc<Sharing>, awaited: Awaited, Receipts(mut receive
     let mut from = None;
     loop {
         // It may be here from an earlier run, or its body may have to be pulled.
-        let found = sharing.ask_for(awaited.key, awaited.scope, awaited.tag_key.clone(), true).await;
-        if let Some((_, _, bytes)) = found {
-            return Receipt::Body { bytes, from };
+        let Awaited { key, scope, tag_key } = awaited.clone();
+        let word = sharing.ask_for(key, scope, tag_key, Want::Stale, Across::Nothing, None).await;
+        if let Word::Told(lead) = word {
+            return Receipt::Body { bytes: lead.plain, from };
         }
         from = loop {
             match received.recv().await {

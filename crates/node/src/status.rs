@@ -1,5 +1,6 @@
 //! What a node says of itself, under the names that the guides and their dashboards use.
 
+use net::Net;
 use serde_json::{Map, Value, json};
 
 use crate::Node;
@@ -14,7 +15,7 @@ impl Node {
         let served = hits + c.stale.get() + c.collapsed.get();
         let hit_rate = if requests == 0 { 0.0 } else { served as f64 / requests as f64 };
         let known = self.known();
-        let peers = self.sharing.as_ref().map_or(0, |sharing| sharing.net.peers().len());
+        let peers = self.net().map_or(0, |net| net.peers().len());
         let mut stats = json!({
             "available": true,
             "hits": hits,
@@ -48,10 +49,10 @@ impl Node {
             "persistence": if store.degraded.is_some() || self.about.degraded.is_some() { "degraded" } else { "ok" },
             "persistence_detail": store.degraded.or_else(|| self.about.degraded.clone()),
             "content_addressing_available": true,
-            "p2p_enabled": self.sharing.is_some(),
-            "raw_p2p_cache_enabled": self.sharing.is_some(),
+            "p2p_enabled": self.net().is_some(),
+            "raw_p2p_cache_enabled": self.net().is_some(),
             "raw_p2p_cache_requested": self.about.p2p_requested,
-            "p2p_transport": if self.sharing.is_some() { "libp2p" } else { "local-only" },
+            "p2p_transport": if self.net().is_some() { "libp2p" } else { "local-only" },
             "task_p2p_cache_enabled": false,
             "task_p2p_cache_mode": "disabled",
             "p2p_peers": peers,
@@ -70,10 +71,10 @@ impl Node {
 
     /// `/api/mcp/peers`.
     pub fn peers(&self) -> Value {
-        let infos = self.sharing.as_ref().map(|sharing| sharing.net.peers()).unwrap_or_default();
-        let counters = self.sharing.as_ref().map(|sharing| sharing.net.counters()).unwrap_or_default();
+        let infos = self.net().map(Net::peers).unwrap_or_default();
+        let counters = self.net().map(Net::counters).unwrap_or_default();
         let known = self.known();
-        let enabled = self.sharing.is_some();
+        let enabled = self.net().is_some();
         let peers: Vec<Value> = infos
             .iter()
             .map(|info| {
@@ -144,16 +145,20 @@ impl Node {
         gauge("gauge", "store_bytes", store.bytes);
         gauge("counter", "store_evictions_total", store.evictions);
         gauge("counter", "store_expirations_total", store.expirations);
-        if let Some(sharing) = &self.sharing {
-            gauge("gauge", "connected_peers", sharing.net.peers().len() as u64);
-            gauge("gauge", "index_entries", sharing.index_len() as u64);
-            let counters = sharing.net.counters();
+        gauge("gauge", "index_entries", self.index_len() as u64);
+        if let Some(net) = self.net() {
+            gauge("gauge", "connected_peers", net.peers().len() as u64);
+            let counters = net.counters();
             for (kind, reasons) in [("dial_failures", counters.dial_failures), ("refusals", counters.refusals)] {
                 lines.push_str(&format!("# TYPE ghoard_{kind}_total counter\n"));
                 for (reason, count) in reasons {
                     lines.push_str(&format!("ghoard_{kind}_total{{reason=\"{reason}\"}} {count}\n"));
                 }
             }
+        }
+        lines.push_str("# TYPE ghoard_etag_drift gauge\n");
+        for route in self.drifted() {
+            lines.push_str(&format!("ghoard_etag_drift{{route=\"{route:?}\"}} 1\n"));
         }
         lines
     }

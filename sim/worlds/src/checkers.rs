@@ -32,6 +32,8 @@ pub struct Ledger {
     pub ordered: BTreeMap<usize, Option<Answer>>,
     pub writes: Vec<Written>,
     pub tally: Tally,
+    /// Charges that a liar may have caused, by machine.
+    pub misled: BTreeMap<u32, u32>,
     /// Questions of clients and writes, by machine and start.
     asks: BTreeMap<u32, u64>,
 }

@@ -13,7 +13,7 @@ use discovery::Directory;
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Accept, Connection, DoorKind};
 use net::{Address, RawTransport};
-use node::{About, DiallerConfig, Env, FleetConfig, Node};
+use node::{About, DiallerConfig, Env, Exclusions, FleetConfig, Node, Share};
 use store::{DiskConfig, DiskStore, MemoryStore, Store};
 use task::Tasks;
 use tokio::{io::DuplexStream, sync::mpsc};
@@ -184,6 +184,8 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
             proof_window: millis(plan.policy.proof_window_ms),
             stale_for: Duration::from_millis(plan.policy.stale_for_ms),
         },
+        share: Share::default(),
+        exclusions: Exclusions::default(),
         memory_bytes: MEMORY_BYTES,
         about: About::default(),
         fleet: Some(FleetConfig {

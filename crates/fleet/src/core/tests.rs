@@ -3,11 +3,12 @@ use crypto::TagKey;
 use wire::{Body, Digest, FamilyId, Form, KeyId, ScopeId, Version};
 
 use super::*;
-use crate::Touched;
+use crate::{Across, Touched, Want};
 
 const T0: u64 = 1_000_000;
 const KEY: KeyId = KeyId([1; 16]);
 const SCOPE: ScopeId = ScopeId([2; 16]);
+const OTHER: ScopeId = ScopeId([4; 16]);
 
 /// A node in a story: time in milliseconds from its start, peers by a letter.
 struct Node {
@@ -46,8 +47,8 @@ fn announcement(record: Record, body: Option<&str>) -> Announcement {
 
 impl Node {
     fn new() -> Self {
-        let config =
-            Config { me: peer("me"), proof_window: Duration::from_secs(60), stale_for: Duration::from_secs(3600) };
+        let (proof_window, stale_for) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let config = Config { me: peer("me"), alone: false, proof_window, stale_for };
         Self { fleet: Fleet::new(config), now: 0 }
     }
 
@@ -79,7 +80,15 @@ impl Node {
     }
 
     fn ask_with(&mut self, id: u64, tag_key: Option<TagKey>, stale_too: bool) -> Vec<Effect> {
-        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, stale_too })
+        let want = if stale_too { Want::Stale } else { Want::Fresh };
+        let (across, known) = (Across::Nothing, None);
+        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, want, across, known })
+    }
+
+    /// Asks for another credential than the one whose records the stories tell.
+    fn ask_across(&mut self, id: u64, want: Want, across: Across, known: Option<Version>) -> Vec<Effect> {
+        let tag_key = Some(TagKey::of(b"Bearer other"));
+        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: OTHER, tag_key, want, across, known })
     }
 }
 
@@ -98,6 +107,10 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Pull { from, .. } => format!("pull from {from}"),
         Effect::Resolve { outcome: Outcome::Nothing, .. } => "nothing".into(),
         Effect::Resolve { outcome: Outcome::Found { record, .. }, .. } => format!("found {}", record.body_bytes),
+        Effect::Resolve { outcome: Outcome::Offer { record, own }, .. } => {
+            format!("offer {}{}", record.body_bytes, if *own { " of its own" } else { "" })
+        }
+        Effect::Resolve { outcome: Outcome::Trusted { record }, .. } => format!("trust {}", record.body_bytes),
         Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
     };
@@ -268,7 +281,7 @@ fn times_that_cannot_be_true_are_refused() {
 fn a_record_past_its_time_serves_only_who_takes_stale() {
     let mut node = Node::new();
     node.hear("a", announcement(record("body", 0), Some("body")));
-    assert_eq!(told(&node.at(60_000).ask(1)), ["nothing"]);
+    assert_eq!(told(&node.at(60_000).ask(1)), ["offer 4 of its own"]);
     assert_eq!(told(&node.ask_with(2, Some(credential()), true)), ["found 4"]);
     assert_eq!(told(&node.at(3_660_000).wake()), ["forget"]);
     assert_eq!(told(&node.ask_with(3, Some(credential()), true)), ["nothing"]);
@@ -281,7 +294,7 @@ fn this_nodes_proof_window_counts_even_if_another_has_a_longer_one() {
     long.proved_until = long.validated_at.after(Duration::from_secs(900));
     long.fresh_until = long.proved_until;
     node.hear("a", announcement(long, Some("body")));
-    assert_eq!(told(&node.at(61_000).ask(1)), ["nothing"]);
+    assert_eq!(told(&node.at(61_000).ask(1)), ["offer 4 of its own"]);
 }
 
 #[test]
@@ -322,4 +335,113 @@ fn more_questions_than_the_limit_go_to_the_origin() {
         assert_eq!(told(&node.ask(id)), ["pull from a"]);
     }
     assert_eq!(told(&node.ask(u64::MAX)), ["nothing"]);
+}
+
+#[test]
+fn another_credentials_answer_is_an_offer_and_never_an_answer() {
+    let mut node = Node::new();
+    node.hear("a", announcement(record("body", 0), Some("body")));
+    for (want, expected) in [(Want::Fresh, "offer 4"), (Want::Offer, "offer 4"), (Want::Stale, "nothing")] {
+        assert_eq!(told(&node.ask_across(1, want, Across::Offers, None)), [expected], "{want:?}");
+        assert_eq!(told(&node.ask_across(2, want, Across::Nothing, None)), ["nothing"]);
+    }
+    // Long after its time it is still worth asking about.
+    assert_eq!(told(&node.at(600_000).ask_across(3, Want::Fresh, Across::Offers, None)), ["offer 4"]);
+}
+
+#[test]
+fn an_offer_is_pulled_like_an_answer_and_in_the_same_time() {
+    let mut node = Node::new();
+    node.connect("a");
+    node.hear("a", announcement(record("body", 0), None));
+    assert_eq!(told(&node.ask_across(1, Want::Fresh, Across::Offers, None)), ["pull from a"]);
+    assert_eq!(told(&node.input(Input::Pulled { ask: AskId(1), from: peer("a"), result: Ok(()) })), ["offer 4"]);
+    node.hear("a", announcement(record("longer", 1), None));
+    assert_eq!(told(&node.at(1000).ask_across(2, Want::Fresh, Across::Offers, None)), ["pull from a"]);
+    assert_eq!(told(&node.at(1150).wake()), ["nothing"]);
+}
+
+#[test]
+fn what_is_trusted_is_served_while_it_is_fresh_and_offered_after() {
+    let mut node = Node::new();
+    node.hear("a", announcement(record("body", 0), Some("body")));
+    assert_eq!(told(&node.ask_across(1, Want::Fresh, Across::Trusted, None)), ["trust 4"]);
+    assert_eq!(told(&node.at(60_000).ask_across(2, Want::Fresh, Across::Trusted, None)), ["offer 4"]);
+    assert_eq!(told(&node.ask_across(3, Want::Stale, Across::Trusted, None)), ["trust 4"]);
+}
+
+#[test]
+fn a_confirmation_for_one_makes_the_version_fresh_for_all_who_can_prove() {
+    let mut node = Node::new();
+    node.fleet.config.proof_window = Duration::from_secs(300);
+    let mut mine = record("body", 0);
+    mine.proved_until = mine.validated_at.after(Duration::from_secs(300));
+    node.hear("a", announcement(mine, Some("body")));
+    let ask = |node: &mut Node, id, across| {
+        let (want, known, tag_key) = (Want::Fresh, None, Some(credential()));
+        told(&node.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, want, across, known }))
+    };
+    assert_eq!(ask(node.at(100_000), 1, Across::Offers), ["offer 4 of its own"]);
+
+    let confirmed = Announcement { scope: OTHER, ..announcement(record("body", 90), None) };
+    node.hear("b", confirmed);
+    assert_eq!(ask(&mut node, 2, Across::Offers), ["found 4"]);
+    assert_eq!(ask(&mut node, 3, Across::Nothing), ["offer 4 of its own"]);
+    assert_eq!(ask(node.at(150_000), 4, Across::Offers), ["offer 4 of its own"]);
+}
+
+#[test]
+fn a_body_that_the_fleet_knows_is_not_sent_again_for_another_credential() {
+    let mut node = Node::new();
+    node.connect("b");
+    node.hear("b", announcement(record("body", 0), Some("body")));
+    let proved = Announcement { scope: OTHER, ..announcement(record("body", 1), Some("body")) };
+    assert_eq!(told(&node.at(1000).input(Input::Filled { announcement: proved })), ["publish 1 with 0 bodies"]);
+}
+
+#[test]
+fn a_body_that_is_here_for_one_credential_is_here_for_the_others() {
+    let mut node = Node::new();
+    node.hear("a", Announcement { scope: OTHER, tag: None, ..announcement(record("body", 0), Some("body")) });
+    node.hear("b", announcement(record("body", 1), None));
+    assert_eq!(told(&node.at(1000).ask(1)), ["found 4"], "no pull is needed");
+    let mut node = Node::new();
+    node.hear("b", announcement(record("body", 1), None));
+    node.hear("a", Announcement { scope: OTHER, tag: None, ..announcement(record("body", 0), Some("body")) });
+    assert_eq!(told(&node.at(1000).ask(1)), ["found 4"], "in whatever order they come");
+
+    let mut node = Node::new();
+    node.connect("a");
+    node.hear("a", Announcement { scope: OTHER, tag: None, ..announcement(record("body", 0), None) });
+    node.hear("b", announcement(record("body", 1), None));
+    assert_eq!(told(&node.at(1000).ask(1)), ["pull from a"], "b is not connected");
+    assert_eq!(told(&node.input(Input::Pulled { ask: AskId(1), from: peer("a"), result: Ok(()) })), ["found 4"]);
+}
+
+#[test]
+fn who_makes_wrong_offers_is_not_listened_to_for_a_while() {
+    let mut node = Node::new();
+    node.hear("liar", announcement(record("body", 0), Some("body")));
+    for _ in 0..limits::REFUTED_MAX {
+        assert_eq!(told(&node.ask_across(1, Want::Fresh, Across::Offers, None)), ["offer 4"]);
+        node.input(Input::Refuted { key: KEY, digest: Digest::of(b"body") });
+    }
+    assert_eq!(told(&node.ask_across(2, Want::Fresh, Across::Offers, None)), ["nothing"]);
+    node.hear("honest", announcement(record("body", 0), None));
+    assert_eq!(told(&node.ask_across(3, Want::Fresh, Across::Offers, None)), ["offer 4"], "another says so, too");
+    let pause = u64::try_from(limits::REFUTED_PAUSE.as_millis()).unwrap();
+    node.input(Input::Refuted { key: KEY, digest: Digest::of(b"body") });
+    assert_eq!(told(&node.at(pause).ask_across(4, Want::Fresh, Across::Offers, None)), ["offer 4"]);
+}
+
+#[test]
+fn an_answer_that_must_be_pulled_comes_before_an_offer_that_is_here() {
+    let mut node = Node::new();
+    node.connect("a");
+    node.hear("b", Announcement { scope: OTHER, tag: None, ..announcement(record("another view", 1), Some("x")) });
+    node.hear("a", announcement(record("body", 0), None));
+    let (want, across, known, tag_key) = (Want::Fresh, Across::Offers, None, Some(credential()));
+    let asked = Input::Asked { ask: AskId(1), key: KEY, scope: SCOPE, tag_key, want, across, known };
+    assert_eq!(told(&node.at(1000).input(asked)), ["pull from a"]);
+    assert_eq!(told(&node.input(Input::PeerGone { peer: peer("a") })), ["offer 12"]);
 }

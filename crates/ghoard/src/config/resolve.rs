@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use github::Pattern;
+use node::Share;
+
 use super::{
     Config, ConfigError, ExternalAddress, LogFormat, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
     raw::{RawConfig, World},
@@ -23,6 +26,12 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let default_ttl = r.optional("default_ttl", value::seconds, show_seconds)?;
     let proof_window = r.proof_window(default_ttl)?;
     let stale_for = r.value("stale_for", value::seconds, Duration::from_secs(3600), show_seconds)?;
+    let show_share = |share: &Share| format!("{share:?}").to_ascii_lowercase();
+    let share = r.value("share", value::share, Share::default(), show_share)?;
+    let show_patterns =
+        |patterns: &Vec<Pattern>| patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let never_cache = r.value("never_cache", value::patterns, Vec::new(), show_patterns)?;
+    let never_share = r.value("never_share", value::patterns, Vec::new(), show_patterns)?;
     let cache_dir = r.cache_dir()?;
     let shared_secret = r.secret("shared_secret")?.map(|(secret, _)| secret);
     let shared_secret_file = r.optional_path("shared_secret_file")?;
@@ -55,6 +64,9 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         default_ttl,
         proof_window,
         stale_for,
+        share,
+        never_cache,
+        never_share,
         cache_dir,
         shared_secret,
         shared_secret_file,

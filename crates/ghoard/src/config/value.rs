@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use github::Pattern;
+use node::Share;
+
 /// Under which address other members reach this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExternalAddress {
@@ -79,6 +82,20 @@ pub(super) fn list(text: &str) -> Vec<String> {
         }
     }
     items
+}
+
+pub(super) fn share(text: &str) -> Parsed<Share> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "token" => Ok(Share::Token),
+        "proof" => Ok(Share::Proof),
+        "trusted" => Ok(Share::Trusted),
+        _ => Err("token, proof or trusted"),
+    }
+}
+
+pub(super) fn patterns(text: &str) -> Parsed<Vec<Pattern>> {
+    let expected = "owner/repo, owner/* or a path such as /orgs/acme/**, comma separated";
+    list(text).iter().map(|item| Pattern::parse(item).map_err(|_| expected)).collect()
 }
 
 pub(super) fn repository(text: &str) -> Parsed<String> {

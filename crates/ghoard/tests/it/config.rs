@@ -20,6 +20,9 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: default_ttl - default
         out: proof_window 60 s default
         out: stale_for 10 s ~/.config/ghoard/config.toml:2
+        out: share proof default
+        out: never_cache - default
+        out: never_share - default
         out: cache_dir ~/.cache/ghoard default
         out: shared_secret (set) CACHE_P2P_SHARED_SECRET
         out: shared_secret_file - default

@@ -12,6 +12,7 @@ mod hosts;
 mod http;
 mod liar;
 mod meeting;
+mod proof;
 mod races;
 mod runbook;
 mod secrets;

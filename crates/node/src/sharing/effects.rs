@@ -28,7 +28,7 @@ impl Running {
                 }
                 Effect::DropPeer { peer, why } => {
                     warn!(%peer, why, "dropping a peer that lies");
-                    sharing.net.drop_peer(&peer, why);
+                    sharing.drop_peer(&peer, why);
                 }
             }
         }
@@ -36,19 +36,25 @@ impl Running {
 }
 
 impl Sharing {
+    fn drop_peer(&self, peer: &Peer, why: &'static str) {
+        self.net.iter().for_each(|net| net.drop_peer(peer, why));
+    }
+
     fn publish(&self, records: Vec<Announcement>) {
+        let Some(net) = &self.net else { return };
         self.counters.entries_sent.many(records.len());
         match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
-            Ok(sealed) => self.net.publish(sealed),
+            Ok(sealed) => net.publish(sealed),
             Err(error) => warn!(%error, "an announce was not sent"),
         }
     }
 
     fn send(&self, to: &Peer, records: Vec<Announcement>) {
+        let Some(net) = &self.net else { return };
         debug!(%to, records = records.len(), "telling a new neighbour what is here");
         self.counters.entries_sent.many(records.len());
         match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
-            Ok(sealed) => self.net.send(to, sealed),
+            Ok(sealed) => net.send(to, sealed),
             Err(error) => warn!(%error, "records for a new neighbour were not sent"),
         }
     }
@@ -77,7 +83,7 @@ impl Sharing {
             }
             Some(Err(Trouble::Body(error))) => {
                 warn!(%holder, %error, "dropping a peer that announced a wrong body");
-                self.net.drop_peer(holder, "it announced a body with another digest");
+                self.drop_peer(holder, "it announced a body with another digest");
                 false
             }
             Some(Err(Trouble::Better)) => !has_body,

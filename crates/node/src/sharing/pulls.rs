@@ -62,7 +62,8 @@ impl Sharing {
 
     async fn pull(&self, from: &Peer, request: &PullRequest, record: &Record) -> Result<(), PullTrouble> {
         let carrier = Carrier::new(&self.keys);
-        let mut stream = self.net.pull(from, carrier.seal_request(request)?).await?;
+        let net = self.net.as_ref().ok_or(PullTrouble::Absent)?;
+        let mut stream = net.pull(from, carrier.seal_request(request)?).await?;
         let head = stream.next_frame().await?.ok_or(PullTrouble::Short)?;
         let (reply, prefix) = carrier.open_reply(request, &head)?;
         let PullReply::Found { form, encoded_bytes } = reply else { return Err(PullTrouble::Absent) };

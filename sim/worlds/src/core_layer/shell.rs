@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
-use fleet::{AskId, Config, Effect, Fleet, Input, Outcome, PullFailure};
+use fleet::{Across, AskId, Config, Effect, Fleet, Input, Outcome, PullFailure, Want};
 use wire::{Announcement, Body, Digest, Peer, Record, Version};
 
 use super::{Happening, World};
@@ -78,7 +78,7 @@ impl Shell {
 }
 
 fn core(id: u32, timing: Timing) -> Fleet {
-    Fleet::new(Config { me: peer(id), proof_window: timing.proof, stale_for: timing.stale })
+    Fleet::new(Config { alone: false, me: peer(id), proof_window: timing.proof, stale_for: timing.stale })
 }
 
 fn peer(id: u32) -> Peer {
@@ -212,7 +212,7 @@ impl World {
         let scope = shell.keys.ids.scope_id(bytes.as_deref());
         let tag_key = bytes.as_deref().map(TagKey::of);
         shell.asks.insert(ask, Asked { began, token, path });
-        shell.fleet.handle(Input::Asked { ask, key, scope, tag_key, stale_too: false }, now);
+        shell.fleet.handle(Input::Asked { ask, key, scope, tag_key, want: Want::Fresh, across: Across::Nothing, known: None }, now);
         vec![node]
     }
 
@@ -327,7 +327,7 @@ impl World {
         let lane = self.shells[node].lane();
         let whose = token.map_or_else(|| "nobody".to_owned(), |token| format!("t{token}"));
         match outcome {
-            Outcome::Nothing => {
+            Outcome::Nothing | Outcome::Offer { .. } | Outcome::Trusted { .. } => {
                 let at = self.now + Duration::from_millis(self.plan.origin_ms);
                 let life = self.shells[node].life;
                 self.tell(Event::new(Kind::Origin, lane, format!("{path} of {whose}")).to(0));

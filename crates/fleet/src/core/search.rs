@@ -1,0 +1,197 @@
+//! The way of one question through the index: what this credential was told, then what others were.
+
+use std::collections::BTreeSet;
+
+use wire::{Digest, Millis, Peer, PullRequest, Record};
+
+use super::{Config, Fleet};
+use crate::{
+    Across, AskId, Effect, Outcome, PullFailure, Want,
+    asks::{Ask, Pulling, patience},
+    index::{At, Candidate},
+    limits,
+    offer::offers,
+};
+
+/// What a record is good for.
+#[derive(Clone, Copy)]
+enum Use {
+    Answer,
+    Trusted,
+    Offer,
+    OwnOffer,
+}
+
+impl Fleet {
+    /// Takes the next step towards an answer: one that is here, one to pull, or none.
+    pub(super) fn advance(&mut self, id: AskId, now: Millis) {
+        let Some(ask) = self.asks.get(&id) else { return };
+        self.drop_forgeries(id, (ask.key, ask.scope));
+
+        let Some(ask) = self.asks.get(&id) else { return };
+        let choices = self.choices(ask, now);
+        let pulls_are_left = ask.tried.len() < limits::PULLS_MAX;
+        let pull_from = |candidate: &Candidate| {
+            let connected = candidate.holders.iter().filter_map(|holder| Some((holder, self.peers.get(holder)?)));
+            let untried = connected.filter(|(holder, _)| pulls_are_left && !ask.tried.contains(*holder));
+            untried.min_by_key(|(_, state)| state.rank()).map(|(holder, state)| (holder.clone(), state))
+        };
+        // In their order: an answer that must be pulled is better than an offer that is here.
+        let next = choices.iter().find_map(|(purpose, at, candidate)| {
+            if candidate.held {
+                return Some((purpose, *at, *candidate, None));
+            }
+            Some((purpose, *at, *candidate, Some(pull_from(candidate)?)))
+        });
+        let Some((purpose, at, candidate, pull)) = next else { return self.resolve(id, Outcome::Nothing) };
+        let record = candidate.record.clone();
+        let Some((holder, state)) = pull else {
+            let outcome = match purpose {
+                Use::Answer => Outcome::Found { record: self.with_shared_freshness(ask, record), tag: candidate.tag },
+                Use::Trusted => Outcome::Trusted { record },
+                Use::Offer => Outcome::Offer { record, own: false },
+                Use::OwnOffer => Outcome::Offer { record, own: true },
+            };
+            return self.resolve(id, outcome);
+        };
+        let patience = patience(state, record.body_bytes);
+        let digest = record.version.digest;
+        let ask = self.asks.get_mut(&id).expect("it was there above");
+        ask.deadline.get_or_insert(ask.began.after(patience));
+        ask.tried.insert(holder.clone());
+        ask.pulling = Some(Pulling { from: holder.clone(), at, digest });
+        let request = PullRequest { key: at.0, scope: at.1, digest };
+        self.effects.push_back(Effect::Pull { ask: id, from: holder, request, record });
+    }
+
+    /// What would do for this question, best first: what this credential was told, then what the
+    /// operator lets everybody see, then what is worth offering to the origin.
+    fn choices(&self, ask: &Ask, now: Millis) -> Vec<(Use, At, &Candidate)> {
+        let own = (ask.key, ask.scope);
+        let mut choices = Vec::new();
+        let others = || self.index.scopes_of(ask.key).filter(|(scope, _)| *scope != ask.scope);
+        if ask.want != Want::Offer {
+            let usable = self.index.candidates(own).iter().filter(|candidate| self.is_usable(ask, candidate, now));
+            let mut usable: Vec<&Candidate> = usable.collect();
+            usable.sort_by_key(|candidate| !candidate.held);
+            for candidate in usable {
+                choices.push((Use::Answer, own, candidate));
+                if !candidate.held {
+                    // Whoever holds the body for another credential can send it.
+                    let digest = candidate.record.version.digest;
+                    let told = others().flat_map(|(scope, candidates)| candidates.iter().map(move |c| (scope, c)));
+                    let same = told.filter(|(_, other)| !other.held && other.record.version.digest == digest);
+                    choices.extend(same.map(|(scope, other)| (Use::Answer, (ask.key, scope), other)));
+                }
+            }
+        }
+        if ask.across == Across::Trusted && ask.want != Want::Offer {
+            let mut fresh: Vec<_> = others()
+                .filter_map(|(scope, candidates)| Some((scope, candidates.first()?)))
+                .filter(|(_, candidate)| match ask.want {
+                    Want::Stale => candidate.record.may_be_stale(now),
+                    Want::Fresh | Want::Offer => now < candidate.record.fresh_until,
+                })
+                .collect();
+            fresh.sort_by_key(|(scope, candidate)| (std::cmp::Reverse(candidate.record.version), *scope));
+            choices.extend(fresh.into_iter().map(|(scope, candidate)| (Use::Trusted, (ask.key, scope), candidate)));
+        }
+        if ask.want == Want::Stale {
+            return choices;
+        }
+        // What another machine was told later for this credential, though its time is over.
+        let is_news = |candidate: &&Candidate| {
+            let version = candidate.record.version;
+            ask.known.is_none_or(|known| version.digest != known.digest && version.date_secs >= known.date_secs)
+        };
+        let own_offer = self.index.candidates(own).first().filter(is_news);
+        choices.extend(own_offer.map(|candidate| (Use::OwnOffer, own, candidate)));
+        if ask.across != Across::Nothing {
+            for digest in offers(ask.scope, ask.known, &self.kin, others(), now) {
+                // Whoever was told it holds the same body; one that is here needs no pull.
+                let told = others().flat_map(|(scope, candidates)| candidates.iter().map(move |c| (scope, c)));
+                let is_it = |(_, c): &(_, &Candidate)| c.record.version.digest == digest;
+                let mut told: Vec<_> =
+                    told.filter(is_it).filter(|(_, c)| self.refuted.trusts(&c.holders, now)).collect();
+                told.sort_by_key(|(_, candidate)| !candidate.held);
+                choices.extend(told.into_iter().map(|(scope, c)| (Use::Offer, (ask.key, scope), c)));
+            }
+        }
+        choices
+    }
+
+    fn is_usable(&self, ask: &Ask, candidate: &Candidate, now: Millis) -> bool {
+        let Config { proof_window, stale_for, .. } = self.config;
+        let record = &candidate.record;
+        let proved = record.proved_until.min(record.validated_at.after(proof_window));
+        let stale = record.stale_until.min(proved.after(stale_for));
+        let fresh = self.fresh_until(ask, record);
+        now < fresh && now < proved || ask.want == Want::Stale && now < stale
+    }
+
+    /// Until when the version of `record` is fresh: any credential that was told it again has made
+    /// it fresh for all who can still prove that they may see it.
+    fn fresh_until(&self, ask: &Ask, record: &Record) -> Millis {
+        if ask.across == Across::Nothing {
+            return record.fresh_until;
+        }
+        let digest = record.version.digest;
+        let told = self.index.scopes_of(ask.key).flat_map(|(_, candidates)| candidates);
+        let same = told.filter(|candidate| candidate.record.version.digest == digest);
+        same.map(|candidate| candidate.record.fresh_until).max().unwrap_or_default().max(record.fresh_until)
+    }
+
+    fn with_shared_freshness(&self, ask: &Ask, mut record: Record) -> Record {
+        record.fresh_until = self.fresh_until(ask, &record);
+        record
+    }
+
+    /// A client has presented the credential: what nobody who holds it has tagged is a forgery.
+    fn drop_forgeries(&mut self, id: AskId, at: At) {
+        let Some(ask) = self.asks.get(&id).filter(|_| !self.config.alone) else { return };
+        let mut liars = BTreeSet::new();
+        let is_empty = self.index.retain_at(at, |candidate| {
+            let genuine = match (&ask.tag_key, &candidate.tag) {
+                (Some(tag_key), Some(tag)) => tag_key.verify(at.0, &candidate.record, tag),
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            let genuine = genuine || canary::sings(canary::Bug::SkipsTheTag);
+            if !genuine {
+                liars.extend(candidate.holders.iter().cloned());
+            }
+            genuine
+        });
+        if !liars.is_empty() {
+            self.effects.push_back(Effect::NameForgery { holders: liars.into_iter().collect(), key: at.0 });
+        }
+        if is_empty {
+            self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
+        }
+    }
+
+    pub(super) fn pulled(&mut self, id: AskId, from: &Peer, result: Result<(), PullFailure>, now: Millis) {
+        let Some(ask) = self.asks.get_mut(&id) else { return };
+        let Some(Pulling { at, digest, .. }) = ask.pulling.take_if(|pulling| pulling.from == *from) else { return };
+        match result {
+            Ok(()) => self.index.mark_held(at.0, digest),
+            Err(failure) => {
+                self.no_longer_holds(at, digest, from);
+                if failure == PullFailure::Wrong {
+                    let why = "it sent a body with another digest";
+                    self.effects.push_back(Effect::DropPeer { peer: from.clone(), why });
+                }
+            }
+        }
+        self.advance(id, now);
+    }
+
+    fn no_longer_holds(&mut self, at: At, digest: Digest, peer: &Peer) {
+        self.index.retain_at(at, |candidate| {
+            if candidate.record.version.digest == digest {
+                candidate.holders.remove(peer);
+            }
+            candidate.held || !candidate.holders.is_empty()
+        });
+    }
+}
