@@ -76,8 +76,8 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
         _ => return Plan::Write { touches: Family::touched_by(host, &target) },
     }
     let route = Route::of(&target);
-    if route == Route::Transient {
-        return Plan::Pass { why: "its answer is true for a moment only" };
+    if !route.is_stored() {
+        return Plan::Pass { why: "its answer is true for a moment only, or a secret" };
     }
     if has_body {
         return Plan::Pass { why: "a GET with a body" };

@@ -46,7 +46,7 @@ impl Policy {
     /// `now` must be taken before the request was sent, so that a slow answer is not fresher.
     pub fn freshness(&self, route: Route, headers: &HeaderMap, now: Millis) -> Option<Freshness> {
         let origin = OriginSays::read(headers);
-        if route == Route::Transient || origin.no_store {
+        if !route.is_stored() || origin.no_store {
             return None;
         }
         let lifetime = if origin.no_cache {
@@ -135,7 +135,7 @@ mod tests {
         for cache_control in ["no-store", "no-cache", "private, NO-STORE"] {
             assert_eq!(fresh_for(Policy::default(), Route::Other, cache_control), None);
         }
-        assert_eq!(fresh_for(Policy::default(), Route::Transient, "max-age=60"), None);
+        assert_eq!(fresh_for(Policy::default(), Route::Search, "max-age=60"), None);
         assert_eq!(fresh_for(Policy::default(), Route::Other, "max-age=soon"), Some(0));
     }
 
