@@ -73,7 +73,7 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
         Method::OPTIONS => return Plan::Pass { why: "OPTIONS is not cacheable" },
         // What a GraphQL request touches is in its body; see `graphql_touches`.
         Method::POST if target.path() == "/graphql" => return Plan::Pass { why: "GraphQL is passed through" },
-        _ => return Plan::Write { touches: Family::touched_by(host, &target) },
+        _ => return Plan::Write { touches: Family::touched_by(host, method, &target) },
     }
     let route = Route::of(&target);
     if !route.is_stored() {

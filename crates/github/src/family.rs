@@ -1,10 +1,11 @@
-use serde_json::Value;
+use http::Method;
 
 use crate::Target;
 
 /// What one write makes doubtful, and what its readers depend on: usually one repository.
 ///
-/// Case does not matter to GitHub in owners and names, so a family is in lower case.
+/// A record belongs to one family; a write touches several (`family/touched.rs`). Case does not
+/// matter to GitHub in owners and names, so a family is in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Family(String);
 
@@ -17,81 +18,101 @@ pub enum Touches {
 }
 
 impl Family {
+    /// The family of what is read at `target`, where no names of ids are known.
     pub fn of(host: &str, target: &Target) -> Self {
+        Self::resolved(host, target, &Aliases::default())
+    }
+
+    /// The family of what is read at `target`.
+    ///
+    /// `/repositories/<id>` is in the family of its repository if `aliases` knows it, else in one
+    /// that all unknown ids share and every write to a repository touches.
+    pub fn resolved(host: &str, target: &Target, aliases: &Aliases) -> Self {
         let segments: Vec<String> = target.segments().map(str::to_ascii_lowercase).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        Self(match segments.as_slice() {
-            ["repos", owner, name, ..] => format!("{host}/repos/{owner}/{name}"),
-            // A repository by its id: which one is not known here, so they share one family, and
-            // a write to any repository drops it.
-            ["repositories", ..] => format!("{host}/repositories"),
-            [kind @ ("orgs" | "users" | "enterprises" | "teams"), name, ..] => format!("{host}/{kind}/{name}"),
-            [first, ..] => format!("{host}/{first}"),
-            [] => format!("{host}/"),
-        })
+        Self(format!("{host}/{}", read_at(&segments, aliases)))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The families that a write to `target` makes doubtful, where no names of ids are known.
+    pub fn touched_by(host: &str, method: &Method, target: &Target) -> Touches {
+        touched::by(host, method, target, &Aliases::default())
+    }
+
     /// The families that a write to `target` makes doubtful.
-    pub fn touched_by(host: &str, target: &Target) -> Touches {
-        let own = Self::of(host, target);
-        match target.segments().next() {
-            Some("repos") => Touches::Families(vec![own, Self(format!("{host}/repositories"))]),
-            Some("repositories") | None => Touches::Everything,
-            Some("user") => {
-                // `POST /user/repos` creates a repository that `/users/<me>/repos` lists, too.
-                Touches::Everything
-            }
-            Some(_) => Touches::Families(vec![own]),
-        }
+    pub fn touched_by_resolved(host: &str, method: &Method, target: &Target, aliases: &Aliases) -> Touches {
+        touched::by(host, method, target, aliases)
     }
 }
 
-/// What a GraphQL request touches: nothing, unless the word `mutation` is in a document of it at all.
-///
-/// A superset: a query that only mentions the word costs some hits, never a stale answer. A body
-/// that is no JSON of the usual form counts as a mutation.
-pub fn graphql_touches(body: &[u8]) -> Touches {
-    let changes_nothing = |request: &Value| request["query"].as_str().is_some_and(|text| !text.contains("mutation"));
-    let is_harmless = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Array(batch)) => batch.iter().all(changes_nothing),
-        Ok(request) => changes_nothing(&request),
-        Err(_) => false,
-    };
-    if is_harmless { Touches::Families(Vec::new()) } else { Touches::Everything }
+/// Repositories by ids that are not known here.
+const UNKNOWN_REPOSITORIES: &str = "repositories";
+/// Organisations and users by ids.
+const UNKNOWN_OWNERS: &str = "owners";
+/// Lists of repositories that may be anybody's.
+const LISTS: &str = "lists";
+/// Lists of issues across repositories.
+const ISSUES: &str = "issues";
+const EVENTS: &str = "events";
+const NOTIFICATIONS: &str = "notifications";
+const GISTS: &str = "gists";
+const USER: &str = "user";
+
+fn read_at(segments: &[&str], aliases: &Aliases) -> String {
+    match segments {
+        ["repositories", id, rest @ ..] => match aliases.name(id) {
+            Some(name) => read_in(name, rest),
+            None => UNKNOWN_REPOSITORIES.to_owned(),
+        },
+        ["repos", owner, name, rest @ ..] => match full_name(owner, name) {
+            Some(name) => read_in(&name, rest),
+            None => UNKNOWN_REPOSITORIES.to_owned(),
+        },
+        ["repositories" | "installation", ..] => LISTS.to_owned(),
+        ["issues", ..] | ["user", "issues", ..] | ["orgs" | "organizations", _, "issues", ..] => ISSUES.to_owned(),
+        ["events" | "networks", ..]
+        | ["orgs" | "organizations" | "users" | "user", _, "events" | "received_events", ..] => EVENTS.to_owned(),
+        ["notifications", ..] => NOTIFICATIONS.to_owned(),
+        ["gists", ..] | ["users" | "user", _, "gists", ..] => GISTS.to_owned(),
+        ["user", "repos" | "starred" | "subscriptions" | "installations", ..]
+        | ["users" | "user", _, "starred" | "subscriptions", ..]
+        | ["teams" | "organizations", _, "repos", ..]
+        | ["orgs", _, "teams", _, "repos", ..] => LISTS.to_owned(),
+        ["orgs" | "users", owner, "repos", ..] => format!("owners/{owner}"),
+        ["organizations", _, ..] => UNKNOWN_OWNERS.to_owned(),
+        ["user", id, ..] if is_id(id) => UNKNOWN_OWNERS.to_owned(),
+        [kind @ ("orgs" | "users" | "enterprises" | "teams"), name, ..] => format!("{kind}/{name}"),
+        [first, ..] => (*first).to_owned(),
+        [] => String::new(),
+    }
 }
+
+fn read_in(name: &str, rest: &[&str]) -> String {
+    match rest {
+        [NOTIFICATIONS, ..] => NOTIFICATIONS.to_owned(),
+        _ => format!("repos/{name}"),
+    }
+}
+
+/// `owner/name` of a repository in lower case; `None` if it could be written otherwise, too.
+fn full_name(owner: &str, name: &str) -> Option<String> {
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    let is_plain =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    (is_plain(owner) && is_plain(name)).then(|| format!("{owner}/{name}").to_ascii_lowercase())
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+mod aliases;
+mod touched;
+
+pub use aliases::Aliases;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(path: &str) -> Family {
-        Family::of("api.github.com", &Target::parse(path, None).unwrap())
-    }
-
-    #[test]
-    fn a_repository_is_one_family_whatever_its_case() {
-        assert_eq!(of("/repos/Octocat/Hello-World/issues/7"), of("/repos/octocat/hello-world"));
-        assert_ne!(of("/repos/octocat/a"), of("/repos/octocat/b"));
-        assert_eq!(of("/repositories/1/issues"), of("/repositories/2"));
-    }
-
-    #[test]
-    fn a_write_touches_its_repository_and_what_may_be_it_by_id() {
-        let touched = |path| Family::touched_by("api.github.com", &Target::parse(path, None).unwrap());
-        assert_eq!(touched("/repos/O/R/issues/7"), Touches::Families(vec![of("/repos/o/r"), of("/repositories/1")]));
-        assert_eq!(touched("/repositories/1/issues"), Touches::Everything);
-        assert_eq!(touched("/orgs/o/hooks"), Touches::Families(vec![of("/orgs/o")]));
-    }
-
-    #[test]
-    fn only_a_document_without_the_word_is_surely_no_mutation() {
-        assert_eq!(graphql_touches(br#"{"query":"{viewer{login}}"}"#), Touches::Families(vec![]));
-        for body in [r#"{"query":"mutation {x}"}"#, r#"{"query":"\u006dutation {x}"}"#, "[{}]", "mutation", "{"] {
-            assert_eq!(graphql_touches(body.as_bytes()), Touches::Everything, "{body}");
-        }
-    }
-}
+mod tests;

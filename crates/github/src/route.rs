@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Target;
+use crate::{Target, limits};
 use table::{Row, Shape};
 
 /// What kind of resource a target names, as far as caching it differs.
@@ -57,9 +57,6 @@ pub enum Route {
     Other,
 }
 
-/// How long a 404 or 410 may be told again to the credential that got it.
-const NEGATIVE_TTL: Duration = Duration::from_secs(15);
-
 impl Route {
     pub fn of(target: &Target) -> Self {
         tree::find(target).map_or(Self::Other, |row| row.route)
@@ -106,7 +103,7 @@ impl Route {
                 | Self::Alerts
                 | Self::Meta
         );
-        is_awaited_by_nobody.then_some(NEGATIVE_TTL)
+        is_awaited_by_nobody.then_some(limits::NEGATIVE_TTL)
     }
 
     /// Whether `If-Modified-Since` may be used, for the same credential, where the ETag is of no use.
