@@ -37,6 +37,13 @@ impl Family {
         &self.0
     }
 
+    /// The family of a GraphQL answer about one repository; if that is not known, of one that every
+    /// write touches.
+    pub(crate) fn of_graphql(host: &str, owner: &str, name: &str) -> Self {
+        let family = full_name(owner, name).map_or_else(|| GRAPHQL.to_owned(), |name| format!("repos/{name}"));
+        Self(format!("{host}/{family}"))
+    }
+
     /// The families that a write to `target` makes doubtful, where no names of ids are known.
     pub fn touched_by(host: &str, method: &Method, target: &Target) -> Touches {
         touched::by(host, method, target, &Aliases::default())
@@ -58,6 +65,8 @@ const LISTS: &str = "lists";
 const ISSUES: &str = "issues";
 const EVENTS: &str = "events";
 const NOTIFICATIONS: &str = "notifications";
+/// GraphQL answers of which it is not known what they read: every write touches them.
+const GRAPHQL: &str = "graphql";
 const GISTS: &str = "gists";
 const USER: &str = "user";
 

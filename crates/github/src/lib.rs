@@ -30,7 +30,7 @@ pub use drift::{Changed as DriftChanged, Drift};
 pub use etag::{EtagInput, etag, matches};
 pub use family::{Aliases, Family, Touches};
 pub use freshness::{Freshness, Policy};
-pub use graphql::graphql_touches;
+pub use graphql::{Graphql, GraphqlQuery, classify, graphql_touches, may_keep};
 pub use headers::{KEPT_HEADERS, kept_headers};
 pub use leak::holds_credential;
 pub use pattern::{Pattern, PatternError};

@@ -16,3 +16,17 @@ pub const LINK_BYTES_MAX: usize = 8 << 10;
 
 /// How long a 404 or 410 may be told again to the credential that got it.
 pub const NEGATIVE_TTL: Duration = Duration::from_secs(15);
+
+/// Bytes of a GraphQL request that may be cached. Longer ones are passed on, and touch everything.
+pub const GRAPHQL_BYTES_MAX: usize = 256 << 10;
+
+/// Tokens of a GraphQL document, and how deep its selections nest.
+pub const GRAPHQL_TOKENS_MAX: usize = 16 << 10;
+pub const GRAPHQL_DEPTH_MAX: usize = 64;
+
+/// How long the answer to a query is fresh: there is no validator to ask with. An operator may set
+/// another time.
+pub const GRAPHQL_TTL: Duration = Duration::from_secs(10);
+
+/// How long the schema is: what `gh` itself does.
+pub const INTROSPECTION_TTL: Duration = Duration::from_secs(24 * 60 * 60);

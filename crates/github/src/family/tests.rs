@@ -73,6 +73,7 @@ fn precisely_what_a_change_of_an_issue_touches() {
         "/user/repos",
         "/users/somebody/starred",
         "/installation/repositories",
+        "/graphql",
     ] {
         assert!(drops(path), "{path} shows the issue, or its repository");
     }

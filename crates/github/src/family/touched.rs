@@ -1,8 +1,8 @@
 use http::Method;
 
 use super::{
-    Aliases, EVENTS, Family, GISTS, ISSUES, LISTS, NOTIFICATIONS, Touches, UNKNOWN_OWNERS, UNKNOWN_REPOSITORIES, USER,
-    full_name,
+    Aliases, EVENTS, Family, GISTS, GRAPHQL, ISSUES, LISTS, NOTIFICATIONS, Touches, UNKNOWN_OWNERS,
+    UNKNOWN_REPOSITORIES, USER, full_name,
 };
 use crate::Target;
 
@@ -16,12 +16,15 @@ const OF_CI: [&str; 8] =
 pub(super) fn by(host: &str, method: &Method, target: &Target, aliases: &Aliases) -> Touches {
     let segments: Vec<String> = target.segments().map(str::to_ascii_lowercase).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let families =
-        |names: &[&str]| Touches::Families(names.iter().map(|name| Family(format!("{host}/{name}"))).collect());
+    let none = Touches::Families(Vec::new());
+    let families = |names: &[&str]| {
+        let names = names.iter().chain([&GRAPHQL]);
+        Touches::Families(names.map(|name| Family(format!("{host}/{name}"))).collect())
+    };
     match segments.as_slice() {
         // These make or end a credential, or compute something, and change nothing that is read.
-        [.., "registration-token" | "remove-token" | "access_tokens"] if *method == Method::POST => families(&[]),
-        ["applications" | "markdown", ..] | ["installation", "token"] => families(&[]),
+        [.., "registration-token" | "remove-token" | "access_tokens"] if *method == Method::POST => none,
+        ["applications" | "markdown", ..] | ["installation", "token"] => none,
         ["repositories", id, rest @ ..] => match aliases.name(id) {
             Some(name) => repository(name, rest, families),
             None => Touches::Everything,
