@@ -30,3 +30,46 @@ pub const GRAPHQL_TTL: Duration = Duration::from_secs(10);
 
 /// How long the schema is: what `gh` itself does.
 pub const INTROSPECTION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Charged requests of one rate-limit bucket on their way at once; GitHub allows 100, REST and
+/// GraphQL together, and other users of the token have their part.
+pub const CHARGED_IN_FLIGHT_MAX: u32 = 40;
+
+/// Proofs (conditional requests) of one bucket on their way at once.
+pub const PROOFS_IN_FLIGHT_MAX: u32 = 20;
+
+/// The longest wait for one of them to come back; then the request goes ahead.
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The reserve: below so many requests left, or this part of the limit if that is more, an old
+/// answer is preferred and work that nobody waits for stops.
+pub const RESERVE_MIN: u64 = 50;
+pub const RESERVE_PART: u64 = 50;
+/// The reserve is at most this part of a limit: 60 an hour is what the anonymous have.
+pub const RESERVE_PART_MAX: u64 = 4;
+
+/// The pause after a limit that names none (GitHub: "at least one minute"), and the most that
+/// doubling makes of it.
+pub const LIMIT_PAUSE: Duration = Duration::from_secs(60);
+pub const LIMIT_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// The longest stop that is believed, whoever asks for it.
+pub const STOP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Credentials whose limits are remembered.
+pub const LEDGER_SCOPES_MAX: usize = 4096;
+
+/// Interleaved readings after which two credentials are taken to share a budget, and how far apart
+/// these readings may be.
+pub const MERGE_READINGS: u8 = 6;
+pub const MERGE_GAP_MAX: u64 = 16;
+
+/// Pairs of credentials whose readings are compared at one time.
+pub const MERGE_PAIRS_MAX: usize = 4096;
+
+/// How old the last reading may be for `/rate_limit` to be answered from it. Others use the token, too.
+pub const RATE_LIMIT_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Resources in an answer to `/rate_limit`, and bytes of a limit's own answer, that are kept.
+pub const RATE_LIMIT_RESOURCES_MAX: usize = 32;
+pub const LIMIT_BODY_BYTES_MAX: usize = 4096;

@@ -3,6 +3,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 use wire::Millis;
 
+use crate::limits;
+
 /// What the origin's answer to a cacheable request means for the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -22,18 +24,15 @@ pub enum Verdict {
     PassOn,
 }
 
-/// The least time to stay away after a limit that names none.
-const LIMIT_PAUSE: Duration = Duration::from_secs(60);
-
 /// `body` is needed for a 403 or 429 only: GitHub's secondary limits may say so in the text alone.
 pub fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Millis) -> Verdict {
     match status.as_u16() {
         200 => Verdict::Fill,
         304 => Verdict::Confirmed,
         401 => Verdict::CredentialRefused,
-        403 | 429 => match limit(headers, body, now) {
-            Some(until) => Verdict::Limited { until },
-            None if status == StatusCode::TOO_MANY_REQUESTS => Verdict::Limited { until: now.after(LIMIT_PAUSE) },
+        403 | 429 => match limit(status, headers, body, now) {
+            Some(Limit::Until(until) | Limit::Drained(Some(until))) => Verdict::Limited { until },
+            Some(Limit::Drained(None) | Limit::Unnamed) => Verdict::Limited { until: now.after(limits::LIMIT_PAUSE) },
             None => Verdict::Denied,
         },
         404 | 410 | 451 => Verdict::Denied,
@@ -42,20 +41,35 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Millis) 
     }
 }
 
-/// Until when a limit asks us to stay away, in the order that GitHub documents: `Retry-After`, then
-/// `x-ratelimit-remaining: 0` with its reset, then at least a minute. `None` if it is no limit.
-fn limit(headers: &HeaderMap, body: &[u8], now: Millis) -> Option<Millis> {
+/// A limit, by what it names; in the order that GitHub documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// `Retry-After`.
+    Until(Millis),
+    /// `x-ratelimit-remaining: 0`, and its reset.
+    Drained(Option<Millis>),
+    /// It says that it is one, and not for how long: at least a minute, then longer.
+    Unnamed,
+}
+
+/// What limit an answer tells of; `None` if it is no limit. A 403 is one only if it says so.
+pub(crate) fn limit(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Millis) -> Option<Limit> {
+    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        return None;
+    }
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     if let Some(value) = headers.get(header::RETRY_AFTER) {
         let value = value.to_str().unwrap_or_default();
         let pause = value.trim().parse().map(|secs| now.after(Duration::from_secs(secs)));
-        return Some(pause.unwrap_or_else(|_| http_date(value).unwrap_or(now.after(LIMIT_PAUSE))));
+        return Some(pause.ok().or_else(|| http_date(value)).map_or(Limit::Unnamed, Limit::Until));
     }
     if number("x-ratelimit-remaining") == Some(0) {
-        return Some(number("x-ratelimit-reset").map_or(now.after(LIMIT_PAUSE), Millis::from_secs));
+        return Some(Limit::Drained(number("x-ratelimit-reset").map(Millis::from_secs)));
     }
-    let text = String::from_utf8_lossy(&body[..body.len().min(4096)]).to_ascii_lowercase();
-    (text.contains("rate limit") || text.contains("abuse detection")).then(|| now.after(LIMIT_PAUSE))
+    let text = String::from_utf8_lossy(&body[..body.len().min(limits::LIMIT_BODY_BYTES_MAX)]).to_ascii_lowercase();
+    let is_limit =
+        status == StatusCode::TOO_MANY_REQUESTS || text.contains("rate limit") || text.contains("abuse detection");
+    is_limit.then_some(Limit::Unnamed)
 }
 
 fn http_date(text: &str) -> Option<Millis> {
