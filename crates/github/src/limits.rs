@@ -73,3 +73,6 @@ pub const RATE_LIMIT_AGE_MAX: Duration = Duration::from_secs(60);
 /// Resources in an answer to `/rate_limit`, and bytes of a limit's own answer, that are kept.
 pub const RATE_LIMIT_RESOURCES_MAX: usize = 32;
 pub const LIMIT_BODY_BYTES_MAX: usize = 4096;
+
+/// Bytes of one paging parameter that travels to another scope.
+pub const PAGING_BYTES_MAX: usize = 512;
