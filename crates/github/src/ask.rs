@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::{Credential, Directives, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
+use crate::{ClientDirectives, Credential, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
 
 /// A cacheable question in its normal form: exactly what is sent to the origin, and nothing else.
 ///
@@ -27,7 +27,8 @@ pub struct ClientWants {
     pub gzip: bool,
     /// The client holds answers with these ETags.
     pub if_none_match: Vec<String>,
-    pub directives: Directives,
+    /// All that it says about age and staleness.
+    pub directives: ClientDirectives,
 }
 
 /// What is done with a request.
@@ -91,7 +92,7 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     if query_has_secret(&target) {
         return Plan::Pass { why: "a credential in the query" };
     }
-    let directives = Directives::read(headers);
+    let directives = ClientDirectives::read(headers);
     if directives.no_store {
         return Plan::Pass { why: "the client says no-store" };
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use wire::{Millis, limits};
 
-use crate::Route;
+use crate::{Route, client::seconds, limits::POLL_INTERVAL_MAX};
 
 /// What the operator has decided about time.
 #[derive(Clone, Copy, Debug)]
@@ -53,14 +53,16 @@ impl Policy {
             headers.get(header::ETAG)?;
             Duration::ZERO
         } else {
-            match (route, self.default_ttl) {
+            let lifetime = match (route, self.default_ttl) {
                 (Route::BySha, _) => limits::FRESH_AHEAD_MAX,
                 (_, Some(ttl)) => route.lifetime().unwrap_or(ttl),
                 (_, None) => {
-                    let origin = origin.max_age.unwrap_or(DEFAULT_LIFETIME);
+                    let origin = origin.s_maxage.or(origin.max_age).unwrap_or(DEFAULT_LIFETIME);
                     route.lifetime().map_or(origin, |route| route.min(origin))
                 }
-            }
+            };
+            // It says when to ask again, and nothing of who may see the answer: proofs go on.
+            poll_interval(route, headers).map_or(lifetime, |interval| lifetime.max(interval))
         };
         let proved_until = now.after(self.proof_window());
         Some(Freshness {
@@ -71,10 +73,17 @@ impl Policy {
     }
 }
 
+/// How long GitHub asks pollers to wait, where it does.
+fn poll_interval(route: Route, headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("x-poll-interval").filter(|_| route.obeys_poll_interval())?;
+    Some(seconds(value.to_str().ok()?)?.min(POLL_INTERVAL_MAX))
+}
+
 #[derive(Default)]
 struct OriginSays {
     no_store: bool,
     no_cache: bool,
+    s_maxage: Option<Duration>,
     max_age: Option<Duration>,
 }
 
@@ -90,11 +99,9 @@ impl OriginSays {
                 match name {
                     "no-store" => says.no_store = true,
                     "no-cache" => says.no_cache = true,
-                    "max-age" => {
-                        // An argument that is no number is a stale answer (RFC 9111, §4.2.1).
-                        let secs = argument.trim_matches('"').parse().unwrap_or(0);
-                        says.max_age = Some(Duration::from_secs(secs));
-                    }
+                    // An argument that is no number is a stale answer (RFC 9111, §4.2.1).
+                    "max-age" => says.max_age = Some(seconds(argument).unwrap_or_default()),
+                    "s-maxage" => says.s_maxage = Some(seconds(argument).unwrap_or_default()),
                     _ => {}
                 }
             }
@@ -137,6 +144,35 @@ mod tests {
         }
         assert_eq!(fresh_for(Policy::default(), Route::Search, "max-age=60"), None);
         assert_eq!(fresh_for(Policy::default(), Route::Other, "max-age=soon"), Some(0));
+    }
+
+    #[test]
+    fn what_is_said_to_shared_caches_wins() {
+        for (cache_control, secs) in [
+            ("max-age=60, s-maxage=10", 10),
+            ("s-maxage=90, max-age=60", 90),
+            ("s-maxage=soon, max-age=60", 0),
+            ("max-age=\"60\"", 60),
+            ("max-age=99999999999999999999", 86400),
+        ] {
+            assert_eq!(fresh_for(Policy::default(), Route::Other, cache_control), Some(secs), "{cache_control}");
+        }
+    }
+
+    #[test]
+    fn a_poll_interval_is_the_least_lifetime_where_it_is_meant() {
+        let fresh_for = |route, interval: &'static str| {
+            let headers = [("x-poll-interval", interval), ("cache-control", "private, max-age=60")];
+            let headers = headers.into_iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+            let freshness = Policy::default().freshness(route, &headers, NOW).unwrap();
+            assert_eq!(freshness.proved_until.since(NOW).as_secs(), 60, "who may see it is asked as before");
+            freshness.fresh_until.since(NOW).as_secs()
+        };
+        assert_eq!(fresh_for(Route::Events, "120"), 120);
+        assert_eq!(fresh_for(Route::Notifications, "30"), 60);
+        assert_eq!(fresh_for(Route::Events, "99999999"), 900);
+        assert_eq!(fresh_for(Route::Events, "soon"), 60);
+        assert_eq!(fresh_for(Route::Refs, "300"), 60);
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! is computed from that normal form and never from the text that the client sent.
 
 mod ask;
+mod client;
 mod credential;
 mod crossing;
-mod directives;
 mod drift;
 mod etag;
 mod family;
@@ -19,7 +19,6 @@ pub mod limits;
 mod link;
 mod page;
 mod pattern;
-pub mod limits;
 mod pretty;
 mod resource;
 mod route;
@@ -27,9 +26,9 @@ mod target;
 mod verdict;
 
 pub use ask::{Ask, ClientWants, Plan, cacheable_form, plan};
+pub use client::ClientDirectives;
 pub use credential::Credential;
 pub use crossing::crossing_headers;
-pub use directives::Directives;
 pub use drift::{Changed as DriftChanged, Drift};
 pub use etag::{EtagInput, etag, matches};
 pub use family::{Aliases, Family, Touches};
@@ -44,7 +43,7 @@ pub use pretty::pretty;
 pub use resource::Resource;
 pub use route::Route;
 pub use target::{Target, TargetError};
-pub use verdict::{Verdict, judge};
+pub use verdict::{Verdict, judge, judge_at};
 
 /// The host whose answers are cached, whatever the base URL by which the client came.
 pub const API_HOST: &str = "api.github.com";

@@ -76,3 +76,9 @@ pub const LIMIT_BODY_BYTES_MAX: usize = 4096;
 
 /// Bytes of one paging parameter that travels to another scope.
 pub const PAGING_BYTES_MAX: usize = 512;
+
+/// How long a redirect within the origin may be told again to the credential that got it.
+pub const MOVED_TTL: Duration = Duration::from_secs(60);
+
+/// The longest `X-Poll-Interval` that is obeyed.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(15 * 60);

@@ -37,7 +37,10 @@ pub(crate) fn parse(value: &str) -> Option<Vec<Link<'_>>> {
 
 /// Splits an absolute URL into its origin and the target of the API, without the path under which
 /// an Enterprise Server has its API.
-fn split(url: &str) -> Option<(&str, Target)> {
+pub(crate) fn split(url: &str) -> Option<(&str, Target)> {
+    if url.len() > limits::LINK_BYTES_MAX {
+        return None;
+    }
     let scheme = if url.starts_with("https://") { 8 } else { url.starts_with("http://").then_some(7)? };
     let slash = scheme + url[scheme..].find('/')?;
     let (origin, rest) = url.split_at(slash);

@@ -70,7 +70,7 @@ impl Cache for NodeCache {
         async move {
             self.counters.requests.one();
             // Who has conditions must not be given what was asked without them.
-            if ask.wants.directives != github::Directives::default() || !self.exclusions.may_keep(&ask) {
+            if ask.wants.directives != github::ClientDirectives::default() || !self.exclusions.may_keep(&ask) {
                 let flown = self.clone().ask_around(ask).await;
                 return Self::take(&flown).expect("nobody else is on this flight");
             }
@@ -235,7 +235,7 @@ impl NodeCache {
     /// Asks the fleet what it knows for this credential.
     async fn ask_fleet(&self, ask: &Ask, at: EntryKey, own: Option<&Loaded>) -> Word {
         let Some(sharing) = self.sharing_of(ask) else { return Word::Nothing };
-        let want = if ask.wants.directives.revalidate { Want::Offer } else { Want::Fresh };
+        let want = if ask.wants.directives.revalidates() { Want::Offer } else { Want::Fresh };
         let mut across = sharing.share.across(ask);
         // Without its ETag another credential's answer cannot be offered.
         if across == Across::Offers && !self.filler.may_compute(ask.route)
@@ -385,7 +385,8 @@ fn will_do(ask: &Ask, answer: &Answer) -> bool {
 }
 
 fn accepts(ask: &Ask, answer: &Answer, now: Millis) -> bool {
-    ask.wants.directives.accept(answer.validated_at, answer.fresh_until.min(answer.proved_until), now)
+    let until = answer.fresh_until.min(answer.proved_until);
+    ask.wants.directives.accepts(now.since(answer.validated_at), until.since(now))
 }
 
 pub(crate) fn now() -> Millis {

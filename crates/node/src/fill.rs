@@ -122,9 +122,11 @@ impl Filler {
             (Verdict::CredentialRefused, _) => {
                 Filled::Refused { whole_credential: ask.credential.is_some(), date_secs, told: told(head, body) }
             }
-            (Verdict::Denied, _) => Filled::Refused { whole_credential: false, date_secs, told: told(head, body) },
+            (Verdict::Denied | Verdict::Negative { .. }, _) => {
+                Filled::Refused { whole_credential: false, date_secs, told: told(head, body) }
+            }
             (Verdict::Limited { .. } | Verdict::Outage, _) => Filled::Unavailable(told(head, body)),
-            (Verdict::PassOn | Verdict::Confirmed, _) => Filled::Told(told(head, body)),
+            (Verdict::PassOn | Verdict::Moved { .. } | Verdict::Confirmed, _) => Filled::Told(told(head, body)),
         }
     }
 
