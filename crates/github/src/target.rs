@@ -32,6 +32,9 @@ impl Target {
             return Err(TargetError::NotAbsolute);
         }
         let path = normalise(path, true)?;
+        if is_escaped_twice(&path) {
+            return Err(TargetError::DoubleEscape);
+        }
         let mut segments = path[1..].split('/').peekable();
         while let Some(segment) = segments.next() {
             match segment {
@@ -71,8 +74,8 @@ fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             match byte {
-                // Some parsers take it for a slash.
-                b'\\' if is_path => return Err(TargetError::HiddenSeparator),
+                // Some parsers take the first for a slash, and drop the others.
+                b'\\' | 0..0x20 | 0x7f if is_path => return Err(TargetError::HiddenSeparator),
                 byte if may_stand_plain(byte, is_path) => normal.push(char::from(byte)),
                 byte => normal.push_str(&format!("%{byte:02X}")),
             }
@@ -81,13 +84,6 @@ fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
         let (high, low) = (bytes.next().and_then(hex_digit), bytes.next().and_then(hex_digit));
         let (Some(high), Some(low)) = (high, low) else { return Err(TargetError::BadEscape) };
         match high << 4 | low {
-            b'%' if is_path => {
-                let mut ahead = bytes.clone();
-                if ahead.next().and_then(hex_digit).is_some() && ahead.next().and_then(hex_digit).is_some() {
-                    return Err(TargetError::DoubleEscape);
-                }
-                normal.push_str("%25");
-            }
             b'\\' | 0..0x20 | 0x7f if is_path => return Err(TargetError::HiddenSeparator),
             // A ref such as `feature/x` is one segment when its slash is escaped: keep it so.
             escaped if is_unreserved(escaped) => normal.push(char::from(escaped)),
@@ -95,6 +91,13 @@ fn normalise(text: &str, is_path: bool) -> Result<String, TargetError> {
         }
     }
     Ok(normal)
+}
+
+/// Whether a `%` is escaped where what follows would make an escape of it again. To be asked of the
+/// normal form: the digits may have been escaped, too.
+fn is_escaped_twice(normal: &str) -> bool {
+    let mut after = normal.split("%25").skip(1);
+    after.any(|after| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -139,9 +142,12 @@ mod tests {
             ("/repos/./b", TargetError::DotSegment),
             ("/repos//b", TargetError::EmptySegment),
             ("/repos/%252e%252e/b", TargetError::DoubleEscape),
+            ("/repos/%25%32e%25%32e/b", TargetError::DoubleEscape),
+            ("/repos/%252%65/b", TargetError::DoubleEscape),
             ("/repos/a%5cb", TargetError::HiddenSeparator),
             ("/repos/a\\..\\..\\user", TargetError::HiddenSeparator),
             ("/repos/a%00b", TargetError::HiddenSeparator),
+            ("/repos/a\tb", TargetError::HiddenSeparator),
             ("/repos/%zz", TargetError::BadEscape),
             ("/repos/%4", TargetError::BadEscape),
         ] {
