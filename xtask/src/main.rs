@@ -2,6 +2,7 @@
 
 mod arrows;
 mod ci;
+mod etag;
 mod figures;
 mod readme;
 mod run;
@@ -27,6 +28,11 @@ static COMMANDS: &[Command] = &[
     Command { name: "sim", help: "run ghoard in simulated worlds; `sim --help` tells more", run: sim::run },
     Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },
     Command { name: "sim-apart", help: "check that nothing of the simulator is shipped", run: sim::apart },
+    Command {
+        name: "etag-vectors",
+        help: "recompute the ETags of recorded exchanges (fetches them with pip)",
+        run: etag::run,
+    },
     Command { name: "tidy", help: "check what the compiler does not", run: tidy::run },
     Command {
         name: "figures",
@@ -54,7 +60,7 @@ fn main() -> ExitCode {
 fn usage(error: &str) -> ExitCode {
     run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
     for command in COMMANDS {
-        run::say(&format!("  {:9}  {}", command.name, command.help));
+        run::say(&format!("  {:12}  {}", command.name, command.help));
     }
     ExitCode::from(2)
 }
