@@ -52,6 +52,8 @@ pub(crate) enum Command {
     },
     /// Check between two machines that an entry written on one is read on the other
     Smoke(Smoke),
+    /// Check what ghoard takes for granted; without a flag, list what can be checked
+    Doctor(Doctor),
     /// Print every setting, its value and where it comes from
     Config {
         /// Print JSON
@@ -93,6 +95,16 @@ pub(crate) struct Smoke {
     /// Say what happens
     #[arg(long)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Doctor {
+    /// That GitHub makes its ETags as ghoard computes them; needs a token
+    #[arg(long)]
+    pub(crate) etag: bool,
+    /// Print the report as JSON
+    #[arg(long, requires = "etag")]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -4,11 +4,13 @@ mod admin;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod exec;
 mod listen;
 mod logging;
 mod machine;
 mod output;
+mod question;
 mod run;
 mod setup;
 mod smoke;
@@ -68,6 +70,10 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
         Command::Smoke(smoke) => in_runtime(config, if smoke.verbose { "info" } else { "warn" }, async || {
             let done = smoke::smoke(smoke, config, world).await;
             done.map_err(|error| said(&error, error.hint().as_deref())).map(|done| u8::from(!done))
+        }),
+        Command::Doctor(doctor) => in_runtime(config, "warn", async || {
+            let done = doctor::doctor(doctor, config).await;
+            done.map_err(|error| said(&error, error.hint().as_deref())).map(|well| u8::from(!well))
         }),
         Command::Demo { json } => in_runtime(config, "warn", async || {
             demo::demo(*json).await.map_err(|error| said(&*error, None)).map(|()| 0)

@@ -6,8 +6,7 @@ use std::{
 };
 
 use gateway::{Fetched, HttpOrigin};
-use github::{API_HOST, Ask, Plan, Target, plan};
-use http::{HeaderMap, HeaderValue, Method, header};
+use github::Ask;
 use node::{Env, Node, Receipt, Receipts, SmokeEntry};
 use task::Tasks;
 use tokio::time::{Instant, sleep};
@@ -17,6 +16,7 @@ use crate::{
     config::{Config, World},
     machine::{self, Cellar, Sharing},
     output,
+    question::question,
     run::RunError,
 };
 
@@ -33,7 +33,7 @@ const LISTEN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Returns whether the entry was received, or told to at least one peer.
 pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> Result<bool, RunError> {
-    if question(config, &smoke.target).is_none() {
+    if about(config, &smoke.target).is_none() {
         return Err(RunError::Target(smoke.target.clone()));
     }
     let cellar = if config.is_typed("cache_dir") {
@@ -103,7 +103,7 @@ async fn read(
     let receipt = if smoke.synthetic {
         node.read_smoke(&smoke.target, receipts, patience).await
     } else {
-        match question(config, &smoke.target) {
+        match about(config, &smoke.target) {
             Some(ask) => tokio::select! {
                 receipt = node.read_shared(&ask, receipts, patience) => receipt,
                 // The writer may have no token: a synthetic entry will do, too.
@@ -145,7 +145,7 @@ async fn write(smoke: &Smoke, config: &Config, node: &Node, patience: Duration) 
         node.write_smoke(SmokeEntry { target: smoke.target.clone(), payload: payload.to_string().into() }).await;
         output::data(&format!("Wrote a synthetic entry for {}", smoke.target));
     } else {
-        let Some(ask) = question(config, &smoke.target) else { return false };
+        let Some(ask) = about(config, &smoke.target) else { return false };
         match node.ask(ask).await {
             Fetched::Answer { answer, .. } => {
                 output::data(&format!("Asked GitHub for {}: {} bytes", smoke.target, answer.plain.len()));
@@ -206,20 +206,9 @@ fn explain_silence(node: &Node) {
 }
 
 /// What a client would ask about the target.
-fn question(config: &Config, target: &str) -> Option<Ask> {
-    let mut headers = HeaderMap::new();
-    if let Some((token, _)) = &config.github_token
-        && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-    {
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-    }
+fn about(config: &Config, target: &str) -> Option<Ask> {
     let is_repository = target.split('/').count() == 2 && target.split('/').all(|part| !part.is_empty());
-    let path = is_repository.then(|| Target::parse(&format!("/repos/{target}"), None))?;
-    match path.map(|path| plan(&Method::GET, API_HOST, path, &headers, false)) {
-        Ok(Plan::Cache(ask)) => Some(*ask),
-        _ => None,
-    }
+    is_repository.then(|| question(config, &format!("/repos/{target}"), None))?
 }
 
 fn say(smoke: &Smoke, line: &str) {

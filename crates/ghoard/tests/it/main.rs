@@ -6,6 +6,7 @@
 mod clients;
 mod config;
 mod credentials;
+mod doctor;
 mod exec;
 mod home;
 mod hosts;
