@@ -1,4 +1,5 @@
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -6,34 +7,72 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, StreamBody};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::time::Instant;
 
 use crate::{Body, Broken, Origin, OriginError, limits};
 
 /// The origin over HTTPS: one client with its pool of connections.
 pub struct HttpOrigin {
+    /// By the proxy that the environment names, if it names one.
     client: reqwest::Client,
+    /// By no proxy.
+    direct: reqwest::Client,
     /// How long the origin may take for the head of its answer, and between two pieces of its body.
     timeout: Duration,
 }
 
 /// Why there is no client at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS; are the system's CA certificates installed?")]
-pub struct ClientError(#[source] reqwest::Error);
+pub enum ClientError {
+    #[error("cannot set up TLS; are the system's CA certificates installed?")]
+    Tls(#[source] reqwest::Error),
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// Counted from 1.
+    #[error("its certificate {number} cannot be read")]
+    Certificate {
+        number: usize,
+        #[source]
+        cause: Broken,
+    },
+}
 
 impl HttpOrigin {
-    /// Certificates are the system's (`SSL_CERT_FILE` counts); `HTTPS_PROXY` and `NO_PROXY` are obeyed.
+    /// Certificates are the system's (`SSL_CERT_FILE` counts).
+    ///
+    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or their names in lower case, are read as curl
+    /// reads them, once. An origin on loopback is never asked by a proxy, which would look for it on
+    /// its own machine: so does Go's client, and with it gh.
     pub fn new(timeout: Duration) -> Result<Self, ClientError> {
+        Self::build(timeout, &[])
+    }
+
+    /// The same, and trusts the certificates in `pem` as well: one or more.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is none, or one that is none.
+    pub fn with_ca(timeout: Duration, pem: &[u8]) -> Result<Self, ClientError> {
+        let trusted = certificates(pem)?;
+        if trusted.is_empty() { Err(ClientError::NoCertificate) } else { Self::build(timeout, &trusted) }
+    }
+
+    fn build(timeout: Duration, trusted: &[reqwest::Certificate]) -> Result<Self, ClientError> {
         // A second call finds the provider in place; that is what is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(limits::CONNECT_TIMEOUT)
-            .build()
-            .map_err(ClientError)?;
-        Ok(Self { client, timeout })
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(limits::CONNECT_TIMEOUT)
+                .tls_certs_merge(trusted.iter().cloned())
+        };
+        let client = builder().build().map_err(ClientError::Tls)?;
+        let direct = builder().no_proxy().build().map_err(ClientError::Tls)?;
+        Ok(Self { client, direct, timeout })
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, OriginError> {
@@ -41,7 +80,8 @@ impl HttpOrigin {
         let (head, body) = request.into_parts();
         let mut headers = head.headers;
         let length = headers.remove(header::CONTENT_LENGTH);
-        let mut outgoing = self.client.request(head.method, head.uri.to_string()).headers(headers);
+        let client = if is_loopback(&host) { &self.direct } else { &self.client };
+        let mut outgoing = client.request(head.method, head.uri.to_string()).headers(headers);
         let moved = Arc::new(Mutex::new(Instant::now()));
         if !hyper::body::Body::is_end_stream(&body) {
             let moved = moved.clone();
@@ -79,6 +119,27 @@ impl HttpOrigin {
     }
 }
 
+/// Reads every certificate of a bundle, and nothing else that may be there.
+fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    let mut roots = RootCertStore::empty();
+    (1..)
+        .zip(CertificateDer::pem_slice_iter(pem))
+        .map(|(number, der)| {
+            let bad = |cause| ClientError::Certificate { number, cause };
+            let der = der.map_err(|error| bad(Broken::new(error)))?;
+            // Tried here, since the client would only say that something is wrong somewhere.
+            roots.add(der.clone()).map_err(|error| bad(Broken::new(error)))?;
+            reqwest::Certificate::from_der(&der).map_err(|error| bad(Broken::new(error)))
+        })
+        .collect()
+}
+
+/// `host` as it stands in a URL.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+}
+
 /// Ends a body when nothing of it arrives for `patience`.
 fn in_time(body: reqwest::Body, patience: Duration) -> Body {
     let frames = stream::unfold(Some(body), move |body| async move {
@@ -102,6 +163,32 @@ impl Origin for HttpOrigin {
 #[cfg(test)]
 mod tests {
     use github::Target;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_without_a_certificate_or_with_a_bad_one_is_refused() {
+        let refused =
+            |pem: &str| HttpOrigin::with_ca(Duration::from_secs(1), pem.as_bytes()).err().unwrap().to_string();
+        assert_eq!(refused("not PEM at all"), "there is no certificate in it");
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(refused(bad), "its certificate 1 cannot be read");
+        assert_eq!(refused("-----BEGIN CERTIFICATE-----\nAAAA\n"), "its certificate 1 cannot be read");
+    }
+
+    #[test]
+    fn loopback_is_known_in_every_spelling_of_a_url() {
+        for (host, is_so) in [
+            ("127.0.0.1", true),
+            ("127.1.2.3", true),
+            ("[::1]", true),
+            ("LocalHost", true),
+            ("10.0.0.1", false),
+            ("localhost.example", false),
+        ] {
+            assert_eq!(is_loopback(host), is_so, "{host}");
+        }
+    }
 
     /// What is in the key must be what is sent: the client's URL parser may change nothing.
     #[test]

@@ -67,6 +67,8 @@ pub(crate) struct Config {
     /// Without a slash at the end.
     pub(crate) origin: String,
     pub(crate) origin_timeout: Duration,
+    /// Not read yet.
+    pub(crate) extra_ca: Option<PathBuf>,
     pub(crate) memory_bytes: u64,
     pub(crate) disk_bytes: u64,
     /// A filter of `tracing-subscriber`; not validated.

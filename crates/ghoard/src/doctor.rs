@@ -2,16 +2,21 @@
 
 mod etag;
 
-use crate::{cli::Doctor, config::Config, output, run::RunError};
+use crate::{
+    cli::Doctor,
+    config::{Config, World},
+    output,
+    run::RunError,
+};
 
 /// Runs the checks that were asked for, or lists what can be checked. Returns whether all is well.
-pub(crate) async fn doctor(doctor: &Doctor, config: &Config) -> Result<bool, DoctorError> {
+pub(crate) async fn doctor(doctor: &Doctor, config: &Config, world: &World<'_>) -> Result<bool, DoctorError> {
     if !doctor.etag {
         output::data("doctor can check:");
         output::data("  --etag  that GitHub makes its ETags as ghoard computes them (needs a token)");
         return Ok(true);
     }
-    let findings = etag::check(config).await?;
+    let findings = etag::check(config, world).await?;
     if doctor.json {
         output::data(&findings.json().to_string());
     } else {

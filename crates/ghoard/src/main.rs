@@ -14,6 +14,7 @@ mod question;
 mod run;
 mod setup;
 mod smoke;
+mod upstream;
 
 use std::{
     collections::BTreeMap,
@@ -72,7 +73,7 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
             done.map_err(|error| said(&error, error.hint().as_deref())).map(|done| u8::from(!done))
         }),
         Command::Doctor(doctor) => in_runtime(config, "warn", async || {
-            let done = doctor::doctor(doctor, config).await;
+            let done = doctor::doctor(doctor, config, world).await;
             done.map_err(|error| said(&error, error.hint().as_deref())).map(|well| u8::from(!well))
         }),
         Command::Demo { json } => in_runtime(config, "warn", async || {

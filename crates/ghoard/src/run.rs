@@ -1,6 +1,9 @@
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use gateway::{DoorKind, HttpOrigin};
+use gateway::DoorKind;
 use node::{Env, Node};
 use task::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,7 +13,7 @@ use crate::{
     config::{Config, World},
     listen::{TcpDoor, UnixDoor},
     machine::{self, Cellar, Sharing},
-    output,
+    output, upstream,
 };
 
 /// Why the daemon did not start.
@@ -24,6 +27,12 @@ pub(crate) enum RunError {
     Target(String),
     #[error(transparent)]
     Origin(#[from] gateway::ClientError),
+    #[error("extra_ca {} cannot be used", path.display())]
+    ExtraCa {
+        path: PathBuf,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error(transparent)]
     Node(#[from] node::StartError),
     #[error("cannot start")]
@@ -37,6 +46,7 @@ impl RunError {
         match self {
             Self::Config(error) => error.hint(),
             Self::InUse(_) => Some("stop it first, or give this one its own CACHE_DIR".to_owned()),
+            Self::ExtraCa { .. } => Some("give it a file with one or more certificates in PEM".to_owned()),
             Self::Target(_) => Some("write it as owner/name".to_owned()),
             Self::NoDoor { .. } => Some("set GHOARD_DOOR_SOCKET or GHOARD_DOOR_ADDRESS".to_owned()),
             _ => None,
@@ -62,7 +72,7 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
             (None, format!("no: {why}; for one, run `ghoard secret new` and set it on all machines"))
         }
     };
-    let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
+    let origin = Arc::new(upstream::origin(config, world)?);
     let node_config = machine::node_config(config, &cellar, fleet);
     let env = Env { tasks, store: cellar.store.clone(), origin };
     let node = Arc::new(Node::start(node_config, env)?);
@@ -101,7 +111,7 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
 
 struct Doors {
     base_url: Option<String>,
-    socket: Option<std::path::PathBuf>,
+    socket: Option<PathBuf>,
     admin: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway::{Fetched, HttpOrigin};
+use gateway::Fetched;
 use github::Ask;
 use node::{Env, Node, Receipt, Receipts, SmokeEntry};
 use task::Tasks;
@@ -18,6 +18,7 @@ use crate::{
     output,
     question::question,
     run::RunError,
+    upstream,
 };
 
 /// After which the writer says that nobody may hear it, as the runbook has it.
@@ -58,7 +59,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     }
     let identity = cellar.identity();
     let fleet = machine::fleet_config(config, *keys, identity);
-    let origin = Arc::new(HttpOrigin::new(config.origin_timeout)?);
+    let origin = Arc::new(upstream::origin(config, world)?);
     let node_config = machine::node_config(config, &cellar, Some(fleet));
     let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin };
     let node = Node::start(node_config, env)?;

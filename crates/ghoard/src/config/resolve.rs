@@ -49,6 +49,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let admin_address = r.value("admin_address", value::socket_address, local(9121), ToString::to_string)?;
     let origin = r.value("origin", value::origin, "https://api.github.com".to_owned(), Clone::clone)?;
     let origin_timeout = r.value("origin_timeout", value::timeout, Duration::from_secs(30), show_seconds)?;
+    let extra_ca = r.optional_path("extra_ca")?.map(|(path, _)| path);
     let show_bytes = |bytes: &u64| value::show_bytes(*bytes);
     let memory_bytes = r.value("memory_bytes", value::bytes, 256 << 20, show_bytes)?;
     let disk_bytes = r.value("disk_bytes", value::bytes, 4 << 30, show_bytes)?;
@@ -81,6 +82,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         admin_address,
         origin,
         origin_timeout,
+        extra_ca,
         memory_bytes,
         disk_bytes,
         log,

@@ -126,6 +126,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Base URL of the GitHub API"),
     works("origin_timeout", &[], Number, "30",
         "Seconds after which a request to the origin is given up"),
+    works("extra_ca", &[], Text, "none",
+        "File with CA certificates in PEM that are trusted at the origin, besides the system's"),
     works("memory_bytes", &[], Number, "256 MiB",
         "Largest size of the cache in memory"),
     works("disk_bytes", &[], Number, "4 GiB",

@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 use wire::{Body, Form, limits::BODY_BYTES_MAX};
 
 use super::DoctorError;
-use crate::{config::Config, machine::full_text, output, question::question, run::RunError};
+use crate::{
+    config::{Config, World},
+    machine::full_text,
+    output,
+    question::question,
+    upstream,
+};
 
 /// A proof that seems to cost something is tried again: others may use the token at the same moment.
 const PROOFS_MAX: usize = 3;
@@ -41,9 +47,9 @@ enum Outcome {
 ///
 /// # Errors
 /// [`DoctorError`] without a token, or without TLS. An origin that does not answer is a finding.
-pub(crate) async fn check(config: &Config) -> Result<Findings, DoctorError> {
+pub(crate) async fn check(config: &Config, world: &World<'_>) -> Result<Findings, DoctorError> {
     let Some((_, source)) = &config.github_token else { return Err(DoctorError::NoToken) };
-    let origin = HttpOrigin::new(config.origin_timeout).map_err(RunError::from)?;
+    let origin = upstream::origin(config, world)?;
     let repository = config.github_repository.as_deref().unwrap_or("octocat/Hello-World");
     let questions = [
         ("/user".to_owned(), None),

@@ -39,6 +39,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: admin_address 127.0.0.1:9121 default
         out: origin https://api.github.com default
         out: origin_timeout 30 s default
+        out: extra_ca - default
         out: memory_bytes 1 GiB GHOARD_MEMORY_BYTES
         out: disk_bytes 4 GiB default
         out: log info default

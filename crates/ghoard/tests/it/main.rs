@@ -21,4 +21,5 @@ mod setup;
 mod status;
 mod strangers;
 mod trouble;
+mod upstream;
 mod world;

@@ -90,7 +90,7 @@ fn files_below(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 
 /// Passes a connection on, and keeps every byte of both ways.
 #[expect(clippy::disallowed_methods, reason = "the test's own threads, beside the programs")]
-fn listening_in(to: SocketAddr, heard: Arc<Mutex<Vec<u8>>>) -> SocketAddr {
+pub(crate) fn listening_in(to: SocketAddr, heard: Arc<Mutex<Vec<u8>>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
