@@ -86,6 +86,7 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
     };
     let config = node::Config {
         origin_url,
+        more_origins: Vec::new(),
         policy: Policy::default(),
         share: Share::default(),
         exclusions: Exclusions::default(),

@@ -5,7 +5,9 @@ use futures::{
     channel::oneshot,
     future::{Either, ready},
 };
-use github::{API_HOST, Ask, Credential, Plan, Touches, Verdict, cacheable_form, graphql_touches, judge, plan};
+use github::{
+    API_HOST, Ask, Credential, Plan, Site, Target, Touches, Verdict, cacheable_form, graphql_touches, judge, plan,
+};
 use http::{Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use task::Tasks;
@@ -17,7 +19,7 @@ use crate::{
     hosts::Hosts,
     limits,
     relay::{rebase, relay_head},
-    strict::{Checked, LOOPBACK_NAMES, check},
+    strict::{Checked, check},
     unpack::unpack,
 };
 
@@ -30,12 +32,17 @@ pub struct Base {
     pub origins: Vec<String>,
 }
 
+/// A site behind a door.
+struct Served {
+    site: Site,
+    base: Base,
+}
+
 /// Answers the requests of one door.
 pub struct Service<C> {
     kind: DoorKind,
-    base: Base,
-    /// Scheme and authority of the API, without a slash at the end.
-    origin_url: String,
+    /// At least one; only the socket has more, as only there a client says which it means.
+    served: Vec<Served>,
     cache: Arc<C>,
     origin: Arc<dyn Origin>,
     hosts: Hosts,
@@ -43,46 +50,55 @@ pub struct Service<C> {
 }
 
 impl<C: Cache> Service<C> {
-    /// `origin_url` is the API's base URL; `client_url` is what this door's clients call it.
-    pub fn new(
-        kind: DoorKind,
-        client_url: String,
-        origin_url: String,
-        cache: Arc<C>,
-        origin: Arc<dyn Origin>,
-        tasks: Tasks,
-    ) -> Self {
-        let origins = vec![origin_url.clone(), format!("https://{API_HOST}")];
-        let base = Base { client: client_url, origins };
-        Self { kind, base, origin_url, cache, origin, hosts: Hosts::default(), tasks }
+    /// A door with a base URL: `client_url` is what its clients call `site`.
+    pub fn by_base_url(client_url: String, site: Site, cache: Arc<C>, origin: Arc<dyn Origin>, tasks: Tasks) -> Self {
+        Self::new(DoorKind::BaseUrl, vec![Served::new(site, client_url)], cache, origin, tasks)
     }
 
-    async fn fetch(&self, ask: Ask) -> Response<Body> {
+    /// The socket, where a client names the site by its own host and paths.
+    pub fn by_host(sites: Vec<Site>, cache: Arc<C>, origin: Arc<dyn Origin>, tasks: Tasks) -> Self {
+        let own_url = |site: &Site| if site.is_github() { format!("https://{API_HOST}") } else { site.url.clone() };
+        let served = sites.into_iter().map(|site| Served::new(site.clone(), own_url(&site))).collect();
+        Self::new(DoorKind::Socket, served, cache, origin, tasks)
+    }
+
+    fn new(kind: DoorKind, served: Vec<Served>, cache: Arc<C>, origin: Arc<dyn Origin>, tasks: Tasks) -> Self {
+        Self { kind, served, cache, origin, hosts: Hosts::default(), tasks }
+    }
+
+    async fn fetch(&self, at: usize, ask: Ask) -> Response<Body> {
         match self.cache.clone().fetch(ask.clone()).await {
-            Fetched::Answer { answer, how } => answer.respond(&ask, how, &self.base, now()),
+            Fetched::Answer { answer, how } => answer.respond(&ask, how, &self.served[at].base, now()),
             Fetched::Relayed(response) => {
                 let response = if ask.wants.gzip { response } else { unpack(response) };
-                self.to_client(response, ask.wants.head_only)
+                self.to_client(Some(at), response, ask.wants.head_only)
             }
         }
     }
 
-    async fn pass_on(self: Arc<Self>, plan: Plan, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+    async fn pass_on(
+        self: Arc<Self>,
+        at: usize,
+        plan: Plan,
+        head: Parts,
+        checked: Checked,
+        body: Body,
+    ) -> Response<Body> {
         match plan {
-            Plan::Write { touches } => self.write(head, checked, body, touches).await,
+            Plan::Write { touches } => self.write(at, head, checked, body, touches).await,
             _ if head.method == Method::POST && checked.target.path() == "/graphql" => {
-                self.graphql(head, checked, body).await
+                self.graphql(at, head, checked, body).await
             }
             plan => {
                 debug!(?plan, path = checked.target.path(), "passed through");
                 let is_read = matches!(head.method, Method::GET | Method::HEAD);
                 let headers = head.headers.clone();
-                let response = self.pass(head, self.api_uri(&checked), body).await;
+                let response = self.pass(Some(at), head, self.api_uri(at, &checked), body).await;
                 // What is denied here is denied to the cached form of the question, too.
                 let verdict = judge(response.status(), response.headers(), b"", now());
                 if is_read
                     && verdict == Verdict::Denied
-                    && let Some(ask) = cacheable_form(API_HOST, checked.target, &headers)
+                    && let Some(ask) = cacheable_form(&self.served[at].site.name, checked.target, &headers)
                 {
                     self.cache.denied(&ask, date_secs(&response)).await;
                 }
@@ -92,13 +108,20 @@ impl<C: Cache> Service<C> {
     }
 
     /// A write goes on to its end even if its client leaves: it may take effect all the same.
-    async fn write(self: Arc<Self>, head: Parts, checked: Checked, body: Body, touches: Touches) -> Response<Body> {
+    async fn write(
+        self: Arc<Self>,
+        at: usize,
+        head: Parts,
+        checked: Checked,
+        body: Body,
+        touches: Touches,
+    ) -> Response<Body> {
         let (answered, answer) = oneshot::channel();
         let tasks = self.tasks.clone();
         tasks.spawn(
             async move {
                 self.cache.written(&touches, Moment::Sent).await;
-                let response = self.pass(head, self.api_uri(&checked), body).await;
+                let response = self.pass(Some(at), head, self.api_uri(at, &checked), body).await;
                 // A client error changed nothing; anything else may have.
                 if !response.status().is_client_error() {
                     let moment = Moment::Answered { date_secs: date_secs(&response) };
@@ -114,7 +137,7 @@ impl<C: Cache> Service<C> {
         })
     }
 
-    async fn graphql(self: Arc<Self>, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+    async fn graphql(self: Arc<Self>, at: usize, head: Parts, checked: Checked, body: Body) -> Response<Body> {
         let whole = Limited::new(body, limits::GRAPHQL_BYTES_MAX).collect();
         let body = match tokio::time::timeout(limits::GRAPHQL_TIMEOUT, whole).await {
             Ok(Ok(body)) => body,
@@ -130,24 +153,29 @@ impl<C: Cache> Service<C> {
         let body = body.to_bytes();
         match graphql_touches(&body) {
             Touches::Families(families) if families.is_empty() => {
-                self.pass(head, self.api_uri(&checked), full(body)).await
+                self.pass(Some(at), head, self.api_uri(at, &checked), full(body)).await
             }
-            touches => self.write(head, checked, full(body), touches).await,
+            touches => self.write(at, head, checked, full(body), touches).await,
         }
     }
 
     /// A request of `gh` to a host that is not the API: passed on as it is, over TLS.
     async fn other_host(&self, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+        // The uploads and logins of an Enterprise Server, for whose API the client is here.
+        if let Some(served) = self.called(&checked.host) {
+            return self.pass(None, head.clone(), served.site.server_uri(path_and_query(&head)), body).await;
+        }
         if !self.hosts.may_reach(&checked.host, now()) {
             let message = format!("the host {} is not one that GitHub's clients need", checked.host);
             let hint = "the socket is no open proxy; ask it directly";
             return Refusal::new(StatusCode::FORBIDDEN, message, hint).into_response();
         }
         let uri = format!("https://{}{}", checked.host, path_and_query(&head));
-        self.pass(head, uri, body).await
+        self.pass(None, head, uri, body).await
     }
 
-    async fn pass(&self, head: Parts, uri: String, body: Body) -> Response<Body> {
+    /// Asks for `uri`, which is in the API of the site `at`, or of no API.
+    async fn pass(&self, at: Option<usize>, head: Parts, uri: String, body: Body) -> Response<Body> {
         let Ok(uri) = uri.parse::<Uri>() else {
             return Refusal::bad_request("the target is no URL", "send a plain path").into_response();
         };
@@ -158,23 +186,23 @@ impl<C: Cache> Service<C> {
         request.headers_mut().remove(header::HOST);
         request.headers_mut().remove(header::EXPECT);
         let credential = head.headers.get(header::AUTHORIZATION).map(Credential::from_authorization);
-        let is_api = request.uri().to_string().starts_with(&self.origin_url);
         match self.origin.send(request).await {
-            Ok(response) if is_api && response.status() == StatusCode::UNAUTHORIZED => {
+            Ok(response) if at.is_some() && response.status() == StatusCode::UNAUTHORIZED => {
                 self.cache.refused(credential.as_ref()).await;
-                self.to_client(response, head.method == Method::HEAD)
+                self.to_client(at, response, head.method == Method::HEAD)
             }
-            Ok(response) => self.to_client(response, head.method == Method::HEAD),
+            Ok(response) => self.to_client(at, response, head.method == Method::HEAD),
             Err(error) => error.refusal().into_response(),
         }
     }
 
     /// Passes the origin's own answer on.
-    fn to_client(&self, response: Response<Body>, head_only: bool) -> Response<Body> {
+    fn to_client(&self, at: Option<usize>, response: Response<Body>, head_only: bool) -> Response<Body> {
         let (mut head, body) = response.into_parts();
         self.hosts.learn(&head.headers, now());
         head.headers = relay_head(&head.headers);
-        rebase(&mut head.headers, &self.base);
+        // What another host says is about the first site, if about any.
+        rebase(&mut head.headers, &self.served[at.unwrap_or(0)].base);
         if !head.headers.contains_key("cache-status") {
             let status = format!("ghoard; fwd=bypass; fwd-status={}", head.status.as_u16());
             head.headers.insert("cache-status", status.parse().expect("visible ASCII"));
@@ -182,44 +210,60 @@ impl<C: Cache> Service<C> {
         Response::from_parts(head, if head_only { crate::empty() } else { body })
     }
 
-    /// Whether a client of the socket means the API by `host`: github.com's, also where a stand-in on
-    /// loopback is the origin; with an Enterprise Server as origin that server's, and not github.com's.
-    fn is_api(&self, host: &str) -> bool {
-        let authority = self.origin_url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or("");
-        let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
-        let is_github = name == API_HOST || LOOPBACK_NAMES.contains(&name);
-        if is_github { host == API_HOST } else { host == authority || host == name }
+    fn api_uri(&self, at: usize, checked: &Checked) -> String {
+        self.served[at].site.api_uri(&checked.target)
     }
 
-    fn api_uri(&self, checked: &Checked) -> String {
-        // An Enterprise Server has GraphQL beside its REST API, not below it.
-        match self.origin_url.strip_suffix("/api/v3") {
-            Some(server) if checked.target.path() == "/graphql" => format!("{server}/api/graphql"),
-            _ => format!("{}{}", self.origin_url, checked.target.text()),
+    fn called(&self, host: &str) -> Option<&Served> {
+        self.served.iter().find(|served| served.site.is_called(host))
+    }
+
+    /// Which site a request is for, with the target in its API; `None` if it is for no API.
+    fn place(&self, checked: &mut Checked) -> Option<usize> {
+        if self.kind == DoorKind::BaseUrl {
+            return Some(0);
         }
+        let at = self.served.iter().position(|served| served.site.is_called(&checked.host))?;
+        // Of the normal form, so that no other spelling of the path goes round the cache.
+        let path = self.served[at].site.api_path(checked.target.path())?;
+        if path != checked.target.path() {
+            checked.target = Target::parse(path, checked.target.query()).ok()?;
+        }
+        Some(at)
+    }
+}
+
+impl Served {
+    fn new(site: Site, client_url: String) -> Self {
+        let mut origins = vec![site.url.clone()];
+        if site.is_github() {
+            origins.push(format!("https://{API_HOST}"));
+        }
+        Self { base: Base { client: client_url, origins }, site }
     }
 }
 
 impl<C: Cache> Handle for Service<C> {
     fn answer(self: Arc<Self>, request: Request<Body>) -> Answering {
         let (head, body) = request.into_parts();
-        let checked = match check(&head, self.kind) {
+        let mut checked = match check(&head, self.kind) {
             Ok(checked) => checked,
             Err(refusal) => return Either::Left(ready(refusal.into_response())),
         };
-        if self.kind == DoorKind::Socket && !self.is_api(&checked.host) {
+        let Some(at) = self.place(&mut checked) else {
             return Either::Right(async move { self.other_host(head, checked, body).await }.boxed());
-        }
-        match plan(&head.method, API_HOST, checked.target.clone(), &head.headers, checked.has_body) {
+        };
+        let served = &self.served[at];
+        match plan(&head.method, &served.site.name, checked.target.clone(), &head.headers, checked.has_body) {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
                 let now = now();
                 if let Some(answer) = self.cache.fresh(&ask, now) {
-                    return Either::Left(ready(answer.respond(&ask, How::Hit, &self.base, now)));
+                    return Either::Left(ready(answer.respond(&ask, How::Hit, &served.base, now)));
                 }
-                Either::Right(async move { self.fetch(*ask).await }.boxed())
+                Either::Right(async move { self.fetch(at, *ask).await }.boxed())
             }
-            plan => Either::Right(async move { self.pass_on(plan, head, checked, body).await }.boxed()),
+            plan => Either::Right(async move { self.pass_on(at, plan, head, checked, body).await }.boxed()),
         }
     }
 }

@@ -1,4 +1,4 @@
-use github::Target;
+use github::{Target, enterprise_path};
 use http::{HeaderMap, StatusCode, Version, header, request::Parts};
 
 use crate::{DoorKind, Refusal};
@@ -15,10 +15,6 @@ pub struct Checked {
 /// Names by which a loopback door may be called. Another name means that a web page's own name was
 /// pointed at this machine (DNS rebinding).
 pub const LOOPBACK_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
-
-/// Path prefixes of clients that believe to talk to a GitHub Enterprise Server.
-const API_PREFIX: &str = "/api/v3";
-const GRAPHQL_ALIAS: &str = "/api/graphql";
 
 /// Refuses whatever could mean one thing here and another thing at the origin.
 pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
@@ -54,7 +50,8 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
                 let hint = "call it 127.0.0.1 or localhost";
                 return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("this door is not {host}"), hint));
             }
-            strip_api_prefix(head.uri.path())
+            // Clients that believe to talk to an Enterprise Server have a prefix.
+            enterprise_path(head.uri.path()).unwrap_or(head.uri.path())
         }
     };
     let target = Target::parse(path, head.uri.query())
@@ -83,17 +80,6 @@ fn host(head: &Parts) -> Result<String, Refusal> {
 
 fn without_https_port(host: &str) -> &str {
     host.strip_suffix(":443").unwrap_or(host)
-}
-
-fn strip_api_prefix(path: &str) -> &str {
-    if path == GRAPHQL_ALIAS {
-        return "/graphql";
-    }
-    match path.strip_prefix(API_PREFIX) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

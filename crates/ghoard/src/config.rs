@@ -25,7 +25,7 @@ pub(crate) use error::{ConfigError, Source};
 pub(crate) use mesh::MeshSecret;
 pub(crate) use raw::{RawConfig, World};
 pub(crate) use settings::{Kind, SETTINGS, State};
-pub(crate) use value::{ExternalAddress, LogFormat};
+pub(crate) use value::{ExternalAddress, LogFormat, MoreOrigin};
 
 /// The kernel's limit for the path of a unix socket, its closing zero byte left out.
 pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) admin_address: SocketAddr,
     /// Without a slash at the end.
     pub(crate) origin: String,
+    /// None has the name of another, or of `origin`.
+    pub(crate) more_origins: Vec<MoreOrigin>,
     pub(crate) origin_timeout: Duration,
     /// Not read yet.
     pub(crate) extra_ca: Option<PathBuf>,

@@ -8,7 +8,7 @@ use std::{
 use crypto::{FleetKeys, Secret};
 use fakehub::{Hub, Options, Token};
 use futures::future::join_all;
-use gateway::{DoorKind, HttpOrigin, Origin};
+use gateway::{HttpOrigin, Origin};
 use github::Policy;
 use http::{Request, header};
 use http_body_util::BodyExt;
@@ -129,6 +129,7 @@ async fn start_node(
     };
     let config = node::Config {
         origin_url,
+        more_origins: Vec::new(),
         policy: Policy { default_ttl: Some(FRESH_FOR), ..Policy::default() },
         share: Share::default(),
         exclusions: Exclusions::default(),
@@ -144,7 +145,7 @@ async fn start_node(
     let node = Arc::new(Node::start(config, env)?);
     let (door, bound) = TcpDoor::bind(([127, 0, 0, 1], 0).into()).await?;
     let url = format!("http://{bound}");
-    node.open("demo", DoorKind::BaseUrl, url.clone(), door);
+    node.open("demo", url.clone(), door);
     wait_until("a node listens", || !node.listening().is_empty()).await?;
     Ok((node, url))
 }

@@ -242,6 +242,7 @@ pub(crate) fn node_config(config: &Config, cellar: &Cellar, fleet: Option<FleetC
     };
     node::Config {
         origin_url: config.origin.clone(),
+        more_origins: config.more_origins.iter().map(|more| more.url.clone()).collect(),
         policy,
         share: config.share,
         exclusions: Exclusions { never_cache: config.never_cache.clone(), never_share: config.never_share.clone() },

@@ -1,4 +1,4 @@
-use github::{API_HOST, Ask, Plan, Target, plan};
+use github::{Ask, Plan, Site, Target, plan};
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::config::Config;
@@ -14,7 +14,8 @@ pub(crate) fn question(config: &Config, path: &str, query: Option<&str>) -> Opti
         headers.insert(header::AUTHORIZATION, value);
     }
     let target = Target::parse(path, query).ok()?;
-    match plan(&Method::GET, API_HOST, target, &headers, false) {
+    let site = Site::main(&config.origin);
+    match plan(&Method::GET, &site.name, target, &headers, false) {
         Plan::Cache(ask) => Some(*ask),
         Plan::Pass { .. } | Plan::Write { .. } => None,
     }

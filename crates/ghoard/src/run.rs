@@ -3,7 +3,6 @@ use std::{
     sync::Arc,
 };
 
-use gateway::DoorKind;
 use node::{Env, Node};
 use task::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,6 +81,9 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
     if let Some(base_url) = &doors.base_url {
         output::data(&format!("  base URL    {base_url}"));
     }
+    for (url, origin) in &doors.more {
+        output::data(&format!("  base URL    {url} for {origin}"));
+    }
     if let Some(socket) = &doors.socket {
         output::data(&format!("  socket      {}", socket.display()));
     }
@@ -111,6 +113,8 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
 
 struct Doors {
     base_url: Option<String>,
+    /// Base URL and origin.
+    more: Vec<(String, String)>,
     socket: Option<PathBuf>,
     admin: Option<String>,
 }
@@ -124,7 +128,7 @@ async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError
                 output::warning(&format!("door_address {} is taken; the base URL is {url}", config.door_address));
                 output::hint("stop the other program, or set GHOARD_DOOR_ADDRESS");
             }
-            node.open("base URL", DoorKind::BaseUrl, url.clone(), door);
+            node.open("base URL", url.clone(), door);
             Some(url)
         }
         Err(error) => {
@@ -135,7 +139,7 @@ async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError
     };
     let socket = match UnixDoor::bind(&config.door_socket).await {
         Ok(door) => {
-            node.open("socket", DoorKind::Socket, format!("https://{}", github::API_HOST), door);
+            node.open_socket("socket", door);
             Some(config.door_socket.clone())
         }
         Err(error) => {
@@ -163,7 +167,33 @@ async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError
             None
         }
     };
-    Ok(Doors { base_url, socket, admin })
+    let more = open_more(node, config).await;
+    Ok(Doors { base_url, more, socket, admin })
+}
+
+/// Opens the doors of the further origins that have one.
+async fn open_more(node: &Node, config: &Config) -> Vec<(String, String)> {
+    let mut opened = Vec::new();
+    // The main origin is the first.
+    for (at, more) in (1..).zip(&config.more_origins) {
+        let Some(wanted) = more.door else { continue };
+        match TcpDoor::bind(wanted).await {
+            Ok((door, bound)) => {
+                let url = format!("http://{bound}");
+                if bound != wanted && wanted.port() != 0 {
+                    output::warning(&format!("{wanted} is taken; the base URL for {} is {url}", more.url));
+                    output::hint("stop the other program, or set another address in GHOARD_MORE_ORIGINS");
+                }
+                node.open_site("base URL", at, url.clone(), door);
+                opened.push((url, more.url.clone()));
+            }
+            Err(error) => {
+                output::warning(&format!("no base URL for {}: cannot listen on {wanted}: {error}", more.url));
+                output::hint("set a loopback address in GHOARD_MORE_ORIGINS");
+            }
+        }
+    }
+    opened
 }
 
 /// Keeps other processes of this user out of our memory, and lets us hold enough connections open.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use canary::Bug;
 use futures::{StreamExt, TryStreamExt, stream};
 use gateway::{Answer, Body as Stream, How, Origin, OriginError, Refusal, full};
-use github::{Ask, Drift, DriftChanged, Policy, Route, Verdict, holds_credential, judge, kept_headers};
+use github::{Ask, Drift, DriftChanged, Policy, Route, Site, Verdict, holds_credential, judge, kept_headers};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -80,7 +80,7 @@ impl From<&OriginError> for Told {
 /// Asks the origin one question.
 pub struct Filler {
     pub origin: Arc<dyn Origin>,
-    pub origin_url: String,
+    pub sites: Arc<[Site]>,
     pub policy: Policy,
     pub drift: Mutex<Drift>,
     pub tasks: Tasks,
@@ -153,7 +153,9 @@ impl Filler {
 
     fn request(&self, ask: &Ask, validator: Option<&HeaderValue>) -> Request<Stream> {
         let mut request = Request::new(gateway::empty());
-        let url = format!("{}{}", self.origin_url, ask.target.text());
+        let site =
+            self.sites.iter().find(|site| site.name == ask.host).expect("a question is asked of one of the sites");
+        let url = site.api_uri(&ask.target);
         *request.uri_mut() = url.parse().expect("a canonical target behind a checked base is a URL");
         *request.headers_mut() = ask.upstream_headers();
         if let Some(validator) = validator {

@@ -7,8 +7,8 @@ use std::{
 use crypto::{FleetKeys, Secret};
 use discovery::Directory;
 use futures::future::join_all;
-use gateway::{Accept, Cache, Door, DoorKind, Drained, Fetched, Handle, Origin, Service};
-use github::{Ask, Policy, Route};
+use gateway::{Accept, Cache, Door, Drained, Fetched, Handle, Origin, Service};
+use github::{Ask, Policy, Route, Site};
 use net::{Address, Identity, Net, RawTransport};
 use store::Store;
 use task::Tasks;
@@ -42,6 +42,8 @@ pub struct Env {
 pub struct Config {
     /// Base URL of the API, without a slash at the end.
     pub origin_url: String,
+    /// Base URLs of further APIs, each of a name ([`Site`]) of its own.
+    pub more_origins: Vec<String>,
     pub policy: Policy,
     pub memory_bytes: u64,
     pub about: About,
@@ -95,7 +97,8 @@ pub struct Node {
     directories: Vec<Arc<dyn Directory>>,
     cache: Arc<NodeCache>,
     origin: Arc<dyn Origin>,
-    origin_url: String,
+    /// The first is the main one.
+    sites: Arc<[Site]>,
     tasks: Tasks,
     stop: watch::Sender<bool>,
     started: Instant,
@@ -111,14 +114,16 @@ impl Node {
     pub fn start(config: Config, env: Env) -> Result<Self, StartError> {
         let Env { tasks, store, origin } = env;
         let counters = Arc::<Counters>::default();
-        let origin: Arc<dyn Origin> = Arc::new(CountingOrigin::new(origin, counters.clone(), &config.origin_url));
+        let others = config.more_origins.iter().map(|url| Site::other(url));
+        let sites: Arc<[Site]> = std::iter::once(Site::main(&config.origin_url)).chain(others).collect();
+        let origin: Arc<dyn Origin> = Arc::new(CountingOrigin::new(origin, counters.clone(), &sites));
         let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
         let doubtful_until = keeper.restore_doubts();
 
         let known = Arc::<Mutex<Known>>::default();
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
         let mut about = config.about;
-        let Config { policy, origin_url, share, .. } = config;
+        let Config { policy, share, .. } = config;
         let start = |keys, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
             let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
@@ -148,7 +153,7 @@ impl Node {
         };
         let filler = Filler {
             origin: origin.clone(),
-            origin_url: origin_url.clone(),
+            sites: sites.clone(),
             policy,
             drift: Mutex::default(),
             tasks: tasks.clone(),
@@ -176,7 +181,7 @@ impl Node {
             directories,
             cache,
             origin,
-            origin_url,
+            sites,
             tasks,
             stop,
             started: Instant::now(),
@@ -184,12 +189,26 @@ impl Node {
         })
     }
 
-    /// Opens a door. `client_url` is what its clients call the API.
-    pub fn open(&self, name: &'static str, kind: DoorKind, client_url: String, accept: impl Accept) {
+    /// Opens a door with a base URL to the main site: `client_url` is what its clients call that.
+    pub fn open(&self, name: &'static str, client_url: String, accept: impl Accept) {
+        self.open_site(name, 0, client_url, accept);
+    }
+
+    /// The same to any site: the main one is the first, `more_origins` follow in their order.
+    ///
+    /// # Panics
+    /// If there is no such site.
+    pub fn open_site(&self, name: &'static str, at: usize, client_url: String, accept: impl Accept) {
+        let (site, tasks) = (self.sites[at].clone(), self.tasks.clone());
+        let service = Service::by_base_url(client_url, site, self.cache.clone(), self.origin.clone(), tasks);
+        self.serve(name, gateway::limits::CONNECTIONS_MAX, Arc::new(service), accept);
+    }
+
+    /// Opens the socket, whose clients name every site by its own host.
+    pub fn open_socket(&self, name: &'static str, accept: impl Accept) {
         let (cache, origin) = (self.cache.clone(), self.origin.clone());
-        let service =
-            Arc::new(Service::new(kind, client_url, self.origin_url.clone(), cache, origin, self.tasks.clone()));
-        self.serve(name, gateway::limits::CONNECTIONS_MAX, service, accept);
+        let service = Service::by_host(self.sites.to_vec(), cache, origin, self.tasks.clone());
+        self.serve(name, gateway::limits::CONNECTIONS_MAX, Arc::new(service), accept);
     }
 
     /// Opens a door to something else than the API, with the same bounds: the status page.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Body, Origin, OriginError};
-use github::{Verdict, judge};
+use github::{Site, Verdict, judge};
 use http::{Request, Response, StatusCode, header};
 
 use crate::{Counters, cache::now};
@@ -11,14 +11,14 @@ use crate::{Counters, cache::now};
 pub struct CountingOrigin {
     inner: Arc<dyn Origin>,
     counters: Arc<Counters>,
-    api_authority: String,
+    /// Hosts with ports.
+    api_authorities: Vec<String>,
 }
 
 impl CountingOrigin {
-    pub fn new(inner: Arc<dyn Origin>, counters: Arc<Counters>, origin_url: &str) -> Self {
-        let api_authority = origin_url.split_once("://").map_or(origin_url, |(_, rest)| rest);
-        let api_authority = api_authority.split('/').next().unwrap_or_default().to_owned();
-        Self { inner, counters, api_authority }
+    pub fn new(inner: Arc<dyn Origin>, counters: Arc<Counters>, sites: &[Site]) -> Self {
+        let api_authorities = sites.iter().map(|site| site.authority().to_owned()).collect();
+        Self { inner, counters, api_authorities }
     }
 
     fn count(&self, answer: &Result<Response<Body>, OriginError>, authorised: bool) {
@@ -38,7 +38,10 @@ impl CountingOrigin {
 
 impl Origin for CountingOrigin {
     fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
-        let is_api = request.uri().authority().is_some_and(|authority| authority.as_str() == self.api_authority);
+        let is_api = request
+            .uri()
+            .authority()
+            .is_some_and(|authority| self.api_authorities.iter().any(|known| authority.as_str() == known));
         if !is_api {
             return self.inner.send(request);
         }

@@ -11,7 +11,7 @@ use std::{
 use crypto::{FleetKeys, Secret};
 use discovery::Directory;
 use futures::{FutureExt, future::BoxFuture};
-use gateway::{Accept, Connection, DoorKind};
+use gateway::{Accept, Connection};
 use net::{Address, RawTransport};
 use node::{About, DiallerConfig, Env, Exclusions, FleetConfig, Node, Share};
 use store::{DiskConfig, DiskStore, MemoryStore, Store};
@@ -91,7 +91,7 @@ async fn live(stage: Arc<Stage>, directory: SharedDirectory, id: u32) {
         Err(error) => return stage.violated(Some(machine.lane()), "start", error.to_string()),
     };
     let (door, comings) = mpsc::unbounded_channel();
-    node.open("sim", DoorKind::BaseUrl, format!("http://{DOOR}"), SimDoor(comings));
+    node.open("sim", format!("http://{DOOR}"), SimDoor(comings));
     let (orders, mut ordered) = mpsc::unbounded_channel::<Order>();
     {
         let mut alive = machine.alive();
@@ -179,6 +179,7 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
     let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
     node::Config {
         origin_url: "https://api.github.com".to_owned(),
+        more_origins: Vec::new(),
         policy: github::Policy {
             default_ttl: millis(plan.policy.default_ttl_ms),
             proof_window: millis(plan.policy.proof_window_ms),

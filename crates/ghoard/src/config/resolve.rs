@@ -9,7 +9,7 @@ use github::Pattern;
 use node::Share;
 
 use super::{
-    Config, ConfigError, ExternalAddress, LogFormat, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
+    Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
     raw::{RawConfig, World},
     value::{self, Parsed},
 };
@@ -48,6 +48,8 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let door_socket = r.door_socket(&cache_dir)?;
     let admin_address = r.value("admin_address", value::socket_address, local(9121), ToString::to_string)?;
     let origin = r.value("origin", value::origin, "https://api.github.com".to_owned(), Clone::clone)?;
+    let show_more = |more: &Vec<MoreOrigin>| more.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let more_origins = r.value("more_origins", |text| value::more_origins(text, &origin), Vec::new(), show_more)?;
     let origin_timeout = r.value("origin_timeout", value::timeout, Duration::from_secs(30), show_seconds)?;
     let extra_ca = r.optional_path("extra_ca")?.map(|(path, _)| path);
     let show_bytes = |bytes: &u64| value::show_bytes(*bytes);
@@ -81,6 +83,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         door_socket,
         admin_address,
         origin,
+        more_origins,
         origin_timeout,
         extra_ca,
         memory_bytes,

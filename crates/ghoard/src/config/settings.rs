@@ -124,6 +124,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Where counts and health are read"),
     works("origin", &[], Text, "https://api.github.com",
         "Base URL of the GitHub API"),
+    works("more_origins", &[], List, "none",
+        "Base URLs of further APIs, such as https://ghes.example/api/v3; with 127.0.0.1:9200= before it, for base-URL clients too"),
     works("origin_timeout", &[], Number, "30",
         "Seconds after which a request to the origin is given up"),
     works("extra_ca", &[], Text, "none",

@@ -1,11 +1,13 @@
 //! Text into meaning, one function per kind of value. An error is what was expected instead.
 
 use std::{
+    collections::BTreeSet,
+    fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use github::Pattern;
+use github::{Pattern, Site};
 use node::Share;
 
 /// Under which address other members reach this one.
@@ -14,6 +16,24 @@ pub(crate) enum ExternalAddress {
     Ip(IpAddr),
     /// As typed; it starts with `/`.
     Multiaddr(String),
+}
+
+/// An origin besides the main one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MoreOrigin {
+    /// Where base-URL clients reach it; `None`: at the socket only.
+    pub(crate) door: Option<SocketAddr>,
+    /// Without a slash at the end.
+    pub(crate) url: String,
+}
+
+impl fmt::Display for MoreOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.door {
+            Some(door) => write!(f, "{door}={}", self.url),
+            None => f.write_str(&self.url),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,6 +162,25 @@ pub(super) fn origin(text: &str) -> Parsed<String> {
     }
 }
 
+/// Beside `main`. Two of one name would share their answers.
+pub(super) fn more_origins(text: &str, main: &str) -> Parsed<Vec<MoreOrigin>> {
+    let expected = "URLs such as https://ghes.example/api/v3, each with an address and = before it if it has a door";
+    let mut names = BTreeSet::from([Site::main(main).name]);
+    let mut all = Vec::new();
+    for item in list(text) {
+        let (door, url) = match item.split_once('=').map(|(door, url)| (door.trim().parse(), url)) {
+            Some((Ok(door), url)) => (Some(door), url),
+            _ => (None, item.as_str()),
+        };
+        let url = origin(url).map_err(|_| expected)?;
+        if !names.insert(Site::other(&url).name) {
+            return Err("origins with hosts that differ from each other's and from the one of `origin`");
+        }
+        all.push(MoreOrigin { door, url });
+    }
+    Ok(all)
+}
+
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     match text.trim() {
         "text" => Ok(LogFormat::Text),
@@ -192,6 +231,27 @@ mod tests {
         for bad in ["", "octocat", "a/b/c", "/b", "a/", "a/..", "https://github.com/a/b", "a b/c"] {
             assert!(repository(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn further_origins_have_names_and_maybe_doors() {
+        let main = "https://api.github.com";
+        let text = "127.0.0.1:9200=https://ghes.example/api/v3/, https://api.acme.ghe.com";
+        let all = more_origins(text, main).unwrap();
+        assert_eq!(
+            all.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["127.0.0.1:9200=https://ghes.example/api/v3", "https://api.acme.ghe.com"]
+        );
+        for bad in [
+            "https://api.github.com/",
+            "https://a.b,https://A.b/api/v3",
+            "9200=https://a.b",
+            "x=https://a.b",
+            "https://u:p@a.b",
+        ] {
+            assert!(more_origins(bad, main).is_err(), "{bad}");
+        }
+        assert!(more_origins(main, "https://ghes.example/api/v3").is_ok());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod hosts;
 mod http;
 mod liar;
 mod meeting;
+mod origins;
 mod proof;
 mod races;
 mod runbook;
