@@ -10,6 +10,7 @@ mod listen;
 mod logging;
 mod machine;
 mod output;
+mod proof;
 mod question;
 mod run;
 mod setup;

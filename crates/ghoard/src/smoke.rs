@@ -5,8 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gateway::Fetched;
-use github::Ask;
+use gateway::{Fetched, Origin};
+use github::{Ask, Site};
 use node::{Env, Node, Receipt, Receipts, SmokeEntry};
 use task::Tasks;
 use tokio::time::{Instant, sleep};
@@ -16,6 +16,7 @@ use crate::{
     config::{Config, World},
     machine::{self, Cellar, Sharing},
     output,
+    proof::{Proof, found, prove},
     question::question,
     run::RunError,
     upstream,
@@ -61,7 +62,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     let fleet = machine::fleet_config(config, *keys, identity);
     let origin = Arc::new(upstream::origin(config, world)?);
     let node_config = machine::node_config(config, &cellar, Some(fleet));
-    let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin };
+    let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin: origin.clone() };
     let node = Node::start(node_config, env)?;
     // From the first moment on: an entry may arrive before we come to wait for it.
     let receipts = [node.receipts(), node.receipts()];
@@ -69,7 +70,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
 
     let patience = Duration::from_secs(smoke.wait_seconds);
     let done = if smoke.read {
-        read(smoke, config, &node, receipts, patience).await
+        read(smoke, config, &node, &*origin, receipts, patience).await
     } else {
         write(smoke, config, &node, patience).await
     };
@@ -96,21 +97,21 @@ async fn read(
     smoke: &Smoke,
     config: &Config,
     node: &Node,
+    origin: &dyn Origin,
     receipts: [Option<Receipts>; 2],
     patience: Duration,
 ) -> bool {
     let [Some(receipts), Some(more)] = receipts else { return false };
     output::data(&format!("Waiting up to {} s for {}", patience.as_secs(), smoke.target));
-    let receipt = if smoke.synthetic {
-        node.read_smoke(&smoke.target, receipts, patience).await
+    // With the question to GitHub that a real entry answers.
+    let (receipt, ask) = if smoke.synthetic {
+        (node.read_smoke(&smoke.target, receipts, patience).await, None)
     } else {
-        match about(config, &smoke.target) {
-            Some(ask) => tokio::select! {
-                receipt = node.read_shared(&ask, receipts, patience) => receipt,
-                // The writer may have no token: a synthetic entry will do, too.
-                receipt = node.read_smoke(&smoke.target, more, patience) => receipt,
-            },
-            None => return false,
+        let Some(ask) = about(config, &smoke.target) else { return false };
+        tokio::select! {
+            receipt = node.read_shared(&ask, receipts, patience) => (receipt, Some(ask)),
+            // The writer may have no token: a synthetic entry will do, too.
+            receipt = node.read_smoke(&smoke.target, more, patience) => (receipt, None),
         }
     };
     match receipt {
@@ -119,12 +120,23 @@ async fn read(
             if let Some(from) = from {
                 say(smoke, &format!("from {from}"));
             }
+            if let Some(ask) = ask {
+                let proof = prove(origin, &Site::main(&config.origin), &ask, &bytes).await;
+                output::data(&proof.to_string());
+                if let Proof::Denied(_) = proof {
+                    output::data("The body is not shown: this machine may not read it any more.");
+                    return false;
+                }
+            }
             output::data(&String::from_utf8_lossy(&bytes));
             true
         }
         Some(Receipt::OtherCredential { from }) => {
             output::data("Received cache entry!");
             output::data(&format!("It came from {from} and belongs to another credential, so its body is not shown."));
+            if let Some(ask) = ask {
+                output::data(&found(&node.ask(ask).await).to_string());
+            }
             output::data("Set the same GITHUB_TOKEN as the writer to see it.");
             true
         }

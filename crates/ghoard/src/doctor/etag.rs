@@ -1,9 +1,9 @@
 //! Whether GitHub's ETags are what the rule gives for a real token, and whether such a proof is free.
 
-use gateway::{HttpOrigin, Origin};
-use github::{Ask, matches};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use bytes::Bytes;
+use gateway::HttpOrigin;
+use github::{Ask, Site, matches};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use wire::{Body, Form, limits::BODY_BYTES_MAX};
 
@@ -12,7 +12,7 @@ use crate::{
     config::{Config, World},
     machine::full_text,
     output,
-    question::question,
+    question::{put, question},
     upstream,
 };
 
@@ -50,6 +50,7 @@ enum Outcome {
 pub(crate) async fn check(config: &Config, world: &World<'_>) -> Result<Findings, DoctorError> {
     let Some((_, source)) = &config.github_token else { return Err(DoctorError::NoToken) };
     let origin = upstream::origin(config, world)?;
+    let site = Site::main(&config.origin);
     let repository = config.github_repository.as_deref().unwrap_or("octocat/Hello-World");
     let questions = [
         ("/user".to_owned(), None),
@@ -59,7 +60,7 @@ pub(crate) async fn check(config: &Config, world: &World<'_>) -> Result<Findings
     let mut list = Vec::new();
     for (path, query) in questions {
         let Some(ask) = question(config, &path, query) else { continue };
-        let (outcome, detail) = match examine(&origin, &config.origin, &ask).await {
+        let (outcome, detail) = match examine(&origin, &site, &ask).await {
             Ok(detail) => (Outcome::Holds, detail),
             Err((outcome, detail)) => (outcome, detail),
         };
@@ -69,8 +70,8 @@ pub(crate) async fn check(config: &Config, world: &World<'_>) -> Result<Findings
 }
 
 /// Returns what was seen where the rule holds, and otherwise what came of it.
-async fn examine(origin: &HttpOrigin, base: &str, ask: &Ask) -> Result<String, (Outcome, String)> {
-    let (status, headers, body) = exchange(origin, base, ask, None).await?;
+async fn examine(origin: &HttpOrigin, site: &Site, ask: &Ask) -> Result<String, (Outcome, String)> {
+    let (status, headers, body) = exchange(origin, site, ask, None).await?;
     if status != StatusCode::OK {
         return Err((Outcome::NotChecked, format!("GitHub answered {status}")));
     }
@@ -88,7 +89,7 @@ async fn examine(origin: &HttpOrigin, base: &str, ask: &Ask) -> Result<String, (
 
     let mut left = remaining(&headers);
     for _ in 0..PROOFS_MAX {
-        let (status, headers, _) = exchange(origin, base, ask, Some(&computed)).await?;
+        let (status, headers, _) = exchange(origin, site, ask, Some(&computed)).await?;
         if status != StatusCode::NOT_MODIFIED {
             return Err((
                 Outcome::Differs,
@@ -111,22 +112,11 @@ async fn examine(origin: &HttpOrigin, base: &str, ask: &Ask) -> Result<String, (
 
 async fn exchange(
     origin: &HttpOrigin,
-    base: &str,
+    site: &Site,
     ask: &Ask,
     if_none_match: Option<&str>,
-) -> Result<(StatusCode, HeaderMap, bytes::Bytes), (Outcome, String)> {
-    let not_checked = |error: &dyn std::error::Error| (Outcome::NotChecked, full_text(error));
-    let mut request = Request::get(format!("{base}{}", ask.target.text()))
-        .body(gateway::empty())
-        .map_err(|error| not_checked(&error))?;
-    *request.headers_mut() = ask.upstream_headers();
-    if let Some(value) = if_none_match.and_then(|tag| HeaderValue::try_from(tag).ok()) {
-        request.headers_mut().insert(header::IF_NONE_MATCH, value);
-    }
-    let (head, body) = origin.send(request).await.map_err(|error| not_checked(&error))?.into_parts();
-    let bytes_max = usize::try_from(BODY_BYTES_MAX).unwrap_or(usize::MAX);
-    let body = Limited::new(body, bytes_max).collect().await.map_err(|error| not_checked(&*error))?;
-    Ok((head.status, head.headers, body.to_bytes()))
+) -> Result<(StatusCode, HeaderMap, Bytes), (Outcome, String)> {
+    put(origin, site, ask, if_none_match).await.map_err(|why| (Outcome::NotChecked, why))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

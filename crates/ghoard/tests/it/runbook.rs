@@ -99,6 +99,47 @@ fn a_real_entry_is_shown_to_an_equal_token_alone() {
         assert!(told.contains("Received cache entry!"));
         assert_eq!(told.contains("\"full_name\":\"octocat/Hello-World\""), shown, "{told}");
         assert_eq!(told.contains("belongs to another credential"), !shown, "{told}");
+        assert_eq!(told.contains("\nproved: GitHub answered 304"), shown, "{told}");
+        assert_eq!(told.contains("\nnot proved: GitHub answered 401"), !shown, "{told}");
+    }
+}
+
+/// The writer's answer is proved by the reader's own question, at no charge; what GitHub denies by then is
+/// not shown.
+#[test]
+fn a_real_entry_is_proved_before_it_is_shown() {
+    for (change, code, expected) in [
+        ("", 0, "\nproved: GitHub answered 304"),
+        ("modified", 0, "\nnot proved: GitHub gave this machine's own question an answer of its own"),
+        ("revoked", 1, "\nnot proved: GitHub answered 401"),
+        ("down", 0, "\nnot proved: cannot connect to 127.0.0.1"),
+    ] {
+        let mut github = GitHub::start();
+        let setup = Setup::new(&github).env("CACHE_P2P_SHARED_SECRET", "dev-secret").env("GITHUB_TOKEN", TOKEN);
+        let smoke = |arguments: &str, name: &str| {
+            let mut smoke = setup.command(arguments);
+            smoke.env_remove("CACHE_DIR").env("RUNNER_NAME", name).stdout(Stdio::piped()).stderr(Stdio::piped());
+            smoke.spawn().unwrap()
+        };
+        let mut writer = smoke("smoke --write --wait-seconds 30", "writer");
+        let told = Lines::default();
+        told.collect(writer.stdout.take().unwrap());
+        wait_until("the writer has its answer", || told.text().contains("Asked GitHub for octocat/Hello-World"));
+        match change {
+            "modified" => github.hub().modify_repo("octocat/Hello-World", 1_700_000_000).unwrap(),
+            "revoked" => assert!(github.hub().revoke(TOKEN)),
+            "down" => github.stop(),
+            _ => {}
+        }
+        let reader = smoke("smoke --read --wait-seconds 30", "reader").wait_with_output().unwrap();
+        let read = String::from_utf8_lossy(&reader.stdout).into_owned();
+        assert_eq!(reader.status.code(), Some(code), "{change}: {read}");
+        assert!(read.contains("Received cache entry!") && read.contains(expected), "{change}: {read}");
+        assert_eq!(read.contains("\"full_name\":\"octocat/Hello-World\""), change != "revoked", "{change}: {read}");
+        assert_eq!(writer.wait().unwrap().code(), Some(0));
+        let total = github.hub().counts().total;
+        assert_eq!(total.not_modified, u64::from(change.is_empty()), "{change}");
+        assert_eq!(total.charged, if matches!(change, "" | "down") { 1 } else { 2 }, "{change}");
     }
 }
 
