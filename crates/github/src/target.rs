@@ -37,10 +37,12 @@ impl Target {
         }
         let mut segments = path[1..].split('/').peekable();
         while let Some(segment) = segments.next() {
-            match segment {
-                "." | ".." => return Err(TargetError::DotSegment),
-                "" if segments.peek().is_some() => return Err(TargetError::EmptySegment),
-                _ => {}
+            // An escaped slash is a slash to whoever decodes first and resolves then.
+            if segment.split("%2F").any(|part| matches!(part, "." | "..")) {
+                return Err(TargetError::DotSegment);
+            }
+            if segment.is_empty() && segments.peek().is_some() {
+                return Err(TargetError::EmptySegment);
             }
         }
         let query = query.map(|query| normalise(query, false)).transpose()?;
@@ -140,6 +142,8 @@ mod tests {
             ("/repos/a/../b", TargetError::DotSegment),
             ("/repos/a/%2e%2E/b", TargetError::DotSegment),
             ("/repos/./b", TargetError::DotSegment),
+            ("/repos/..%2fb", TargetError::DotSegment),
+            ("/repos/a%2F%2e%2Fb", TargetError::DotSegment),
             ("/repos//b", TargetError::EmptySegment),
             ("/repos/%252e%252e/b", TargetError::DoubleEscape),
             ("/repos/%25%32e%25%32e/b", TargetError::DoubleEscape),
