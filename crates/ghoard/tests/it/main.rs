@@ -9,6 +9,7 @@ mod credentials;
 mod doctor;
 mod exec;
 mod home;
+mod hostile;
 mod hosts;
 mod http;
 mod liar;
