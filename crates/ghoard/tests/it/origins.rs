@@ -10,7 +10,7 @@ use fakehub::{Token, Visibility};
 
 use crate::{
     http::{self, Reply},
-    world::{GitHub, Machine, SECRET, Setup, TOKEN, wait_until},
+    world::{GitHub, Machine, SECRET, Setup, TOKEN, has_gh, wait_until},
 };
 
 const REPO: &str = "/repos/octocat/Hello-World";
@@ -167,6 +167,33 @@ fn a_token_reaches_the_site_that_it_was_sent_to_and_no_other() {
     assert!(!heard.contains(TOKEN));
     let counts = github.hub().counts();
     assert!(counts.rows.iter().all(|row| row.label != "unknown"), "{:?}", counts.rows);
+}
+
+/// The real gh, told by its own means which host is meant.
+#[test]
+fn gh_reaches_each_site_by_its_host() {
+    if !has_gh("gh_reaches_each_site_by_its_host") {
+        return;
+    }
+    let (github, server) = (GitHub::start(), Server::start());
+    let machine = before(&github, &server);
+    let gh = |arguments: &[&str], host: &str| {
+        let mut gh = machine.setup.command("gh");
+        gh.args(arguments).env("GH_TOKEN", TOKEN).env("GH_ENTERPRISE_TOKEN", SERVER_TOKEN).env("GH_HOST", host);
+        let output = gh.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let host = server.address.to_string();
+    let repo = ["api", "repos/octocat/Hello-World"];
+    for _ in 0..2 {
+        assert_eq!(gh(&repo, &host), "{\"from\":\"the server\"}");
+        assert!(gh(&repo, "github.com").contains("octocat/Hello-World"));
+    }
+    let login = gh(&["api", "graphql", "-f", "query={viewer{login}}"], &host);
+    assert!(login.contains("octocat"), "{login}");
+    assert_eq!((github.count(REPO).requests, server.hub.count(REPO).requests), (1, 1));
+    assert!(!server.heard().contains(TOKEN));
 }
 
 #[test]
