@@ -1,43 +1,38 @@
-use std::{
-    io::Write as _,
-    time::{Duration, SystemTime},
-};
-
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use github::{EtagInput, etag, matches};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::budget::{Bucket, Resource};
-
-/// Bodies up to this many bytes are sent as they are, whatever the client accepts.
-const GZIP_BYTES_MIN: usize = 1_024;
 const DOCS: &str = "https://docs.github.com/rest";
+const JSON: &str = "application/json; charset=utf-8";
 
-/// How the hub makes its ETags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EtagRule {
-    /// As GitHub does: [`github::etag()`].
-    #[default]
-    Observed,
-    /// As if GitHub had changed its mind: still stable, but not computable from the observed rule.
-    Changed,
+/// What an answer says about keeping it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caching {
+    /// `ETag`, and `max-age` of so many seconds.
+    Tagged(u32),
+    /// `no-cache` and no `ETag`: searches and `/rate_limit`.
+    NoCache,
+    /// Nothing at all: refusals, redirects, alerts, GraphQL.
+    Silent,
 }
 
 /// What a route found, before it is dressed as GitHub's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// Compact JSON: what the ETag is made of.
+    /// What the ETag is made of: for JSON, its compact form.
     pub(crate) body: Bytes,
-    /// Whether it carries `ETag` and `Cache-Control`.
-    pub(crate) tagged: bool,
+    pub(crate) content_type: String,
+    /// The `param` of the media type, where it is not JSON.
+    pub(crate) media: Option<&'static str>,
+    pub(crate) caching: Caching,
     pub(crate) link: Option<String>,
     /// Unix seconds.
     pub(crate) last_modified: Option<u64>,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<u64>,
+    /// More of them, on a 304 too.
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// A write of the REST API or a mutation.
     pub(crate) mutation: bool,
 }
@@ -48,8 +43,35 @@ impl Answer {
     }
 
     pub(crate) fn raw(status: StatusCode, body: Bytes) -> Self {
-        let (link, last_modified, location, retry_after) = (None, None, None, None);
-        Self { status, body, tagged: true, link, last_modified, location, retry_after, mutation: false }
+        Self {
+            status,
+            body,
+            content_type: JSON.to_owned(),
+            media: None,
+            caching: Caching::Tagged(60),
+            link: None,
+            last_modified: None,
+            location: None,
+            retry_after: None,
+            headers: Vec::new(),
+            mutation: false,
+        }
+    }
+
+    /// A body in one of GitHub's other media types: `raw`, `html`, `diff`, `patch` or `sha`.
+    pub(crate) fn media(param: &'static str, body: impl Into<Bytes>) -> Self {
+        let content_type = format!("application/vnd.github.{param}; charset=utf-8");
+        Self { content_type, media: Some(param), ..Self::raw(StatusCode::OK, body.into()) }
+    }
+
+    /// 204, or a redirect's empty page.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { content_type: "text/html;charset=utf-8".to_owned(), ..Self::raw(status, Bytes::new()).untagged() }
+    }
+
+    /// 302 to `url`, as for everything that lies on a storage host.
+    pub(crate) fn found(url: String) -> Self {
+        Self { location: Some(url), ..Self::empty(StatusCode::FOUND) }
     }
 
     pub(crate) fn error(status: StatusCode, message: &str, documentation_url: &str) -> Self {
@@ -69,8 +91,27 @@ impl Answer {
         Self::error(StatusCode::UNAUTHORIZED, "Requires authentication", DOCS)
     }
 
+    pub(crate) fn forbidden(message: &str) -> Self {
+        Self::error(StatusCode::FORBIDDEN, message, DOCS)
+    }
+
+    pub(crate) fn unprocessable(message: &str) -> Self {
+        Self::error(StatusCode::UNPROCESSABLE_ENTITY, message, DOCS)
+    }
+
+    /// 422 about a field that is missing or wrong.
+    pub(crate) fn invalid(resource: &str, field: &str) -> Self {
+        let body = json!({
+            "message": "Validation Failed",
+            "errors": [{ "resource": resource, "field": field, "code": "missing_field" }],
+            "documentation_url": DOCS,
+            "status": "422",
+        });
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, &body).untagged()
+    }
+
     pub(crate) fn denied() -> Self {
-        Self::error(StatusCode::FORBIDDEN, "Must have admin rights to Repository.", DOCS)
+        Self::forbidden("Must have admin rights to Repository.")
     }
 
     pub(crate) fn bad_json() -> Self {
@@ -94,164 +135,25 @@ impl Answer {
 
     #[must_use]
     pub(crate) fn untagged(mut self) -> Self {
-        self.tagged = false;
+        self.caching = Caching::Silent;
         self
     }
-}
 
-/// An answer with its validators decided.
-#[derive(Debug)]
-pub(crate) struct Dressed {
-    pub(crate) response: Response<Bytes>,
-    pub(crate) not_modified: bool,
-}
-
-/// Makes the HTTP response: ETag, 304, pretty-printing, gzip, HEAD; rate limits are added later.
-///
-/// `authorised` chooses what is hashed and what `Vary` and `Cache-Control` say.
-pub(crate) fn dress(request: &Request<Bytes>, authorised: bool, answer: Answer, rule: EtagRule) -> Dressed {
-    let asked = request.headers();
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let tag = answer.tagged.then(|| tag(asked, authorised, &answer.body, rule));
-    let not_modified = is_read && answer.status == StatusCode::OK && still_good(asked, tag.as_deref(), &answer);
-
-    let mut out = HeaderMap::new();
-    if let Some(at) = answer.last_modified {
-        set(&mut out, header::LAST_MODIFIED, &http_date(at));
-    }
-    if answer.tagged {
-        let cache = if authorised { "private, max-age=60, s-maxage=60" } else { "public, max-age=60, s-maxage=60" };
-        set(&mut out, header::CACHE_CONTROL, cache);
-    }
-    let vary = if authorised {
-        "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With"
-    } else {
-        "Accept, Accept-Encoding, Accept, X-Requested-With"
-    };
-    set(&mut out, header::VARY, vary);
-    set(&mut out, HeaderName::from_static("x-github-media-type"), &media_type(asked));
-    if let Some(version) = asked.get("x-github-api-version") {
-        out.insert("x-github-api-version-selected", version.clone());
-    }
-    if authorised {
-        set(&mut out, HeaderName::from_static("x-oauth-scopes"), "gist, read:org, repo");
+    #[must_use]
+    pub(crate) fn with_caching(mut self, caching: Caching) -> Self {
+        self.caching = caching;
+        self
     }
 
-    let (status, body) = if not_modified {
-        // A 304 names the strong form and has neither Link nor Content-Type, whatever the 200 had.
-        tag.iter().for_each(|tag| set(&mut out, header::ETAG, tag));
-        (StatusCode::NOT_MODIFIED, Bytes::new())
-    } else {
-        set(&mut out, header::CONTENT_TYPE, "application/json; charset=utf-8");
-        answer.link.iter().for_each(|link| set(&mut out, header::LINK, link));
-        answer.location.iter().for_each(|location| set(&mut out, header::LOCATION, location));
-        answer.retry_after.iter().for_each(|secs| set(&mut out, header::RETRY_AFTER, &secs.to_string()));
-        let plain = if wants_pretty(asked) { pretty(answer.body) } else { answer.body };
-        let zipped = plain.len() > GZIP_BYTES_MIN && accepts_gzip(asked);
-        if let Some(tag) = tag {
-            set(&mut out, header::ETAG, &if zipped { format!("W/{tag}") } else { tag });
-        }
-        let body = if zipped { gzip(&plain) } else { plain };
-        if zipped {
-            set(&mut out, header::CONTENT_ENCODING, "gzip");
-        }
-        set(&mut out, header::CONTENT_LENGTH, &body.len().to_string());
-        (answer.status, if request.method() == Method::HEAD { Bytes::new() } else { body })
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = out;
-    Dressed { response, not_modified }
-}
-
-/// The headers that every answer ends with, truthful at the moment it is sent.
-pub(crate) fn sign(out: &mut HeaderMap, resource: Resource, bucket: &Bucket, request_id: &str, now: u64) {
-    for (name, value) in [
-        ("x-ratelimit-limit", bucket.limit),
-        ("x-ratelimit-remaining", bucket.remaining()),
-        ("x-ratelimit-used", bucket.used),
-        ("x-ratelimit-reset", bucket.reset),
-    ] {
-        set(out, HeaderName::from_static(name), &value.to_string());
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
-    set(out, HeaderName::from_static("x-ratelimit-resource"), resource.name());
-    set(out, HeaderName::from_static("x-github-request-id"), request_id);
-    set(out, header::SERVER, "github.com");
-    set(out, header::DATE, &http_date(now));
-}
 
-fn tag(asked: &HeaderMap, authorised: bool, body: &[u8], rule: EtagRule) -> String {
-    // Each line of a repeated header is hashed with its own colon, so joining them is the same.
-    let lines = |name: HeaderName| {
-        let lines: Vec<&[u8]> = asked.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        (!lines.is_empty()).then(|| lines.join(&b':'))
-    };
-    let accept = lines(header::ACCEPT);
-    let authorization = lines(header::AUTHORIZATION).filter(|_| authorised);
-    let cookie = lines(header::COOKIE).filter(|_| authorised);
-    let input =
-        EtagInput { accept: accept.as_deref(), authorization: authorization.as_deref(), cookie: cookie.as_deref() };
-    match rule {
-        EtagRule::Observed => etag(input, body),
-        EtagRule::Changed => etag(input, &[body, b"changed"].concat()),
+    #[must_use]
+    pub(crate) fn modified_at(mut self, at: Option<u64>) -> Self {
+        self.last_modified = at;
+        self
     }
-}
-
-fn still_good(asked: &HeaderMap, tag: Option<&str>, answer: &Answer) -> bool {
-    if let Some(offered) = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) {
-        return tag.is_some_and(|tag| offered.split(',').any(|one| one.trim() == "*" || matches(one, tag)));
-    }
-    let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
-    let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-    let changed = answer.last_modified.map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at));
-    matches!((since, changed), (Some(since), Some(changed)) if changed <= since)
-}
-
-fn media_type(asked: &HeaderMap) -> String {
-    let accept = asked.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let named = accept.split_once("application/vnd.github.").and_then(|(_, rest)| rest.split(['+', ',', ';']).next());
-    format!("github.{}; format=json", named.unwrap_or("v3"))
-}
-
-/// GitHub is kind to people: it looks for these words as they are written.
-fn wants_pretty(asked: &HeaderMap) -> bool {
-    let agent = asked.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    ["curl", "Wget", "Safari", "Firefox"].iter().any(|word| agent.contains(word))
-}
-
-fn pretty(body: Bytes) -> Bytes {
-    let value: Result<Value, _> = serde_json::from_slice(&body);
-    match value.and_then(|value| serde_json::to_vec_pretty(&value)) {
-        Ok(mut text) => {
-            text.push(b'\n');
-            text.into()
-        }
-        Err(_) => body,
-    }
-}
-
-fn accepts_gzip(asked: &HeaderMap) -> bool {
-    let lines = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|one| {
-        let mut parts = one.split(';').map(str::trim);
-        parts.next() == Some("gzip") && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
-    })
-}
-
-fn gzip(plain: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("a Vec takes every write");
-    encoder.finish().expect("a Vec takes every write").into()
-}
-
-fn http_date(at: u64) -> String {
-    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(at))
-}
-
-fn set(out: &mut HeaderMap, name: HeaderName, value: &str) {
-    out.insert(
-        name,
-        HeaderValue::from_bytes(value.as_bytes())
-            .expect("no control characters: a URI refuses them, the hub writes none"),
-    );
 }

@@ -1,4 +1,4 @@
-use http::Method;
+use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
 use crate::{answer::Answer, auth::Caller, page::Query};
@@ -12,11 +12,16 @@ pub(crate) struct Ask<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) query: Query,
-    pub(crate) body: &'a [u8],
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a bytes::Bytes,
     pub(crate) caller: &'a Caller,
     /// Unix seconds.
     pub(crate) now: u64,
     pub(crate) api_url: &'a str,
+    /// Where storage is, if not at GitHub's names for it.
+    pub(crate) storage_url: Option<&'a str>,
+    /// The version of the GHES that is played, if it is one.
+    pub(crate) enterprise: Option<&'a str>,
 }
 
 impl Ask<'_> {
@@ -40,5 +45,33 @@ impl Ask<'_> {
     /// GitHub's 400, ready to be sent.
     pub(crate) fn object(&self) -> Result<serde_json::Map<String, Value>, Answer> {
         serde_json::from_slice(self.body).map_err(|_| Answer::bad_json())
+    }
+
+    /// The same where an empty body is fine.
+    pub(crate) fn optional_object(&self) -> Result<serde_json::Map<String, Value>, Answer> {
+        if self.body.is_empty() { Ok(serde_json::Map::new()) } else { self.object() }
+    }
+
+    /// The page asked for and the items on one.
+    pub(crate) fn page(&self) -> (usize, usize) {
+        self.query.page()
+    }
+
+    pub(crate) fn accepts(&self, media_type: &str) -> bool {
+        self.accept().contains(media_type)
+    }
+
+    /// The custom media type asked for: `raw`, `html`, `diff`, `patch` or `sha`.
+    ///
+    /// Written `application/vnd.github.diff`, `application/vnd.github.v3.diff` or with `+json` behind.
+    pub(crate) fn media_param(&self) -> Option<&'static str> {
+        let (_, rest) = self.accept().split_once("application/vnd.github.")?;
+        let named = rest.split([',', ';', '+', ' ']).next()?;
+        let param = named.strip_prefix("v3.").unwrap_or(named);
+        ["raw", "html", "diff", "patch", "sha"].into_iter().find(|known| *known == param)
+    }
+
+    fn accept(&self) -> &str {
+        self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }

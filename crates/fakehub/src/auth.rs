@@ -1,3 +1,6 @@
+mod app;
+mod token;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -6,69 +9,24 @@ use std::{
 
 use data_encoding::BASE64;
 use http::{HeaderMap, header};
-use serde::Deserialize;
 
-use crate::budget::TOKEN_LIMIT;
-
-/// What a caller may do with a repository, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Read,
-    Triage,
-    Write,
-    Maintain,
-    Admin,
-}
-
-/// A credential that the hub accepts, and what it may see beyond the public.
-///
-/// `Debug` leaves the text out.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Token {
-    pub text: String,
-    /// The user it belongs to; tokens of one user share a budget. Created if the hub has none.
-    pub login: String,
-    /// Roles by `owner/name`. A user is admin of their own repositories anyway.
-    #[serde(default)]
-    pub repos: BTreeMap<String, Role>,
-    /// Charged requests per hour, for the user: the last token added decides.
-    #[serde(default = "default_limit")]
-    pub limit: u64,
-}
-
-impl Token {
-    pub fn new(text: impl Into<String>, login: impl Into<String>) -> Self {
-        Self { text: text.into(), login: login.into(), repos: BTreeMap::new(), limit: TOKEN_LIMIT }
-    }
-
-    #[must_use]
-    pub fn with_repo(mut self, full_name: &str, role: Role) -> Self {
-        self.repos.insert(full_name.to_owned(), role);
-        self
-    }
-
-    #[must_use]
-    pub fn with_limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("login", &self.login).field("repos", &self.repos).finish_non_exhaustive()
-    }
-}
+pub use self::{
+    app::{App, Installation},
+    token::{Access, Permissions, Role, Token, TokenKind},
+};
+use crate::{budget::TOKEN_LIMIT, dress::Class};
 
 /// Who sent a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Caller {
     Anonymous,
-    /// A credential that nobody registered, or that was revoked.
+    /// A credential that nobody registered, that was revoked or that has expired.
     Unknown,
     User(Arc<Token>),
+    /// An App with its JWT.
+    App(Arc<App>),
+    /// A JWT that is not good, and GitHub's words for it.
+    BadJwt(&'static str),
 }
 
 impl Caller {
@@ -76,15 +34,18 @@ impl Caller {
     pub(crate) fn label(&self) -> &str {
         match self {
             Self::Anonymous => "anonymous",
-            Self::Unknown => "unknown",
-            Self::User(token) => &token.login,
+            Self::Unknown | Self::BadJwt(_) => "unknown",
+            Self::User(token) => token.bucket(),
+            Self::App(app) => &app.slug,
         }
     }
 
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
-            Self::Unknown => "unknown",
+            Self::Unknown | Self::BadJwt(_) => "unknown",
+            Self::App(_) => "app",
+            Self::User(token) if token.kind == TokenKind::Installation => "installation",
             Self::User(_) => "token",
         }
     }
@@ -92,16 +53,41 @@ impl Caller {
     pub(crate) fn login(&self) -> Option<&str> {
         match self {
             Self::User(token) => Some(&token.login),
-            Self::Anonymous | Self::Unknown => None,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Option<&Token> {
+        match self {
+            Self::User(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The budget it spends; `None` is that of the one address there is.
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        matches!(self, Self::User(_) | Self::App(_)).then(|| self.label())
+    }
+
+    /// A 304 is free for whoever is "correctly authorized with an `Authorization` header".
+    pub(crate) fn is_authorised(&self) -> bool {
+        self.bucket().is_some()
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::User(token) => Class::Private { scopes: token.kind == TokenKind::Classic },
+            _ => Class::Public,
         }
     }
 }
 
-/// The accepted tokens, by text, which `Debug` leaves out.
+/// The accepted tokens, by text, which `Debug` leaves out, and the Apps.
 #[derive(Default)]
 pub(crate) struct Keyring {
     tokens: BTreeMap<String, Arc<Token>>,
     limits: BTreeMap<String, u64>,
+    apps: BTreeMap<u64, App>,
 }
 
 impl fmt::Debug for Keyring {
@@ -113,8 +99,12 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     pub(crate) fn add(&mut self, mut token: Token) {
         token.repos = token.repos.into_iter().map(|(name, role)| (name.to_ascii_lowercase(), role)).collect();
-        self.limits.insert(token.login.clone(), token.limit);
+        self.limits.insert(token.bucket().to_owned(), token.limit);
         self.tokens.insert(token.text.clone(), Arc::new(token));
+    }
+
+    pub(crate) fn add_app(&mut self, app: App) {
+        self.apps.insert(app.id, app);
     }
 
     pub(crate) fn revoke(&mut self, text: &str) -> bool {
@@ -132,6 +122,13 @@ impl Keyring {
         true
     }
 
+    /// Replaces what a token may do; `false` if there is no such token.
+    pub(crate) fn set_permissions(&mut self, text: &str, permissions: Option<Permissions>) -> bool {
+        let Some(token) = self.tokens.get_mut(text) else { return false };
+        Arc::make_mut(token).permissions = permissions;
+        true
+    }
+
     /// Roles follow a repository to its new name.
     pub(crate) fn renamed(&mut self, from: &str, to: &str) {
         for token in self.tokens.values_mut() {
@@ -142,18 +139,26 @@ impl Keyring {
         }
     }
 
-    pub(crate) fn limit(&self, login: &str) -> u64 {
-        self.limits.get(login).copied().unwrap_or(TOKEN_LIMIT)
+    /// Charged requests per hour of the budget with this name.
+    pub(crate) fn limit(&self, bucket: &str) -> u64 {
+        self.limits.get(bucket).copied().unwrap_or(TOKEN_LIMIT)
     }
 
     pub(crate) fn logins(&self) -> BTreeSet<&str> {
         self.limits.keys().map(String::as_str).collect()
     }
 
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Caller {
+    pub(crate) fn identify(&self, headers: &HeaderMap, now: u64) -> Caller {
         let Some(value) = headers.get(header::AUTHORIZATION) else { return Caller::Anonymous };
-        let known = value.to_str().ok().and_then(credential).and_then(|text| self.tokens.get(&text).cloned());
-        known.map_or(Caller::Unknown, Caller::User)
+        let Some(text) = value.to_str().ok().and_then(credential) else { return Caller::Unknown };
+        match self.tokens.get(&text).filter(|token| !token.expired(now)) {
+            Some(token) => Caller::User(Arc::clone(token)),
+            None if app::looks_like_jwt(&text) => match app::app_of_jwt(&self.apps, &text, now) {
+                Ok(app) => Caller::App(Arc::new(app)),
+                Err(words) => Caller::BadJwt(words),
+            },
+            None => Caller::Unknown,
+        }
     }
 }
 
@@ -171,8 +176,4 @@ fn credential(value: &str) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn default_limit() -> u64 {
-    TOKEN_LIMIT
 }

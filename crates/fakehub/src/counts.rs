@@ -16,6 +16,10 @@ pub struct Tally {
     pub not_modified: u64,
     /// Refused because the budget was empty.
     pub limited: u64,
+    /// Refused because of a secondary limit; never charged.
+    pub secondary: u64,
+    /// Came to a storage host with an `Authorization` header: a credential went where it does not belong.
+    pub leaked: u64,
     /// Failed or left without an answer because a test said so; never charged.
     pub failed: u64,
     /// GraphQL mutations and REST writes.
@@ -30,6 +34,8 @@ impl AddAssign for Tally {
         self.charged += other.charged;
         self.not_modified += other.not_modified;
         self.limited += other.limited;
+        self.secondary += other.secondary;
+        self.leaked += other.leaked;
         self.failed += other.failed;
         self.mutations += other.mutations;
         self.body_bytes += other.body_bytes;
@@ -40,10 +46,13 @@ impl AddAssign for Tally {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub total: Tally,
-    /// By `token`, `anonymous` and `unknown` (a credential nobody knows).
+    /// By `token`, `installation`, `app` (a JWT), `anonymous`, `storage` and `unknown` (a credential
+    /// nobody knows).
     pub kinds: BTreeMap<&'static str, Tally>,
     /// By login, or `anonymous`, or `unknown`; never by token.
     pub labels: BTreeMap<String, Tally>,
+    /// The most requests that were under way at once, by the same names.
+    pub in_flight_max: BTreeMap<String, u64>,
     pub rows: Vec<CountRow>,
 }
 

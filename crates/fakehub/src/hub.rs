@@ -1,25 +1,25 @@
+mod answer;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod things;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use serde_json::json;
+use http::{Request, Response};
 
 use crate::{
-    answer::{Answer, EtagRule, dress, sign},
-    ask::{API, Ask},
-    auth::{Caller, Keyring},
-    budget::{ANONYMOUS_LIMIT, Bucket, Budgets, Resource},
+    ask::API,
+    auth::Keyring,
+    budget::Budgets,
     counts::{Ledger, Tally},
     document::Documents,
-    fault::Faults,
-    graphql,
-    page::Query,
-    route::route,
+    dress::EtagRule,
+    fault::{Delivery, Faults, garble},
+    secondary::{Pressure, Secondary},
     seed::Seed,
+    storage,
     world::World,
 };
 
@@ -31,14 +31,28 @@ pub struct Hub {
     /// Where the hub says that it is, without a slash at the end: in `Link`, `Location` and bodies.
     pub api_url: String,
     pub etag_rule: EtagRule,
+    /// Where redirects find logs, artifacts, assets and archives: `None` for GitHub's own host names,
+    /// or a base such as `http://localhost:PORT`, under which the hub itself answers for all of them.
+    pub storage_url: Option<String>,
+    /// Plays a GHES of this version, such as `3.17.0`: under `/api/v3` and `/api/graphql`, without limits.
+    pub enterprise: Option<String>,
+    /// Limits beyond the hourly budget; none by default.
+    pub secondary: Secondary,
     pub(crate) world: World,
     pub(crate) documents: Documents,
     pub(crate) keyring: Keyring,
     pub(crate) budgets: Budgets,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
+    pub(crate) pressure: Pressure,
+    pub(crate) minting: Seed,
     ids: Seed,
 }
+
+/// A request that has arrived and whose answer is not through yet; given back to [`Hub::depart`].
+#[derive(Debug)]
+#[must_use = "a request that never departs stays in flight"]
+pub struct Ticket(String);
 
 /// What the shell has to do for a request.
 #[derive(Debug)]
@@ -47,6 +61,8 @@ pub struct Reply {
     pub latency: Duration,
     /// `None`: never answer, and leave the connection open.
     pub response: Option<Response<Bytes>>,
+    /// How `response` goes over the wire.
+    pub delivery: Delivery,
 }
 
 impl Hub {
@@ -73,118 +89,67 @@ impl Hub {
             budgets: Budgets::default(),
             ledger: Ledger::default(),
             faults: Faults::default(),
+            storage_url: None,
+            enterprise: None,
+            secondary: Secondary::default(),
+            pressure: Pressure::default(),
+            minting: Seed::new(seed).fork("minted tokens"),
             ids: Seed::new(seed).fork("request ids"),
         }
     }
 
     /// Answers `request`, which arrived at `now` in Unix seconds, and counts it.
     pub fn handle(&mut self, request: &Request<Bytes>, now: u64) -> Reply {
-        let path = request.uri().path();
-        let caller = self.keyring.identify(request.headers());
+        let (reply, ticket) = self.arrive(request, now);
+        self.depart(ticket);
+        reply
+    }
+
+    /// The same for a shell in which requests overlap: this one is in flight until it departs.
+    pub fn arrive(&mut self, request: &Request<Bytes>, now: u64) -> (Reply, Ticket) {
+        let stored = storage::addressed(request);
+        let written = request.uri().path();
+        let (api_path, found) = self.api_path(written);
+        let path = if stored.is_some() { written } else { api_path };
+        let caller = self.keyring.identify(request.headers(), now);
+        let label = if stored.is_some() { "storage" } else { caller.label() }.to_owned();
+        let kind = if stored.is_some() { "storage" } else { caller.kind() };
         let mut tally = Tally { requests: 1, ..Tally::default() };
-        let response = if self.faults.silent(path) {
+        let refused = self.pressure.enter(&label, &self.secondary, self.weigh(request, path), now);
+
+        let mut response = if self.faults.silent(path) {
             tally.failed = 1;
             None
-        } else {
-            let response = self.answer(request, &caller, now, &mut tally);
-            tally.body_bytes = response.body().len() as u64;
-            Some(response)
-        };
-        let target = request.uri().path_and_query().map_or(path, |target| target.as_str());
-        self.ledger.add(caller.kind(), caller.label(), request.method().as_str(), target, tally);
-        Reply { latency: self.faults.latency(path), response }
-    }
-
-    fn answer(&mut self, request: &Request<Bytes>, caller: &Caller, now: u64, tally: &mut Tally) -> Response<Bytes> {
-        let path = request.uri().path();
-        let request_id = self.request_id();
-        let authorised = matches!(caller, Caller::User(_));
-        let resource = if authorised { Resource::of(path) } else { Resource::Core };
-        let bucket = *self.bucket(caller, resource, now);
-        let ask = Ask {
-            method: request.method(),
-            path,
-            query: Query::parse(request.uri().query()),
-            body: request.body(),
-            caller,
-            now,
-            api_url: &self.api_url.clone(),
-        };
-        let (answer, price) = if let Some(failure) = self.faults.failure(path) {
-            tally.failed = 1;
-            (failure.answer(), 0)
-        } else if path == "/rate_limit" && ask.is_read() && !matches!(caller, Caller::Unknown) {
-            (self.rate_limit(&ask), 0)
-        } else if bucket.remaining() == 0 {
-            tally.limited = 1;
-            (self.limited(caller, resource, &request_id), 0)
-        } else if matches!(caller, Caller::Unknown) {
-            (Answer::bad_credentials(), 1)
-        } else if let Some(refusal) = unknown_version(request.headers()) {
-            (refusal, 1)
-        } else if path == "/graphql" {
-            let spent = Bucket { used: bucket.used + 1, ..bucket };
-            (graphql::graphql(&mut self.world, &ask, &spent), 1)
-        } else {
-            (route(&mut self.world, &mut self.documents, &ask), 1)
-        };
-
-        tally.mutations = u64::from(answer.mutation);
-        let dressed = dress(request, authorised, answer, self.etag_rule);
-        if dressed.not_modified && authorised {
-            tally.not_modified = 1;
-        } else {
-            tally.charged = price;
-            self.bucket(caller, resource, now).used += price;
-        }
-        let bucket = *self.bucket(caller, resource, now);
-        let mut response = dressed.response;
-        sign(response.headers_mut(), resource, &bucket, &request_id, now);
-        response
-    }
-
-    /// Tokens of one user share a bucket; everybody else shares that of the one address there is.
-    fn bucket(&mut self, caller: &Caller, resource: Resource, now: u64) -> &mut Bucket {
-        match caller.login() {
-            Some(login) => self.budgets.bucket(login, resource, self.keyring.limit(login), now),
-            None => self.budgets.bucket("anonymous", resource, ANONYMOUS_LIMIT, now),
-        }
-    }
-
-    fn limited(&self, caller: &Caller, resource: Resource, request_id: &str) -> Answer {
-        let account = caller.login().and_then(|login| self.world.accounts.get(&login.to_ascii_lowercase()));
-        match account.map(|account| account.id) {
-            Some(id) if resource == Resource::Graphql => graphql::limited(id),
-            id => Answer::limited(id, request_id),
-        }
-    }
-
-    fn rate_limit(&mut self, ask: &Ask<'_>) -> Answer {
-        let mut part = |resource| {
-            let bucket = *self.bucket(ask.caller, resource, ask.now);
-            json!({
-                "limit": bucket.limit,
-                "used": bucket.used,
-                "remaining": bucket.remaining(),
-                "reset": bucket.reset,
-                "resource": resource.name(),
+        } else if let Some((store, path)) = &stored {
+            tally.leaked = u64::from(request.headers().contains_key("authorization"));
+            Some(match self.faults.failure(path) {
+                Some(failure) => self.plain_failure(request, failure, now, &mut tally),
+                None => storage::answer(&self.world, request, *store, path, now),
             })
+        } else {
+            Some(self.answer(request, path, found, &caller, refused, now, &mut tally))
         };
-        let (core, graphql) = (part(Resource::Core), part(Resource::Graphql));
-        ask.ok(&json!({ "resources": { "core": core, "graphql": graphql }, "rate": core })).untagged()
+        let delivery = self.faults.delivery(path);
+        if let Some(response) = response.as_mut() {
+            if delivery == Delivery::GarbledGzip && !response.body().is_empty() {
+                garble(response);
+            }
+            tally.body_bytes = response.body().len() as u64;
+        }
+        let target = request.uri().path_and_query().map_or(path, |target| target.as_str());
+        // A signature is a credential, and counts show none.
+        let target = if stored.is_some() { path } else { target };
+        self.ledger.add(kind, &label, request.method().as_str(), target, tally);
+        (Reply { latency: self.faults.latency(path), response, delivery }, Ticket(label))
+    }
+
+    /// The answer is through, or the client is gone.
+    pub fn depart(&mut self, ticket: Ticket) {
+        self.pressure.leave(&ticket.0);
     }
 
     fn request_id(&mut self) -> String {
         let [a, b, c] = [4, 6, 8].map(|digits| self.ids.hex(digits).to_uppercase());
         format!("{a}:{b}:{c}")
     }
-}
-
-/// GitHub's 400 for an API version that it does not have.
-fn unknown_version(asked: &HeaderMap) -> Option<Answer> {
-    let version = asked.get("x-github-api-version")?.to_str().unwrap_or_default();
-    let known = matches!(version, "2022-11-28" | "2026-03-10");
-    let message = "The version of the API in the X-GitHub-Api-Version header is not supported.";
-    let url = "https://docs.github.com/rest/about-the-rest-api/api-versions";
-    (!known).then(|| Answer::error(http::StatusCode::BAD_REQUEST, message, url))
 }

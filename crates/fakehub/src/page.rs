@@ -23,6 +23,32 @@ impl Query {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// The same with its percent signs and pluses undone.
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        let written = self.get(key)?.replace('+', " ");
+        let mut bytes = Vec::with_capacity(written.len());
+        let mut rest = written.as_bytes();
+        while let [first, tail @ ..] = rest {
+            let code = tail.get(..2).and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+            match code.filter(|_| *first == b'%') {
+                Some(code) => {
+                    bytes.push(code);
+                    rest = &tail[2..];
+                }
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The page and the items on one; what is not a number counts as absent, as at GitHub.
+    pub(crate) fn page(&self) -> (usize, usize) {
+        (self.number("page", 1), self.number("per_page", PER_PAGE).min(PER_PAGE_MAX))
+    }
+
     fn number(&self, key: &str, default: usize) -> usize {
         self.get(key).and_then(|text| text.parse().ok()).filter(|&number| number > 0).unwrap_or(default)
     }
@@ -43,8 +69,7 @@ impl Query {
 /// `base` is the path that `Link` names, for a repository `/repositories/<id>/...`. With `wrap` the
 /// page is an object of `total_count` and that key, otherwise an array.
 pub(crate) fn listing(ask: &Ask<'_>, base: &str, items: Vec<Value>, wrap: Option<&str>) -> Answer {
-    let per_page = ask.query.number("per_page", PER_PAGE).min(PER_PAGE_MAX);
-    let page = ask.query.number("page", 1);
+    let (page, per_page) = ask.page();
     let total = items.len();
     let shown: Vec<Value> = items.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page).collect();
     let mut answer = match wrap {

@@ -1,17 +1,30 @@
+mod actions;
+mod app;
+mod files;
+mod git;
+mod issues;
+mod moving;
+mod people;
+mod releases;
 mod repo;
+mod search;
+mod view;
 mod write;
 
-use serde_json::{Value, json};
+use http::{Method, StatusCode};
+use serde_json::json;
 
+use self::view::View;
 use crate::{
     answer::Answer,
     ask::{API, Ask},
     document::{Documents, Visibility},
-    page::listing,
-    world::{AccountKind, Repo, World},
+    permission,
+    storage::{Store, signed_url},
+    world::World,
 };
 
-/// Answers everything but GraphQL and `/rate_limit`, which know budgets.
+/// Answers everything but GraphQL, Apps and `/rate_limit`, which know more than the world.
 pub(crate) fn route(world: &mut World, documents: &mut Documents, ask: &Ask<'_>) -> Answer {
     if let Some(answer) = registered(world, documents, ask) {
         return answer;
@@ -28,22 +41,56 @@ pub(crate) fn route(world: &mut World, documents: &mut Documents, ask: &Ask<'_>)
             Ok(id) if world.repos.contains_key(&id) => in_repo(world, documents, ask, id, rest),
             _ => Answer::not_found(),
         },
+        [owner, name, "releases", "download", tag, file] if ask.is_read() => {
+            download(world, ask, &format!("{owner}/{name}"), tag, file)
+        }
+        ["user", "starred", owner, name] if !ask.is_read() => write::star(world, ask, &format!("{owner}/{name}")),
         _ if ask.is_read() => elsewhere(world, ask, &segments),
         _ => Answer::not_found(),
     }
 }
 
 fn in_repo(world: &mut World, documents: &mut Documents, ask: &Ask<'_>, id: u64, rest: &[&str]) -> Answer {
-    let Some(role) = ask.caller.role(&world.repos[&id]) else { return Answer::not_found() };
-    if ask.is_read() {
-        repo::read(world, documents, ask, &world.repos[&id], role, rest)
-    } else {
-        write::write(world, ask, id, role, rest)
+    let repo = &world.repos[&id];
+    let Some(role) = ask.caller.role(repo) else { return Answer::not_found() };
+    if repo.blocked {
+        return repo::blocked(ask);
     }
+    if let Some(refusal) = permission::refuse(ask, repo, rest) {
+        return refusal;
+    }
+    if !ask.is_read() {
+        return write::write(world, ask, id, role, rest);
+    }
+    let answer = repo::read(View { world, ask, repo, role, rest }, documents);
+    // Reads that leave something behind: a count, and statistics that are ready the next time.
+    let repo = world.repos.get_mut(&id).expect("looked up above");
+    match (rest, answer.status) {
+        (["releases", "assets", asset], StatusCode::FOUND) if *ask.method == Method::GET => {
+            repo.count_download(asset.parse().ok());
+        }
+        (["stats", kind], StatusCode::ACCEPTED) => {
+            let head = repo.head().to_owned();
+            repo.stats.insert((*kind).to_owned(), head);
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// What a browser downloads, on github.com itself.
+fn download(world: &mut World, ask: &Ask<'_>, full_name: &str, tag: &str, file: &str) -> Answer {
+    let Some(id) = world.repo_id(full_name) else { return Answer::not_found() };
+    let repo = &world.repos[&id];
+    let asset = releases::download(repo, tag, file).filter(|_| ask.caller.role(repo).is_some());
+    let Some(asset) = asset else { return Answer::not_found() };
+    let path = format!("/github-production-release-asset/{id}/{asset}");
+    let url = signed_url(&world.seed, ask.storage_url, Store::Assets, &path, ask.now);
+    world.repos.get_mut(&id).expect("looked up above").count_download(Some(asset));
+    Answer::found(url)
 }
 
 fn elsewhere(world: &World, ask: &Ask<'_>, segments: &[&str]) -> Answer {
-    let account = |login: &str, kind| world.account(login, kind);
     match segments {
         [""] => ask.ok(&json!({
             "current_user_url": format!("{API}/user"),
@@ -51,52 +98,21 @@ fn elsewhere(world: &World, ask: &Ask<'_>, segments: &[&str]) -> Answer {
             "repository_url": format!("{API}/repos/{{owner}}/{{repo}}"),
             "user_url": format!("{API}/users/{{user}}"),
         })),
-        ["meta"] => ask.ok(&json!({
-            "verifiable_password_authentication": false,
-            "hooks": ["192.0.2.0/24"],
-            "api": ["198.51.100.0/24"],
-            "actions": ["203.0.113.0/24"],
-        })),
-        ["user", rest @ ..] => match (ask.caller.login(), rest) {
-            (None, _) => Answer::requires_authentication(),
-            (Some(login), []) => {
-                account(login, AccountKind::User).map_or_else(Answer::not_found, |user| ask.ok(&user.full()))
+        ["meta"] => {
+            let mut body = json!({
+                "verifiable_password_authentication": false,
+                "hooks": ["192.0.2.0/24"],
+                "api": ["198.51.100.0/24"],
+                "actions": ["203.0.113.0/24"],
+            });
+            if let Some(version) = ask.enterprise {
+                body["installed_version"] = json!(version);
             }
-            (Some(_), ["repos"]) => {
-                let mine =
-                    |repo: &Repo| ask.caller.role(repo).is_some_and(|role| role > crate::Role::Read || repo.private);
-                repos(world, ask, "/user/repos", mine)
-            }
-            _ => Answer::not_found(),
-        },
-        ["users", login] => {
-            let found = world.accounts.get(&login.to_ascii_lowercase());
-            found.map_or_else(Answer::not_found, |account| ask.ok(&account.full()))
+            ask.ok(&body)
         }
-        ["users", login, "repos"] => match account(login, AccountKind::User) {
-            Some(user) => repos(world, ask, &format!("/user/{}/repos", user.id), |repo| repo.owner == user.login),
-            None => Answer::not_found(),
-        },
-        ["orgs", login] => {
-            account(login, AccountKind::Organization).map_or_else(Answer::not_found, |org| ask.ok(&org.full()))
-        }
-        ["orgs", login, "repos"] => match account(login, AccountKind::Organization) {
-            Some(org) => repos(world, ask, &format!("/organizations/{}/repos", org.id), |repo| repo.owner == org.login),
-            None => Answer::not_found(),
-        },
-        ["organizations", id, "repos"] => match world.accounts.values().find(|org| org.id.to_string() == **id) {
-            Some(org) => repos(world, ask, &format!("/organizations/{id}/repos"), |repo| repo.owner == org.login),
-            None => Answer::not_found(),
-        },
-        _ => Answer::not_found(),
+        ["search", kind] => search::search(world, ask, kind),
+        _ => people::read(world, ask, segments),
     }
-}
-
-/// The repositories that fit and that the caller may see.
-fn repos(world: &World, ask: &Ask<'_>, base: &str, fits: impl Fn(&Repo) -> bool) -> Answer {
-    let seen = world.repos.values().filter(|repo| ask.caller.role(repo).is_some() && fits(repo));
-    let items: Vec<Value> = seen.map(|repo| repo.minimal(world, ask.caller)).collect();
-    listing(ask, base, items, None)
 }
 
 /// A body that a test registered at this path; a repository's other spellings lead to it too.
@@ -110,7 +126,7 @@ fn registered(world: &World, documents: &Documents, ask: &Ask<'_>) -> Option<Ans
             repo.is_some_and(|repo| ask.caller.role(repo).is_some())
         }
     };
-    Some(if seen { Answer::raw(http::StatusCode::OK, body.clone()) } else { Answer::not_found() })
+    Some(if seen { Answer::raw(StatusCode::OK, body.clone()) } else { Answer::not_found() })
 }
 
 /// `path` with a repository named by its id, as documents are kept.

@@ -23,11 +23,20 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Hub, Options, Server,
-    serve::{connection, listen},
+    serve::{ANY_PORT, connection, listen},
 };
 
 /// The hosts that the proxy plays; every other is refused with 502.
-pub const HOSTS: [&str; 3] = ["api.github.com", "github.com", "uploads.github.com"];
+pub const HOSTS: [&str; 8] = [
+    "api.github.com",
+    "github.com",
+    "uploads.github.com",
+    "codeload.github.com",
+    "raw.githubusercontent.com",
+    "objects.githubusercontent.com",
+    "release-assets.githubusercontent.com",
+    "productionresultssa7.blob.core.windows.net",
+];
 
 /// Bytes of a CONNECT request, at most.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -71,7 +80,7 @@ impl Proxy {
 pub async fn serve(tasks: &Tasks, hub: Arc<Mutex<Hub>>, options: Options) -> Result<Proxy, StartError> {
     let (config, ca_pem) = certify()?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let server = listen(tasks, move |stream| {
+    let server = listen(tasks, ANY_PORT, move |stream| {
         let (hub, acceptor) = (Arc::clone(&hub), acceptor.clone());
         async move {
             // A failed handshake is the client's to report.

@@ -1,15 +1,21 @@
+mod actions;
 mod generate;
+mod objects;
+mod release;
 mod repo;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-pub(crate) use repo::{Repo, Run};
+pub(crate) use self::{
+    objects::{Objects, blob_sha},
+    repo::{Artifact, Repo, Run},
+};
 
 use crate::{
     ask::API,
-    auth::{Caller, Role},
+    auth::{Caller, Role, TokenKind},
     seed::Seed,
 };
 
@@ -85,6 +91,21 @@ impl World {
         self.accounts.insert(login.to_ascii_lowercase(), account);
     }
 
+    /// The repositories of this account, by id.
+    pub(crate) fn repos_of(&self, login: &str) -> impl Iterator<Item = &Repo> {
+        self.repos.values().filter(move |repo| repo.owner.eq_ignore_ascii_case(login))
+    }
+
+    /// `octocat` and `hubot` belong to every organisation.
+    pub(crate) fn members(&self, org: &Account) -> impl Iterator<Item = &Account> {
+        let inside = org.kind == AccountKind::Organization;
+        self.accounts.values().filter(move |user| inside && ["octocat", "hubot"].contains(&user.login.as_str()))
+    }
+
+    pub(crate) fn is_member(&self, org: &Account, login: &str) -> bool {
+        self.members(org).any(|user| user.login.eq_ignore_ascii_case(login))
+    }
+
     fn add_repo(&mut self, repo: Repo) {
         self.names.insert(repo.full_name().to_ascii_lowercase(), repo.id);
         self.repos.insert(repo.id, repo);
@@ -98,6 +119,12 @@ impl World {
     pub(crate) fn repo_mut(&mut self, full_name: &str) -> Result<&mut Repo, UnknownName> {
         let id = self.repo_id(full_name).ok_or_else(|| UnknownName(full_name.to_owned()))?;
         Ok(self.repos.get_mut(&id).expect("every name is of a repository that exists"))
+    }
+
+    /// Takes a repository away, with every name it ever had.
+    pub(crate) fn remove_repo(&mut self, id: u64) {
+        self.repos.remove(&id);
+        self.names.retain(|_, named| *named != id);
     }
 
     /// Renames within the owner; the old name goes on to redirect.
@@ -151,9 +178,14 @@ impl Caller {
     pub(crate) fn role(&self, repo: &Repo) -> Option<Role> {
         let public = (!repo.private).then_some(Role::Read);
         let Self::User(token) = self else { return public };
-        let owner = token.login.eq_ignore_ascii_case(&repo.owner).then_some(Role::Admin);
         let given = token.repos.get(&repo.full_name().to_ascii_lowercase()).copied();
-        owner.max(given).max(public)
+        let account = token.account.as_ref().filter(|account| account.eq_ignore_ascii_case(&repo.owner));
+        let reach = given.max(account.map(|_| token.derived_role()));
+        let owner = token.login.eq_ignore_ascii_case(&repo.owner).then_some(Role::Admin);
+        match token.kind {
+            TokenKind::Classic => owner.max(reach).max(public),
+            TokenKind::FineGrained | TokenKind::Installation => reach.max(public),
+        }
     }
 }
 

@@ -1,12 +1,9 @@
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::json;
-
 use super::Hub;
 use crate::{
-    Counts, Failure, Role, Token, UnknownName, Visibility, budget::Resource, counts::Ledger, fault::Faults,
-    route::canonical, world::iso,
+    App, Counts, Delivery, Failure, Permissions, Role, Token, budget::Resource, counts::Ledger, fault::Faults,
+    secondary::Secondary,
 };
 
 /// Who may come in.
@@ -27,71 +24,36 @@ impl Hub {
         self.keyring.set_role(text, full_name, role)
     }
 
+    /// Replaces a token's permissions, `None` for all; `false` if there is no such token.
+    pub fn set_permissions(&mut self, text: &str, permissions: Option<Permissions>) -> bool {
+        self.keyring.set_permissions(text, permissions)
+    }
+
+    /// Accepts the JWTs of `app`, whatever key signed them, and mints tokens for its installations.
+    pub fn add_app(&mut self, app: App) {
+        self.keyring.add_app(app);
+    }
+
     /// Empties the budget of a login, or of `anonymous`, for REST, until it resets.
     pub fn exhaust(&mut self, label: &str, now: u64) {
-        let anonymous = label == "anonymous";
-        let limit = if anonymous { crate::budget::ANONYMOUS_LIMIT } else { self.keyring.limit(label) };
-        self.budgets.bucket(label, Resource::Core, limit, now).used = limit;
+        self.spend(label, "core", u64::MAX, now);
     }
 
-    /// The logins that have, or had, a token.
+    /// Spends `points` of a budget by its resource (`core`, `graphql`, `search`, `code_search`).
+    ///
+    /// `false` if there is no such resource.
+    pub fn spend(&mut self, label: &str, resource: &str, points: u64, now: u64) -> bool {
+        let Some(resource) = Resource::named(resource) else { return false };
+        let anonymous = label == "anonymous";
+        let hourly = if anonymous { crate::budget::ANONYMOUS_LIMIT } else { self.keyring.limit(label) };
+        let bucket = self.budgets.bucket(label, resource, hourly, now);
+        bucket.used = bucket.used.saturating_add(points).min(bucket.limit);
+        true
+    }
+
+    /// The logins and installations that have, or had, a token.
     pub fn logins(&self) -> Vec<String> {
         self.keyring.logins().into_iter().map(str::to_owned).collect()
-    }
-}
-
-/// What there is to see.
-impl Hub {
-    /// Answers GET and HEAD of `path` (no query) with exactly `body`, before any other route.
-    ///
-    /// Under `/repos/{owner}/{name}/` it answers at the `/repositories/{id}/` spelling too.
-    /// `/repos/{owner}/{name}/git/blobs/size-{bytes}` exists for every size up to 64 MiB anyway.
-    pub fn put_document(&mut self, path: &str, visibility: Visibility, body: impl Into<Bytes>) {
-        let path = canonical(&self.world, path);
-        self.documents.put(&path, visibility, body.into());
-    }
-
-    /// Gives a repository one more star: its body and `Last-Modified` change.
-    ///
-    /// # Errors
-    /// [`UnknownName`], here and below, if there is no such thing.
-    pub fn modify_repo(&mut self, full_name: &str, now: u64) -> Result<(), UnknownName> {
-        let repo = self.world.repo_mut(full_name)?;
-        repo.stars += 1;
-        repo.touch(now);
-        Ok(())
-    }
-
-    /// Retitles an issue: its body and every listing that shows it change.
-    pub fn modify_issue(&mut self, full_name: &str, number: u64, title: &str, now: u64) -> Result<(), UnknownName> {
-        let repo = self.world.repo_mut(full_name)?;
-        let unknown = || UnknownName(format!("{full_name}#{number}"));
-        let issue = repo.issues.get_mut(&number).ok_or_else(unknown)?;
-        issue["title"] = json!(title);
-        issue["updated_at"] = json!(iso(now));
-        Ok(())
-    }
-
-    /// Puts a commit by the owner on top of `main`, and returns its id.
-    pub fn push(&mut self, full_name: &str, message: &str, now: u64) -> Result<String, UnknownName> {
-        let sha = self.world.seed.hex(40);
-        let repo = self.world.repo_mut(full_name)?.clone();
-        let commit = repo.new_commit(&self.world, &sha, &repo.owner, message, now);
-        self.world.repo_mut(full_name)?.push(commit, now);
-        Ok(sha)
-    }
-
-    pub fn set_private(&mut self, full_name: &str, private: bool) -> Result<(), UnknownName> {
-        self.world.repo_mut(full_name)?.private = private;
-        Ok(())
-    }
-
-    /// Gives a repository another name with the same owner; the old one redirects.
-    pub fn rename(&mut self, full_name: &str, name: &str) -> Result<(), UnknownName> {
-        let old = self.world.repo_mut(full_name)?.full_name();
-        let new = self.world.rename(full_name, name)?;
-        self.keyring.renamed(&old, &new);
-        Ok(())
     }
 }
 
@@ -111,20 +73,32 @@ impl Hub {
         self.faults.set_silence(prefix);
     }
 
-    /// Ends every latency, failure and silence.
+    /// Spoils answers on their way: cut short, hanging, of another length, or no gzip at all.
+    pub fn deliver(&mut self, prefix: &str, delivery: Delivery) {
+        self.faults.set_delivery(prefix, delivery);
+    }
+
+    /// Puts the `Date` of the API's answers so many seconds ahead of the truth, or behind it.
+    pub fn set_date_skew(&mut self, secs: i64) {
+        self.faults.date_skew = secs;
+    }
+
+    /// Ends everything in this list, and the secondary limits.
     pub fn recover(&mut self) {
         self.faults = Faults::default();
+        self.secondary = Secondary::default();
     }
 }
 
 /// What it cost.
 impl Hub {
     pub fn counts(&self) -> Counts {
-        self.ledger.counts()
+        Counts { in_flight_max: self.pressure.in_flight_max().clone(), ..self.ledger.counts() }
     }
 
     /// Forgets the counts, not the budgets.
     pub fn reset_counts(&mut self) {
         self.ledger = Ledger::default();
+        self.pressure.reset();
     }
 }

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{AccountKind, Repo, Run, World, iso, node_id};
+use super::{AccountKind, Objects, Repo, World, iso, node_id};
 use crate::seed::Seed;
 
 const USERS: [(u64, &str); 5] =
@@ -83,11 +83,23 @@ fn add(world: &mut World, id: u64, full_name: &str, private: bool, plenty: &Plen
         contributors: Vec::new(),
         files: BTreeMap::from([("README.md".to_owned(), readme)]),
         clone_secret: seed.hex(20).to_uppercase(),
+        labels: Vec::new(),
+        stargazers: BTreeSet::new(),
+        objects: Objects::default(),
+        deleted_issues: BTreeSet::new(),
+        blocked: false,
+        stats: BTreeMap::new(),
+        uploads: BTreeMap::new(),
     };
     if plenty.commits > 0 {
         commits(world, &mut repo, &mut seed, plenty.commits);
         issues(world, &mut repo, &mut seed, plenty);
         runs(world, &mut repo, &mut seed, plenty.runs);
+        repo.labels = [("bug", "d73a4a"), ("enhancement", "a2eeef"), ("question", "d876e3")]
+            .into_iter()
+            .enumerate()
+            .map(|(index, (name, color))| label(&repo, id * 100 + index as u64, name, color))
+            .collect();
         repo.runners = (1..=3).map(|number| runner(number, &mut seed)).collect();
         repo.contributors =
             USERS.iter().zip([32, 9, 4]).map(|(&(_, login), count)| contributor(world, login, count)).collect();
@@ -119,22 +131,28 @@ fn commits(world: &World, repo: &mut Repo, seed: &mut Seed, count: u64) {
 
 fn release(world: &World, repo: &Repo, tag: &str, minor: u64) -> Value {
     let id = repo.id * 10 + minor;
-    let at = iso(repo.pushed_at - (3 - minor) * 604_800);
+    let at = repo.pushed_at - (3 - minor) * 604_800;
+    let mut release = repo.new_release(world, id, "octocat", tag, at);
+    release["body"] = json!(format!("What {tag} brings."));
+    let assets = [("app.tar.gz", 120_000), ("checksums.txt", 640)];
+    let assets = (0..).zip(assets).map(|(index, (name, size))| {
+        let mut asset = repo.new_asset(world, id * 10 + index, "octocat", tag, name, size, at);
+        asset["download_count"] = json!(3 * minor);
+        asset
+    });
+    release["assets"] = assets.collect();
+    release
+}
+
+fn label(repo: &Repo, id: u64, name: &str, color: &str) -> Value {
     json!({
         "id": id,
-        "node_id": node_id("RE", id),
-        "url": format!("{}/releases/{id}", repo.api()),
-        "html_url": format!("{}/releases/tag/{tag}", repo.html()),
-        "tag_name": tag,
-        "target_commitish": "main",
-        "name": tag,
-        "draft": false,
-        "prerelease": false,
-        "created_at": at,
-        "published_at": at,
-        "author": world.simple_user("octocat"),
-        "assets": [{ "id": id * 10, "name": "app.tar.gz", "size": 120_000, "download_count": 3 * minor }],
-        "body": format!("What {tag} brings."),
+        "node_id": node_id("LA", id),
+        "url": format!("{}/labels/{name}", repo.api()),
+        "name": name,
+        "color": color,
+        "default": true,
+        "description": format!("A {name}"),
     })
 }
 
@@ -168,38 +186,14 @@ fn runs(world: &World, repo: &mut Repo, seed: &mut Seed, count: u64) {
         let id = repo.id * 1_000 + number;
         let running = number == count;
         let (status, conclusion) = if running {
-            ("in_progress", Value::Null)
+            ("in_progress", None)
         } else {
-            ("completed", json!(seed.pick(&["success", "success", "failure"])))
+            ("completed", Some(seed.pick(&["success", "success", "failure"]).to_owned()))
         };
-        let at = iso(repo.pushed_at - (count - number) * 1_800);
-        let url = format!("{}/actions/runs/{id}", repo.api());
-        let run = json!({
-            "id": id,
-            "node_id": node_id("WFR", id),
-            "name": "ci",
-            "run_number": number,
-            "run_attempt": 1,
-            "event": "push",
-            "status": status,
-            "conclusion": conclusion,
-            "workflow_id": repo.id + 5,
-            "head_branch": "main",
-            "head_sha": repo.commits[0]["sha"],
-            "actor": world.simple_user("octocat"),
-            "created_at": at,
-            "updated_at": at,
-            "url": url,
-            "jobs_url": format!("{url}/jobs"),
-            "html_url": format!("{}/actions/runs/{id}", repo.html()),
-        });
-        let job = |(index, name): (u64, &&str)| {
-            let job = id * 10 + index;
-            let url = format!("{}/actions/jobs/{job}", repo.api());
-            json!({ "id": job, "run_id": id, "name": name, "status": status, "conclusion": conclusion, "url": url })
-        };
-        let jobs = (0..).zip(&["build", "test", "lint"]).map(job).collect();
-        repo.runs.insert(id, Run { run, jobs });
+        let at = repo.pushed_at - (count - number) * 1_800;
+        let mut run = repo.new_run(world, id, number, at);
+        run.set_state(status, conclusion.as_deref());
+        repo.runs.insert(id, run);
     }
 }
 

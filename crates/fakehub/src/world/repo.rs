@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{World, iso, node_id};
+use super::{Objects, World, iso, node_id, objects::tree_sha};
 use crate::{
     ask::API,
     auth::{Caller, Role},
@@ -36,13 +37,37 @@ pub(crate) struct Repo {
     /// Plain text, by path.
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) clone_secret: String,
+    pub(crate) labels: Vec<Value>,
+    /// Logins of those who starred it; the count in `stars` has more.
+    pub(crate) stargazers: BTreeSet<String>,
+    /// Trees and blobs that are not current any more, by their ids.
+    pub(crate) objects: Objects,
+    /// Numbers that are answered 410.
+    pub(crate) deleted_issues: BTreeSet<u64>,
+    /// Blocked for a legal reason: 451 on every route.
+    pub(crate) blocked: bool,
+    /// The head for which each of the statistics was last computed.
+    pub(crate) stats: BTreeMap<String, String>,
+    /// Contents of assets that were uploaded, by asset.
+    pub(crate) uploads: BTreeMap<u64, Bytes>,
 }
 
-/// A workflow run and its jobs.
+/// A workflow run, its jobs and what they left behind.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) run: Value,
     pub(crate) jobs: Vec<Value>,
+    pub(crate) artifacts: Vec<Artifact>,
+    /// The log of a step has at least so many bytes.
+    pub(crate) log_bytes: u64,
+}
+
+/// What a run uploaded; its content is made when it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Artifact {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) bytes: usize,
 }
 
 impl Repo {
@@ -58,6 +83,16 @@ impl Repo {
         format!("https://github.com/{}", self.full_name())
     }
 
+    /// The id of the newest commit on `main`; empty without commits.
+    pub(crate) fn head(&self) -> &str {
+        self.commits.first().and_then(|commit| commit["sha"].as_str()).unwrap_or_default()
+    }
+
+    /// A job and its run.
+    pub(crate) fn job(&self, id: u64) -> Option<(&Run, &Value)> {
+        self.runs.values().find_map(|run| Some((run, run.jobs.iter().find(|job| job["id"] == id)?)))
+    }
+
     pub(crate) fn next_number(&self) -> u64 {
         let last = |numbers: &BTreeMap<u64, Value>| numbers.keys().next_back().copied().unwrap_or(0);
         last(&self.issues).max(last(&self.pulls)) + 1
@@ -67,8 +102,13 @@ impl Repo {
         self.issues.values().filter(|issue| issue["state"] == "open").count()
     }
 
-    /// A secret that only this user's view has; empty for what anybody may clone.
-    pub(crate) fn clone_token(&self, login: &str) -> String {
+    /// A secret for whoever may push; empty for the others and for what anybody may clone.
+    pub(crate) fn clone_token(&self, login: &str, role: Role) -> String {
+        if role >= Role::Write { self.file_token(login) } else { String::new() }
+    }
+
+    /// The secret in this user's `download_url`s; empty for what anybody may read.
+    pub(crate) fn file_token(&self, login: &str) -> String {
         if self.private { format!("{}{}", self.clone_secret, login.to_ascii_uppercase()) } else { String::new() }
     }
 
@@ -125,8 +165,8 @@ impl Repo {
         let mut body = self.minimal(world, caller);
         body["network_count"] = json!(self.stars / 3);
         body["subscribers_count"] = json!(self.stars / 10);
-        if let Some(login) = caller.login() {
-            body["temp_clone_token"] = json!(self.clone_token(login));
+        if let (Some(login), Some(role)) = (caller.login(), caller.role(self)) {
+            body["temp_clone_token"] = json!(self.clone_token(login, role));
         }
         body
     }
@@ -165,6 +205,7 @@ impl Repo {
                 "author": person,
                 "committer": person,
                 "message": message,
+                "tree": { "sha": tree_sha(&self.files), "url": format!("{}/git/trees/{}", self.api(), tree_sha(&self.files)) },
                 "comment_count": 0,
                 "verification": { "verified": false, "reason": "unsigned", "signature": null, "payload": null },
             },
@@ -192,20 +233,5 @@ impl Repo {
     /// Moves `Last-Modified` on, by a second at least, even for a clock behind the generated data's.
     pub(crate) fn touch(&mut self, now: u64) {
         self.updated_at = now.max(self.updated_at + 1);
-    }
-
-    /// The one workflow of a repository that has runs.
-    pub(crate) fn workflows(&self) -> Vec<Value> {
-        let Some(run) = self.runs.values().next() else { return Vec::new() };
-        let id = &run.run["workflow_id"];
-        vec![json!({
-            "id": id,
-            "name": "ci",
-            "path": ".github/workflows/ci.yml",
-            "state": "active",
-            "created_at": iso(self.created_at),
-            "updated_at": iso(self.created_at),
-            "url": format!("{}/actions/workflows/{id}", self.api()),
-        })]
     }
 }
