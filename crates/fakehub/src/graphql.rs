@@ -1,18 +1,22 @@
 mod document;
+mod schema;
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use self::document::{DEPTH_MAX, Document, Field, Selection, parse};
+use self::{
+    document::{DEPTH_MAX, Document, Field, Selection, parse},
+    schema::{cut, issue, missing, owner, repository},
+};
 use crate::{
     answer::Answer,
     ask::Ask,
-    auth::Role,
     budget::Bucket,
-    world::{Repo, World, iso, node_id},
+    world::{World, iso, node_id},
 };
 
-/// Answers `POST /graphql` for `viewer`, `user`, `repository`, `rateLimit`, `addStar` and `removeStar`.
+/// Answers `POST /graphql` for `viewer`, `user`, `organization`, `repositoryOwner`, `repository`,
+/// `rateLimit`, and for the mutations `addStar`, `removeStar` and `createIssue`.
 ///
 /// Fields that the hub does not know are `null`, unknown roots are errors in a 200, as at GitHub.
 /// `bucket` is what `rateLimit` reports.
@@ -77,12 +81,12 @@ fn errors(message: &str, kind: Option<&str>) -> Answer {
 fn query(world: &World, ask: &Ask<'_>, field: &Field, login: &str, bucket: &Bucket) -> Result<Value, Value> {
     let text = |key: &str| field.args.get(key).and_then(Value::as_str).unwrap_or_default();
     match field.name.as_str() {
-        "viewer" => user(world, login),
-        "user" => user(world, text("login")),
+        "viewer" => owner(world, ask, login),
+        "user" | "organization" | "repositoryOwner" => owner(world, ask, text("login")),
         "repository" => {
             let full_name = format!("{}/{}", text("owner"), text("name"));
             let repo = world.repo_id(&full_name).map(|id| &world.repos[&id]);
-            let seen = repo.and_then(|repo| ask.caller.role(repo).map(|role| repository(repo, role)));
+            let seen = repo.and_then(|repo| ask.caller.role(repo).map(|role| repository(world, repo, role)));
             seen.ok_or_else(|| missing(&format!("Could not resolve to a Repository with the name '{full_name}'.")))
         }
         "rateLimit" => Ok(json!({
@@ -101,6 +105,7 @@ fn mutate(world: &mut World, ask: &Ask<'_>, field: &Field) -> Result<Value, Valu
     let starred = match field.name.as_str() {
         "addStar" => true,
         "removeStar" => false,
+        "createIssue" => return create_issue(world, ask, field),
         "__typename" => return Ok(json!("Mutation")),
         other => return Err(undefined(other, "Mutation")),
     };
@@ -117,84 +122,26 @@ fn mutate(world: &mut World, ask: &Ask<'_>, field: &Field) -> Result<Value, Valu
     Ok(json!({ "clientMutationId": field.args["input"]["clientMutationId"], "starrable": starrable }))
 }
 
-fn missing(message: &str) -> Value {
-    json!({ "type": "NOT_FOUND", "message": message })
+fn create_issue(world: &mut World, ask: &Ask<'_>, field: &Field) -> Result<Value, Value> {
+    let input = field.args.get("input").unwrap_or(&Value::Null);
+    let wanted = input["repositoryId"].as_str().unwrap_or_default();
+    let repo = world.repos.values().find(|repo| node_id("R", repo.id) == wanted && ask.caller.role(repo).is_some());
+    let id = repo
+        .map(|repo| repo.id)
+        .ok_or_else(|| missing(&format!("Could not resolve to a node with the global id of '{wanted}'")))?;
+    let (issue_id, login) = (world.fresh_id(), ask.caller.login().unwrap_or_default());
+    let repo = &world.repos[&id];
+    let (number, title) = (repo.next_number(), input["title"].as_str().unwrap_or_default());
+    let mut made = repo.new_issue(world, issue_id, number, login, title, ask.now);
+    made["body"] = input["body"].clone();
+    let shown = issue(repo, &made);
+    world.repos.get_mut(&id).expect("found above").issues.insert(number, made);
+    Ok(json!({ "clientMutationId": input["clientMutationId"], "issue": shown }))
 }
 
 fn undefined(field: &str, on: &str) -> Value {
     let message = format!("Field '{field}' doesn't exist on type '{on}'");
     json!({ "message": message, "extensions": { "code": "undefinedField", "typeName": on, "fieldName": field } })
-}
-
-fn user(world: &World, login: &str) -> Result<Value, Value> {
-    let account = world.accounts.get(&login.to_ascii_lowercase());
-    let account =
-        account.ok_or_else(|| missing(&format!("Could not resolve to a User with the login of '{login}'.")))?;
-    Ok(json!({
-        "__typename": "User",
-        "id": node_id("U", account.id),
-        "databaseId": account.id,
-        "login": account.login,
-        "name": account.name,
-        "url": format!("https://github.com/{}", account.login),
-        "createdAt": iso(account.created_at),
-    }))
-}
-
-fn repository(repo: &Repo, role: Role) -> Value {
-    let owner = json!({ "__typename": "User", "id": node_id("U", repo.id), "login": repo.owner });
-    let sha = repo.commits.first().map(|commit| &commit["sha"]);
-    json!({
-        "__typename": "Repository",
-        "id": node_id("R", repo.id),
-        "databaseId": repo.id,
-        "name": repo.name,
-        "nameWithOwner": repo.full_name(),
-        "owner": owner,
-        "description": repo.description,
-        "url": repo.html(),
-        "sshUrl": format!("git@github.com:{}.git", repo.full_name()),
-        "homepageUrl": "",
-        "isPrivate": repo.private,
-        "visibility": if repo.private { "PRIVATE" } else { "PUBLIC" },
-        "isFork": false,
-        "isArchived": false,
-        "isEmpty": repo.commits.is_empty(),
-        "hasIssuesEnabled": true,
-        "hasWikiEnabled": true,
-        "stargazerCount": repo.stars,
-        "forkCount": repo.stars / 3,
-        "viewerPermission": format!("{role:?}").to_uppercase(),
-        "viewerCanAdminister": role == Role::Admin,
-        "defaultBranchRef": { "name": "main", "target": { "oid": sha } },
-        "createdAt": iso(repo.created_at),
-        "updatedAt": iso(repo.updated_at),
-        "pushedAt": iso(repo.pushed_at),
-        "issues": connection(repo.issues.values().rev()),
-        "pullRequests": connection(repo.pulls.values().rev()),
-    })
-}
-
-fn connection<'a>(items: impl Iterator<Item = &'a Value>) -> Value {
-    let node = |item: &Value| {
-        json!({
-            "id": item["node_id"],
-            "number": item["number"],
-            "title": item["title"],
-            "body": item["body"],
-            "state": item["state"].as_str().map(str::to_uppercase),
-            "url": item["html_url"],
-            "author": { "login": item["user"]["login"] },
-            "createdAt": item["created_at"],
-            "updatedAt": item["updated_at"],
-            "isDraft": item["draft"],
-            "headRefName": item["head"]["ref"],
-            "labels": { "nodes": [], "totalCount": 0 },
-        })
-    };
-    let nodes: Vec<Value> = items.filter(|item| item["state"] == "open").map(node).collect();
-    let page = json!({ "hasNextPage": false, "hasPreviousPage": false, "endCursor": null, "startCursor": null });
-    json!({ "totalCount": nodes.len(), "nodes": nodes, "pageInfo": page })
 }
 
 /// Of `value`, what was selected, under the client's own keys.
@@ -207,9 +154,7 @@ fn project(document: &Document, value: &Value, selections: &[Selection], depth: 
             let part = |field: &Field| {
                 let mut part = object.get(&field.name).cloned().unwrap_or(Value::Null);
                 let first = field.args.get("first").and_then(Value::as_u64);
-                if let (Some(first), Some(nodes)) = (first, part.get_mut("nodes").and_then(Value::as_array_mut)) {
-                    nodes.truncate(first as usize);
-                }
+                cut(&mut part, first, field.args.get("after").and_then(Value::as_str));
                 (field.alias.clone(), project(document, &part, &field.selections, depth + 1))
             };
             Value::Object(fields.into_iter().map(part).collect())

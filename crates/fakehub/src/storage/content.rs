@@ -104,11 +104,11 @@ fn archive(repo: &Repo, kind: &str, reference: &str) -> Option<Blob> {
     let files: Vec<(String, Vec<u8>)> =
         repo.files.iter().map(|(path, text)| (format!("{folder}/{path}"), text.clone().into_bytes())).collect();
     match kind {
-        "legacy.zip" => {
+        "legacy.zip" | "zip" => {
             let file_name = format!("{folder}.zip");
             Some(Blob { content_type: "application/zip", file_name, bytes: zip(&files) })
         }
-        "legacy.tar.gz" => {
+        "legacy.tar.gz" | "tar.gz" => {
             let file_name = format!("{folder}.tar.gz");
             Some(Blob { content_type: "application/x-gzip", file_name, bytes: tar_gz(&files) })
         }

@@ -120,3 +120,68 @@ fn run_list_reads_the_actions_routes() {
     let runs: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((runs.as_array().unwrap().len(), &runs[0]["status"]), (3, &"in_progress".into()));
 }
+
+#[test]
+fn repo_list_pages_through_graphql() {
+    let stage = Stage::new();
+    let Some(gh) = Gh::new(&stage) else { return };
+    let told = gh.ok(&["repo", "list", "octocat", "--json", "nameWithOwner,isPrivate", "--limit", "2"]);
+    let repos: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(repos.as_array().unwrap().len(), 2, "{told}");
+    assert!(gh.ok(&["repo", "list", "acme"]).contains("acme/secret"));
+    assert!(gh.ok(&["issue", "list", "-R", "octocat/Hello-World", "-L", "40"]).lines().count() == 40);
+}
+
+#[test]
+fn issue_create_prints_the_address_of_an_issue_that_is_there() {
+    let stage = Stage::new();
+    let Some(gh) = Gh::new(&stage) else { return };
+    let told = gh.ok(&["issue", "create", "-R", "octocat/Hello-World", "-t", "By gh", "-b", "Text"]);
+    assert_eq!(told.trim(), "https://github.com/octocat/Hello-World/issues/79");
+    assert_eq!(gh.ok(&["api", "/repos/octocat/Hello-World/issues/79", "--jq", ".title"]).trim(), "By gh");
+}
+
+/// The newest run that has ended, of `octocat/Hello-World`.
+fn ended_run(stage: &Stage) -> u64 {
+    let runs = stage.hub().runs("octocat/Hello-World");
+    runs[runs.len() - 2]
+}
+
+#[test]
+fn run_view_shows_logs_from_the_storage_host_without_the_token() {
+    let stage = Stage::new();
+    let Some(gh) = Gh::new(&stage) else { return };
+    let run = ended_run(&stage).to_string();
+    assert!(gh.ok(&["run", "view", &run, "-R", "octocat/Hello-World"]).contains("build"));
+    let told = gh.ok(&["run", "view", &run, "--log", "-R", "octocat/Hello-World"]);
+    assert!(told.contains("build\tRun make\t"), "{told}");
+    let counts = stage.hub().counts();
+    assert_eq!((counts.kinds["storage"].requests, counts.total.leaked), (1, 0));
+}
+
+#[test]
+fn run_download_unpacks_artifacts_small_and_large() {
+    let stage = Stage::new();
+    let Some(gh) = Gh::new(&stage) else { return };
+    let run = ended_run(&stage);
+    let bytes = 5 << 20;
+    stage.hub().add_artifact("octocat/Hello-World", run, "large", bytes).unwrap();
+    gh.ok(&["run", "download", &run.to_string(), "-R", "octocat/Hello-World"]);
+    let file = |path: &str| std::fs::read(gh.home.path().join(path)).unwrap();
+    assert_eq!(file("report/about.txt"), b"report of octocat/Hello-World\n");
+    assert_eq!((file("report/data/noise.bin").len(), file("large/data/noise.bin").len()), (2_000, bytes));
+    assert_eq!(stage.hub().counts().total.leaked, 0);
+}
+
+#[test]
+fn release_view_and_download_fetch_assets_and_archives() {
+    let stage = Stage::new();
+    let Some(gh) = Gh::new(&stage) else { return };
+    assert!(gh.ok(&["release", "view", "v1.3.0", "-R", "octocat/Hello-World"]).contains("checksums.txt"));
+    gh.ok(&["release", "download", "v1.3.0", "-R", "octocat/Hello-World"]);
+    let size = |name: &str| std::fs::metadata(gh.home.path().join(name)).unwrap().len();
+    assert_eq!((size("app.tar.gz"), size("checksums.txt")), (120_000, 640));
+    gh.ok(&["release", "download", "v1.3.0", "-R", "octocat/Hello-World", "--archive", "zip"]);
+    assert!(gh.ok(&["release", "list", "-R", "octocat/Hello-World"]).contains("v1.3.0"));
+    assert_eq!(stage.hub().counts().total.leaked, 0);
+}

@@ -46,7 +46,7 @@ fn each_host_is_played_under_the_ca_with_http_1_only() {
         assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {told}");
         assert_eq!(client.alpn_protocol(), Some(&b"http/1.1"[..]));
     }
-    assert_eq!(stage.hub().counts().path("/meta").requests, 3);
+    assert_eq!(stage.hub().counts().path("/meta").requests, 8);
 }
 
 #[test]
