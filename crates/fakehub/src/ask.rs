@@ -31,7 +31,12 @@ impl Ask<'_> {
 
     /// A 200 with `value`, its URLs under the hub's own base.
     pub(crate) fn ok(&self, value: &Value) -> Answer {
-        let mut answer = Answer::new(http::StatusCode::OK, value);
+        self.ok_raw(Answer::new(http::StatusCode::OK, value).body)
+    }
+
+    /// The same for what is JSON already.
+    pub(crate) fn ok_raw(&self, json: bytes::Bytes) -> Answer {
+        let mut answer = Answer::raw(http::StatusCode::OK, json);
         if self.api_url != API {
             let text = String::from_utf8(answer.body.to_vec()).expect("serialised JSON is UTF-8");
             answer.body = text.replace(&format!("\"{API}"), &format!("\"{}", self.api_url)).into();

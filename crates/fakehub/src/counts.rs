@@ -18,7 +18,7 @@ pub struct Tally {
     pub limited: u64,
     /// Refused because of a secondary limit; never charged.
     pub secondary: u64,
-    /// Came to a storage host with an `Authorization` header: a credential went where it does not belong.
+    /// Came to a blob store with an `Authorization` header: a credential went where it does not belong.
     pub leaked: u64,
     /// Failed or left without an answer because a test said so; never charged.
     pub failed: u64,

@@ -121,7 +121,8 @@ impl Hub {
             tally.failed = 1;
             None
         } else if let Some((store, path)) = &stored {
-            tally.leaked = u64::from(request.headers().contains_key("authorization"));
+            let leaks = store.refuses_credentials() && request.headers().contains_key("authorization");
+            tally.leaked = u64::from(leaks);
             Some(match self.faults.failure(path) {
                 Some(failure) => self.plain_failure(request, failure, now, &mut tally),
                 None => storage::answer(&self.world, request, *store, path, now),

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{answer::Answer, ask::Ask};
 
@@ -67,13 +67,17 @@ impl Query {
 /// One page of `items`, with the `Link` to its neighbours.
 ///
 /// `base` is the path that `Link` names, for a repository `/repositories/<id>/...`. With `wrap` the
-/// page is an object of `total_count` and that key, otherwise an array.
+/// page is an object of `total_count` and that key, otherwise an array; `items` are a search's.
 pub(crate) fn listing(ask: &Ask<'_>, base: &str, items: Vec<Value>, wrap: Option<&str>) -> Answer {
     let (page, per_page) = ask.page();
     let total = items.len();
     let shown: Vec<Value> = items.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page).collect();
     let mut answer = match wrap {
-        Some(key) => ask.ok(&json!({ "total_count": total, key: shown })),
+        // The order of the keys is GitHub's: it is part of what the ETag is made of.
+        Some(key) => {
+            let also = if key == "items" { "\"incomplete_results\":false," } else { "" };
+            ask.ok_raw(format!("{{\"total_count\":{total},{also}\"{key}\":{}}}", Value::Array(shown)).into())
+        }
         None => ask.ok(&Value::Array(shown)),
     };
     answer.link = link(&format!("{}{base}", ask.api_url), &ask.query, page, total.div_ceil(per_page).max(1));

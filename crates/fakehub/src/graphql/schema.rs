@@ -59,6 +59,7 @@ pub(super) fn repository(world: &World, repo: &Repo, role: Role) -> Value {
         "assignableUsers": nodes(Vec::new()),
         "milestones": nodes(Vec::new()),
         "labels": nodes(repo.labels.clone()),
+        "releases": nodes(repo.releases.iter().enumerate().map(|(age, one)| release(one, age == 0)).collect()),
         "stargazerCount": repo.stars,
         "forkCount": repo.stars / 3,
         "viewerPermission": format!("{role:?}").to_uppercase(),
@@ -93,6 +94,20 @@ pub(super) fn issue(repo: &Repo, item: &Value) -> Value {
         "headRepositoryOwner": { "login": repo.owner },
         "isCrossRepository": false,
         "labels": nodes(item["labels"].as_array().cloned().unwrap_or_default()),
+    })
+}
+
+fn release(one: &Value, latest: bool) -> Value {
+    json!({
+        "id": one["node_id"],
+        "name": one["name"],
+        "tagName": one["tag_name"],
+        "isDraft": one["draft"],
+        "isPrerelease": one["prerelease"],
+        "isLatest": latest,
+        "url": one["html_url"],
+        "createdAt": one["created_at"],
+        "publishedAt": one["published_at"],
     })
 }
 

@@ -1,7 +1,17 @@
+mod apps;
 mod bodies;
 mod budgets;
+mod enterprise;
+mod moving;
+mod pages;
+mod permissions;
+mod secondary;
+mod spoilt;
+mod statuses;
+mod storage;
 mod switches;
 mod validators;
+mod writes;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -41,6 +51,16 @@ fn get(hub: &mut Hub, who: &str, path: &str) -> Response<Bytes> {
 
 fn json(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
+}
+
+/// Sends a GET of `url`, which may be another host's, with these headers only.
+fn fetch(hub: &mut Hub, url: &str, headers: &[(&str, &str)], now: u64) -> Response<Bytes> {
+    let request = headers.iter().fold(Request::get(url), |request, (name, value)| request.header(*name, *value));
+    hub.handle(&request.body(Bytes::new()).unwrap(), now).response.unwrap()
+}
+
+fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 fn graphql(hub: &mut Hub, query: &str, variables: &Value) -> Value {

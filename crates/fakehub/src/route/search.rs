@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     answer::{Answer, Caching},
@@ -56,11 +56,7 @@ pub(super) fn search(world: &World, ask: &Ask<'_>, kind: &str) -> Answer {
         "users" => world.accounts.values().filter(|user| terms.fit(&user.login)).map(|user| user.simple()).collect(),
         _ => return Answer::not_found(),
     };
-    let mut answer = listing(ask, &format!("/search/{kind}"), items, Some("items"));
-    let mut body: Value = serde_json::from_slice(&answer.body).expect("a listing is JSON");
-    body["incomplete_results"] = json!(false);
-    answer.body = serde_json::to_vec(&body).expect("a JSON value serialises").into();
-    answer.with_caching(Caching::NoCache)
+    listing(ask, &format!("/search/{kind}"), items, Some("items")).with_caching(Caching::NoCache)
 }
 
 /// Words that have to occur, and the qualifiers `repo:`, `org:`, `user:`, `is:` and `state:`.

@@ -39,6 +39,8 @@ impl Gh {
             .env_clear()
             .env("PATH", path)
             .env("HOME", home)
+            // gh keeps logs here, for every run of these tests to find again.
+            .env("TMPDIR", home)
             .env("GH_CONFIG_DIR", home)
             .env("GH_TOKEN", self.token)
             .env("GH_NO_UPDATE_NOTIFIER", "1")

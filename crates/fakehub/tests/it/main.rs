@@ -1,6 +1,7 @@
 //! The shells, met by clients that do not know that this is not GitHub.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod command;
 mod gh;
 mod http;
 mod proxy;
