@@ -3,7 +3,6 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 const DOCS: &str = "https://docs.github.com/rest";
-const JSON: &str = "application/json; charset=utf-8";
 
 /// What an answer says about keeping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +15,51 @@ pub(crate) enum Caching {
     Silent,
 }
 
+/// What kind of body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Json,
+    /// A page, or the empty body of a redirect.
+    Html,
+    Media(Media),
+}
+
+/// GitHub's media types besides JSON, by the `param` that asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Raw,
+    Html,
+    Diff,
+    Patch,
+    Sha,
+}
+
+impl Media {
+    pub(crate) const ALL: [Self; 5] = [Self::Raw, Self::Html, Self::Diff, Self::Patch, Self::Sha];
+
+    pub(crate) fn param(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Html => "html",
+            Self::Diff => "diff",
+            Self::Patch => "patch",
+            Self::Sha => "sha",
+        }
+    }
+}
+
 /// What a route found, before it is dressed as GitHub's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// What the ETag is made of: for JSON, its compact form.
     pub(crate) body: Bytes,
-    pub(crate) content_type: String,
-    /// The `param` of the media type, where it is not JSON.
-    pub(crate) media: Option<&'static str>,
+    pub(crate) content: Content,
     pub(crate) caching: Caching,
-    pub(crate) link: Option<String>,
+    /// Not on a 304, whatever the 200 had.
+    pub(crate) link: Option<Box<str>>,
     /// Unix seconds.
     pub(crate) last_modified: Option<u64>,
-    pub(crate) location: Option<String>,
-    pub(crate) retry_after: Option<u64>,
     /// More of them, on a 304 too.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// A write of the REST API or a mutation.
@@ -46,32 +75,27 @@ impl Answer {
         Self {
             status,
             body,
-            content_type: JSON.to_owned(),
-            media: None,
+            content: Content::Json,
             caching: Caching::Tagged(60),
             link: None,
             last_modified: None,
-            location: None,
-            retry_after: None,
             headers: Vec::new(),
             mutation: false,
         }
     }
 
-    /// A body in one of GitHub's other media types: `raw`, `html`, `diff`, `patch` or `sha`.
-    pub(crate) fn media(param: &'static str, body: impl Into<Bytes>) -> Self {
-        let content_type = format!("application/vnd.github.{param}; charset=utf-8");
-        Self { content_type, media: Some(param), ..Self::raw(StatusCode::OK, body.into()) }
+    pub(crate) fn media(media: Media, body: impl Into<Bytes>) -> Self {
+        Self { content: Content::Media(media), ..Self::raw(StatusCode::OK, body.into()) }
     }
 
     /// 204, or a redirect's empty page.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self { content_type: "text/html;charset=utf-8".to_owned(), ..Self::raw(status, Bytes::new()).untagged() }
+        Self { content: Content::Html, ..Self::raw(status, Bytes::new()).untagged() }
     }
 
     /// 302 to `url`, as for everything that lies on a storage host.
     pub(crate) fn found(url: String) -> Self {
-        Self { location: Some(url), ..Self::empty(StatusCode::FOUND) }
+        Self::empty(StatusCode::FOUND).with_header("location", url)
     }
 
     pub(crate) fn error(status: StatusCode, message: &str, documentation_url: &str) -> Self {

@@ -1,7 +1,11 @@
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
-use crate::{answer::Answer, auth::Caller, page::Query};
+use crate::{
+    answer::{Answer, Media},
+    auth::Caller,
+    page::Query,
+};
 
 /// The host that bodies name; replaced when a hub plays another.
 pub(crate) const API: &str = "https://api.github.com";
@@ -66,14 +70,14 @@ impl Ask<'_> {
         self.accept().contains(media_type)
     }
 
-    /// The custom media type asked for: `raw`, `html`, `diff`, `patch` or `sha`.
+    /// The media type asked for, if it is not JSON.
     ///
     /// Written `application/vnd.github.diff`, `application/vnd.github.v3.diff` or with `+json` behind.
-    pub(crate) fn media_param(&self) -> Option<&'static str> {
+    pub(crate) fn media(&self) -> Option<Media> {
         let (_, rest) = self.accept().split_once("application/vnd.github.")?;
         let named = rest.split([',', ';', '+', ' ']).next()?;
         let param = named.strip_prefix("v3.").unwrap_or(named);
-        ["raw", "html", "diff", "patch", "sha"].into_iter().find(|known| *known == param)
+        Media::ALL.into_iter().find(|known| known.param() == param)
     }
 
     fn accept(&self) -> &str {

@@ -86,7 +86,7 @@ impl Order<'_> {
         match action {
             "reset-counts" => hub.reset_counts(),
             "recover" | "fail" | "silence" | "latency" | "deliver" | "skew" | "secondary" => {
-                self.trouble(hub, action)?
+                self.trouble(hub, action)?;
             }
             "tokens" | "apps" | "revoke" | "role" | "permissions" | "exhaust" | "spend" => self.admit(hub, action)?,
             "etag-rule" => {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde_json::Value;
 
 use crate::{
-    answer::{Answer, Caching},
+    answer::{Answer, Caching, Content},
     budget::{Bucket, Resource},
 };
 
@@ -74,7 +74,10 @@ pub(crate) fn dress(request: &Request<Bytes>, class: Class, answer: Answer, rule
         "Accept, Accept-Encoding, Accept, X-Requested-With"
     };
     set(&mut out, header::VARY, vary);
-    let media = answer.media.map_or_else(|| media_type(asked), |param| format!("github.v3; param={param}"));
+    let media = match answer.content {
+        Content::Media(media) => format!("github.v3; param={}", media.param()),
+        Content::Json | Content::Html => media_type(asked),
+    };
     set(&mut out, HeaderName::from_static("x-github-media-type"), &media);
     if let Some(version) = asked.get("x-github-api-version") {
         out.insert("x-github-api-version-selected", version.clone());
@@ -89,13 +92,11 @@ pub(crate) fn dress(request: &Request<Bytes>, class: Class, answer: Answer, rule
         (StatusCode::NOT_MODIFIED, Bytes::new())
     } else {
         if answer.status != StatusCode::NO_CONTENT {
-            set(&mut out, header::CONTENT_TYPE, &answer.content_type);
+            set(&mut out, header::CONTENT_TYPE, &content_type(answer.content));
         }
         answer.link.iter().for_each(|link| set(&mut out, header::LINK, link));
-        answer.location.iter().for_each(|location| set(&mut out, header::LOCATION, location));
-        answer.retry_after.iter().for_each(|secs| set(&mut out, header::RETRY_AFTER, &secs.to_string()));
-        let is_json = answer.content_type.starts_with("application/json");
-        let plain = if is_json && wants_pretty(asked) { pretty(answer.body) } else { answer.body };
+        let plain =
+            if answer.content == Content::Json && wants_pretty(asked) { pretty(answer.body) } else { answer.body };
         let zipped = plain.len() > GZIP_BYTES_MIN && accepts_gzip(asked);
         if let Some(tag) = tag {
             set(&mut out, header::ETAG, &if zipped { format!("W/{tag}") } else { tag });
@@ -164,6 +165,14 @@ fn still_good(asked: &HeaderMap, tag: Option<&str>, answer: &Answer) -> bool {
     let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
     let changed = answer.last_modified.map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at));
     matches!((since, changed), (Some(since), Some(changed)) if changed <= since)
+}
+
+fn content_type(content: Content) -> String {
+    match content {
+        Content::Json => "application/json; charset=utf-8".to_owned(),
+        Content::Html => "text/html;charset=utf-8".to_owned(),
+        Content::Media(media) => format!("application/vnd.github.{}; charset=utf-8", media.param()),
+    }
 }
 
 fn media_type(asked: &HeaderMap) -> String {

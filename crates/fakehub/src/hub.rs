@@ -146,7 +146,8 @@ impl Hub {
 
     /// The answer is through, or the client is gone.
     pub fn depart(&mut self, ticket: Ticket) {
-        self.pressure.leave(&ticket.0);
+        let Ticket(label) = ticket;
+        self.pressure.leave(&label);
     }
 
     fn request_id(&mut self) -> String {

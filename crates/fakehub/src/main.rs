@@ -24,8 +24,8 @@ struct Args {
     seed: u64,
     /// A token to accept, as LOGIN=TEXT, with write access to private repositories named after it:
     /// LOGIN=TEXT,OWNER/REPO. Repeatable.
-    #[arg(long = "token", value_name = "LOGIN=TEXT", value_parser = token)]
-    tokens: Vec<Token>,
+    #[arg(long = "token", value_name = "LOGIN=TEXT")]
+    tokens: Vec<String>,
     /// Play a GHES of this version: /api/v3 and /api/graphql.
     #[arg(long, value_name = "VERSION")]
     enterprise: Option<String>,
@@ -46,7 +46,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let tasks = Tasks::tokio();
     let mut hub = Hub::standard(args.seed);
-    args.tokens.into_iter().for_each(|token| hub.add_token(token));
+    for typed in &args.tokens {
+        hub.add_token(token(typed)?);
+    }
     let hub = Arc::new(Mutex::new(hub));
     let options = Options { control: !args.no_control };
     let server = fakehub::serve_at(&tasks, Arc::clone(&hub), options, args.listen).await?;
@@ -76,10 +78,12 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     std::future::pending().await
 }
 
-/// `LOGIN=TEXT[,OWNER/REPO...]`. The refusal does not repeat what was typed: it is a credential.
+/// `LOGIN=TEXT[,OWNER/REPO...]`.
+///
+/// Not left to the parser of arguments, which would repeat what was typed: it is a credential.
 fn token(typed: &str) -> Result<Token, &'static str> {
-    let (login, rest) = typed.split_once('=').ok_or("not LOGIN=TEXT")?;
+    let (login, rest) = typed.split_once('=').ok_or("a --token is not LOGIN=TEXT")?;
     let mut parts = rest.split(',');
-    let text = parts.next().filter(|text| !text.is_empty()).ok_or("the text is empty")?;
+    let text = parts.next().filter(|text| !text.is_empty()).ok_or("the text of a --token is empty")?;
     Ok(parts.fold(Token::new(text, login), |token, repo| token.with_repo(repo, Role::Write)))
 }

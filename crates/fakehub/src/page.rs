@@ -80,7 +80,8 @@ pub(crate) fn listing(ask: &Ask<'_>, base: &str, items: Vec<Value>, wrap: Option
         }
         None => ask.ok(&Value::Array(shown)),
     };
-    answer.link = link(&format!("{}{base}", ask.api_url), &ask.query, page, total.div_ceil(per_page).max(1));
+    let last = total.div_ceil(per_page).max(1);
+    answer.link = link(&format!("{}{base}", ask.api_url), &ask.query, page, last).map(Into::into);
     answer
 }
 

@@ -114,7 +114,9 @@ pub(crate) fn refusal(status: StatusCode, retry_after: Option<u64>) -> Answer {
     let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
     let url = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api\
                #about-secondary-rate-limits";
-    let mut answer = Answer::error(status, message, url);
-    answer.retry_after = retry_after;
-    answer
+    let answer = Answer::error(status, message, url);
+    match retry_after {
+        Some(secs) => answer.with_header("retry-after", secs.to_string()),
+        None => answer,
+    }
 }

@@ -1,3 +1,5 @@
+use std::iter;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +17,7 @@ pub(super) fn owner(world: &World, ask: &Ask<'_>, login: &str) -> Result<Value, 
     let seen = world.repos_of(&account.login).filter_map(|repo| Some(repository(world, repo, ask.caller.role(repo)?)));
     Ok(json!({
         "__typename": if is_user { "User" } else { "Organization" },
-        "repositories": nodes(seen.collect()),
+        "repositories": nodes(seen),
         "id": node_id("U", account.id),
         "databaseId": account.id,
         "login": account.login,
@@ -56,10 +58,10 @@ pub(super) fn repository(world: &World, repo: &Repo, role: Role) -> Value {
         "squashMergeAllowed": true,
         "parent": null,
         "primaryLanguage": { "name": repo.language },
-        "assignableUsers": nodes(Vec::new()),
-        "milestones": nodes(Vec::new()),
-        "labels": nodes(repo.labels.clone()),
-        "releases": nodes(repo.releases.iter().enumerate().map(|(age, one)| release(one, age == 0)).collect()),
+        "assignableUsers": nodes(iter::empty()),
+        "milestones": nodes(iter::empty()),
+        "labels": nodes(repo.labels.iter().cloned()),
+        "releases": nodes(repo.releases.iter().enumerate().map(|(age, one)| release(one, age == 0))),
         "stargazerCount": repo.stars,
         "forkCount": repo.stars / 3,
         "viewerPermission": format!("{role:?}").to_uppercase(),
@@ -74,7 +76,7 @@ pub(super) fn repository(world: &World, repo: &Repo, role: Role) -> Value {
 }
 
 fn connection<'a>(repo: &Repo, items: impl Iterator<Item = &'a Value>) -> Value {
-    nodes(items.filter(|item| item["state"] == "open").map(|item| issue(repo, item)).collect())
+    nodes(items.filter(|item| item["state"] == "open").map(|item| issue(repo, item)))
 }
 
 /// An issue or a pull.
@@ -93,7 +95,7 @@ pub(super) fn issue(repo: &Repo, item: &Value) -> Value {
         "headRefName": item["head"]["ref"],
         "headRepositoryOwner": { "login": repo.owner },
         "isCrossRepository": false,
-        "labels": nodes(item["labels"].as_array().cloned().unwrap_or_default()),
+        "labels": nodes(item["labels"].as_array().into_iter().flatten().cloned()),
     })
 }
 
@@ -112,7 +114,8 @@ fn release(one: &Value, latest: bool) -> Value {
 }
 
 /// A connection with all of its nodes; the page is cut out when it is projected.
-fn nodes(all: Vec<Value>) -> Value {
+fn nodes(all: impl Iterator<Item = Value>) -> Value {
+    let all: Vec<Value> = all.collect();
     let page = json!({ "hasNextPage": false, "hasPreviousPage": false, "endCursor": null, "startCursor": null });
     json!({ "totalCount": all.len(), "nodes": all, "pageInfo": page })
 }

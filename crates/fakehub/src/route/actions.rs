@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::view::{View, by_id};
 use crate::{
     answer::Answer,
-    auth::Role,
+    auth::{Role, Token},
     storage::{Store, signed_url},
     world::Run,
 };
@@ -25,7 +25,7 @@ pub(super) fn read(view: View<'_>) -> Answer {
             let Some((run, job)) = id.parse().ok().and_then(|id| repo.job(id)) else { return Answer::not_found() };
             match rest {
                 [] => ask.ok(job),
-                ["logs"] => logs(view, run, format!("/actions-results/{}/job/{id}/logs.txt", repo.id)),
+                ["logs"] => logs(view, run, &format!("/actions-results/{}/job/{id}/logs.txt", repo.id)),
                 _ => Answer::not_found(),
             }
         }
@@ -43,9 +43,7 @@ pub(super) fn read(view: View<'_>) -> Answer {
             }
         }
         // Runners are for administrators: a denial here is a 403.
-        ["actions", "runners", ..]
-            if role < Role::Admin && ask.caller.token().is_none_or(|token| token.is_classic()) =>
-        {
+        ["actions", "runners", ..] if role < Role::Admin && ask.caller.token().is_none_or(Token::is_classic) => {
             Answer::denied()
         }
         ["actions", "runners"] => view.counted("runners", repo.runners.clone()),
@@ -66,15 +64,15 @@ fn of_run(view: View<'_>, run: &Run, rest: &[&str]) -> Answer {
         ["jobs"] | ["attempts", "1", "jobs"] => view.counted("jobs", run.jobs.clone()),
         ["artifacts"] => view.counted("artifacts", run.artifacts.iter().map(|one| repo.artifact(run, one)).collect()),
         ["logs"] | ["attempts", "1", "logs"] => {
-            logs(view, run, format!("/actions-results/{}/run/{}/logs.zip", repo.id, run.run["id"]))
+            logs(view, run, &format!("/actions-results/{}/run/{}/logs.zip", repo.id, run.run["id"]))
         }
         _ => Answer::not_found(),
     }
 }
 
 /// Logs are there once a run has ended.
-fn logs(view: View<'_>, run: &Run, path: String) -> Answer {
-    if run.run["status"] == "completed" { found(view, &path) } else { Answer::not_found() }
+fn logs(view: View<'_>, run: &Run, path: &str) -> Answer {
+    if run.run["status"] == "completed" { found(view, path) } else { Answer::not_found() }
 }
 
 fn found(view: View<'_>, path: &str) -> Answer {

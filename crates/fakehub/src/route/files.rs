@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::view::View;
 use crate::{
-    answer::Answer,
+    answer::{Answer, Media},
     ask::Ask,
     storage::{Store, plain_url, signed_url},
     world::{Repo, blob_sha},
@@ -33,9 +33,9 @@ pub(super) fn read(view: View<'_>) -> Answer {
 
 fn file(ask: &Ask<'_>, repo: &Repo, path: &str) -> Answer {
     let Some(text) = repo.files.get(path) else { return Answer::not_found() };
-    match ask.media_param() {
-        Some("raw") => Answer::media("raw", text.clone()),
-        Some("html") => Answer::media("html", format!("<div id=\"file\"><article>{text}</article></div>")),
+    match ask.media() {
+        Some(Media::Raw) => Answer::media(Media::Raw, text.clone()),
+        Some(Media::Html) => Answer::media(Media::Html, format!("<div id=\"file\"><article>{text}</article></div>")),
         _ => {
             let mut body = entry(ask, repo, path);
             body["encoding"] = json!("base64");

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::view::View;
-use crate::{answer::Answer, world::Repo};
+use crate::{
+    answer::{Answer, Media},
+    world::Repo,
+};
 
 /// How long a poller of a reference is asked to wait, in seconds; observed.
 const REF_POLL_SECS: &str = "300";
@@ -11,10 +14,12 @@ pub(super) fn read(view: View<'_>) -> Answer {
     let View { ask, repo, rest, .. } = view;
     match rest {
         ["commits"] => view.list(repo.commits.clone()),
-        ["commits", name] => match (commit(repo, name), ask.media_param()) {
-            (Some(commit), Some("sha")) => Answer::media("sha", commit["sha"].as_str().unwrap_or_default().to_owned()),
-            (Some(commit), Some("diff")) => Answer::media("diff", format!("diff of {}\n", commit["sha"])),
-            (Some(commit), Some("patch")) => Answer::media("patch", format!("patch of {}\n", commit["sha"])),
+        ["commits", name] => match (commit(repo, name), ask.media()) {
+            (Some(commit), Some(Media::Sha)) => {
+                Answer::media(Media::Sha, commit["sha"].as_str().unwrap_or_default().to_owned())
+            }
+            (Some(commit), Some(Media::Diff)) => Answer::media(Media::Diff, format!("diff of {}\n", commit["sha"])),
+            (Some(commit), Some(Media::Patch)) => Answer::media(Media::Patch, format!("patch of {}\n", commit["sha"])),
             (commit, _) => view.one(commit),
         },
         ["commits", name, "status"] => match commit(repo, name) {
@@ -43,10 +48,10 @@ pub(super) fn read(view: View<'_>) -> Answer {
             let sha = resolve(repo, sha);
             view.by_sha(rest[2], repo.tree(sha).as_ref())
         }
-        ["git", "blobs", sha] => match (repo.blob(sha), ask.media_param()) {
-            (Some(blob), Some("raw")) => {
+        ["git", "blobs", sha] => match (repo.blob(sha), ask.media()) {
+            (Some(blob), Some(Media::Raw)) => {
                 let text = blob["content"].as_str().unwrap_or_default().as_bytes();
-                Answer::media("raw", data_encoding::BASE64.decode(text).unwrap_or_default())
+                Answer::media(Media::Raw, data_encoding::BASE64.decode(text).unwrap_or_default())
             }
             (blob, _) => view.by_sha(sha, blob.as_ref()),
         },

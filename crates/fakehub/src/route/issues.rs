@@ -2,7 +2,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::view::{View, by_id};
-use crate::{answer::Answer, page::Query};
+use crate::{
+    answer::{Answer, Media},
+    page::Query,
+};
 
 /// Issues, pulls, their comments and labels.
 pub(super) fn read(view: View<'_>) -> Answer {
@@ -27,9 +30,9 @@ pub(super) fn read(view: View<'_>) -> Answer {
             }
         }
         (["pulls"], _) => view.list(wanted(&ask.query, repo.pulls.values())),
-        (["pulls", _], Some(number)) => match (repo.pulls.get(&number), ask.media_param()) {
-            (Some(pull), Some("diff")) => Answer::media("diff", diff(pull)),
-            (Some(pull), Some("patch")) => Answer::media("patch", patch(pull)),
+        (["pulls", _], Some(number)) => match (repo.pulls.get(&number), ask.media()) {
+            (Some(pull), Some(Media::Diff)) => Answer::media(Media::Diff, diff(pull)),
+            (Some(pull), Some(Media::Patch)) => Answer::media(Media::Patch, patch(pull)),
             (pull, _) => view.one(pull),
         },
         (["pulls", _, part], Some(number)) => match (repo.pulls.get(&number), *part) {

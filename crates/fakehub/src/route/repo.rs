@@ -45,9 +45,7 @@ pub(super) fn moved(world: &World, ask: &Ask<'_>, id: u64, rest: &[&str]) -> Ans
     let status = if permanent { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
     let message = if permanent { "Moved Permanently" } else { "Temporary Redirect" };
     let body = json!({ "message": message, "url": url, "documentation_url": "https://docs.github.com/rest" });
-    let mut answer = Answer::new(status, &body).untagged();
-    answer.location = Some(url);
-    answer
+    Answer::new(status, &body).untagged().with_header("location", url)
 }
 
 /// 451, the answer of every route of a repository that a court or a law took away.

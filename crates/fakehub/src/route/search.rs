@@ -4,7 +4,7 @@ use crate::{
     answer::{Answer, Caching},
     ask::Ask,
     page::listing,
-    world::{Repo, World},
+    world::{Account, Repo, World},
 };
 
 /// Results that can be paged to, at most; documented.
@@ -53,7 +53,7 @@ pub(super) fn search(world: &World, ask: &Ask<'_>, kind: &str) -> Answer {
             .filter(|commit| terms.fit(commit["commit"]["message"].as_str().unwrap_or_default()))
             .cloned()
             .collect(),
-        "users" => world.accounts.values().filter(|user| terms.fit(&user.login)).map(|user| user.simple()).collect(),
+        "users" => world.accounts.values().filter(|user| terms.fit(&user.login)).map(Account::simple).collect(),
         _ => return Answer::not_found(),
     };
     listing(ask, &format!("/search/{kind}"), items, Some("items")).with_caching(Caching::NoCache)

@@ -72,8 +72,8 @@ impl Write<'_> {
     fn created(&self, value: &Value) -> Answer {
         let mut answer = self.ask.ok(value);
         answer.status = StatusCode::CREATED;
-        answer.location = value["url"].as_str().map(|url| url.replacen(crate::ask::API, self.ask.api_url, 1));
-        answer
+        let url = value["url"].as_str().unwrap_or_default();
+        answer.with_header("location", url.replacen(crate::ask::API, self.ask.api_url, 1))
     }
 }
 
