@@ -235,3 +235,17 @@ impl Order<'_> {
         status.ok_or_else(|| format!("status is not one: {}", Value::from(self.query.get("status"))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_guide_has_the_same_table() {
+        let guide = include_str!("../../../docs/FAKEHUB.md");
+        let rows = include_str!("control.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+        let requests: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert!(requests.len() > 25);
+        for request in requests {
+            assert!(guide.contains(&format!("\n| `{request}` | ")), "{request} is not in docs/FAKEHUB.md");
+        }
+    }
+}

@@ -34,8 +34,23 @@ fn every_route_answers() {
     let elsewhere =
         ["/", "/meta", "/user", "/user/repos", "/users/hubot", "/users/hubot/repos", "/orgs/acme", "/orgs/acme/repos"]
             .map(str::to_owned);
+    let more = ["/labels", "/labels/bug", "/issues/1/labels", "/pulls/71/files", "/languages", "/collaborators"]
+        .into_iter()
+        .chain(["/git/ref/heads/main", "/git/matching-refs/tags", "/git/trees/main", "/commits/main/status"])
+        .chain(["/releases/tags/v1.0.0", "/releases/12962690/assets", "/actions/workflows/ci.yml/runs", "/events"])
+        .chain(["/actions/artifacts", "/actions/runners/1", "/actions/jobs/12962690010"])
+        .map(|rest| format!("{repo}{rest}"));
+    let people = ["/orgs/acme/members", "/orgs/acme/teams", "/orgs/acme/teams/everyone/members", "/user/orgs"]
+        .into_iter()
+        .chain([
+            "/orgs/acme/actions/runners",
+            "/users/octocat/orgs",
+            "/organizations/9001001/repos",
+            "/user/583231/repos",
+        ])
+        .map(str::to_owned);
     let jobs = [format!("{repo}/actions/runs/{run}"), format!("/repositories/1296269/actions/runs/{run}/jobs")];
-    for path in in_repo.chain(elsewhere).chain(jobs) {
+    for path in in_repo.chain(elsewhere).chain(jobs).chain(more).chain(people) {
         let response = get(&mut hub, "octocat", &path);
         assert_eq!(response.status(), 200, "{path}");
         assert!(response.headers().contains_key("etag"), "{path}");
