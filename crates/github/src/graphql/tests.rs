@@ -40,6 +40,7 @@ fn what_may_change_something_is_doubtful() {
         "{a} # mutation",
         "{a(b:\"mutation\")}",
         "{a} # \r mutation {b}",
+        "{a} # \r {b}",
         "{a} \u{b} {b}",
         "{a",
         "",

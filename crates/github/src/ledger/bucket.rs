@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use wire::Millis;
 
 use crate::{Resource, limits, verdict};
@@ -82,7 +82,10 @@ impl BucketState {
     /// only by what it names.
     pub(super) fn judge(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Millis) {
         let is_stopped = self.stopped_until.is_some_and(|until| now < until);
-        let pause = match verdict::limit(status, headers, body, now) {
+        // GraphQL may refuse in a 200, too; then this header alone says it.
+        let is_graphql_refusal = status == StatusCode::OK && headers.contains_key(header::RETRY_AFTER);
+        let as_if = if is_graphql_refusal { StatusCode::FORBIDDEN } else { status };
+        let pause = match verdict::limit(as_if, headers, body, now) {
             // The reading of the resource says it, and stops this resource alone.
             Some(verdict::Limit::Drained(Some(_))) => return,
             Some(verdict::Limit::Until(until)) => until,
