@@ -79,3 +79,22 @@ fn listings_that_count_have_empty_forms_of_their_own() {
     let all = failed["workflow_runs"].as_array().unwrap();
     assert!(!all.is_empty() && all.iter().all(|run| run["conclusion"] == "failure"));
 }
+
+#[test]
+fn a_connection_is_walked_by_its_cursors() {
+    let mut hub = hub();
+    let query = "query($after: String) { repository(owner: \"octocat\", name: \"Hello-World\") {
+        issues(first: 20, after: $after) { totalCount nodes { number } pageInfo { hasNextPage endCursor } } } }";
+    let (mut after, mut numbers) = (Value::Null, Vec::new());
+    loop {
+        let issues = graphql(&mut hub, query, &json!({ "after": after }))["data"]["repository"]["issues"].clone();
+        assert_eq!(issues["totalCount"], 56);
+        numbers.extend(issues["nodes"].as_array().unwrap().iter().map(|node| node["number"].as_u64().unwrap()));
+        if issues["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        after = issues["pageInfo"]["endCursor"].clone();
+    }
+    assert_eq!(numbers.len(), 56);
+    assert!(numbers.is_sorted_by(|a, b| a > b), "each once, newest first");
+}
