@@ -115,7 +115,7 @@ fn ask(path: &str) -> Ask {
 
 async fn answer(node: &Node, ask: Ask) -> Option<(Arc<Answer>, How)> {
     match node.ask(ask).await {
-        Fetched::Answer { answer, how } => Some((answer, how)),
+        Fetched::Answer { answer, how, .. } => Some((answer, how)),
         Fetched::Relayed(_) => None,
     }
 }

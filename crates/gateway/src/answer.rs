@@ -56,9 +56,12 @@ impl Answer {
     }
 
     /// Returns the response for one client: in its coding and layout, 304 where it has it already.
-    pub fn respond(&self, ask: &Ask, how: How, base: &Base, now: Millis) -> Response<Body> {
+    ///
+    /// `limits` are the `x-ratelimit-*` headers that are true now; never those of back then.
+    pub fn respond(&self, ask: &Ask, how: How, limits: Option<HeaderMap>, base: &Base, now: Millis) -> Response<Body> {
         let mut headers = self.headers.clone();
         rebase(&mut headers, base);
+        headers.extend(limits.unwrap_or_default());
         headers.insert("cache-status", self.cache_status(how, now));
         headers.insert(header::AGE, HeaderValue::from(now.since(self.validated_at).as_secs()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie, Accept-Encoding"));

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use github::{Ask, Credential, Touches};
-use http::Response;
+use http::{HeaderMap, Response};
 use wire::Millis;
 
 use crate::{Answer, Body, How};
@@ -10,7 +11,11 @@ use crate::{Answer, Body, How};
 /// What a door needs of the cache behind it.
 pub trait Cache: Send + Sync + 'static {
     /// Returns an answer that may be served now, unmarked, if memory has one. Never waits.
-    fn fresh(&self, ask: &Ask, now: Millis) -> Option<Arc<Answer>>;
+    fn fresh(&self, ask: &Ask, now: Millis) -> Option<Hit>;
+
+    /// The answer to `/rate_limit` at a site, in compact JSON, with its headers; `None` if the origin must
+    /// be asked.
+    fn rate_limit(&self, site: &str, credential: &Credential, now: Millis) -> Option<(Bytes, HeaderMap)>;
 
     /// Gets an answer by whatever way there is. Always ends (promise 2).
     fn fetch(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Fetched>;
@@ -25,6 +30,13 @@ pub trait Cache: Send + Sync + 'static {
 
     /// The origin has refused this credential, on a request that passed through.
     fn refused(&self, credential: Option<&Credential>) -> BoxFuture<'static, ()>;
+}
+
+/// An answer that memory had.
+pub struct Hit {
+    pub answer: Arc<Answer>,
+    /// The `x-ratelimit-*` headers that are true now.
+    pub limits: Option<HeaderMap>,
 }
 
 /// When of a write.
@@ -42,6 +54,8 @@ pub enum Fetched {
     Answer {
         answer: Arc<Answer>,
         how: How,
+        /// The `x-ratelimit-*` headers that are true now.
+        limits: Option<HeaderMap>,
     },
     /// The origin's own answer, which is not kept: a denial, an error, or a body over the limit.
     Relayed(Response<Body>),

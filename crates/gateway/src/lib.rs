@@ -20,7 +20,7 @@ mod unpack;
 
 pub use answer::{Answer, How};
 pub use body::{Body, Broken, empty, full};
-pub use cache::{Cache, Fetched, Moment};
+pub use cache::{Cache, Fetched, Hit, Moment};
 pub use client::{ClientError, HttpOrigin};
 pub use door::{Accept, Answering, Connection, Door, Drained, Handle};
 pub use hosts::DoorKind;

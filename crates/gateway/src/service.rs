@@ -6,16 +6,17 @@ use futures::{
     future::{Either, ready},
 };
 use github::{
-    API_HOST, Ask, Credential, Plan, Site, Target, Touches, Verdict, cacheable_form, graphql_touches, judge, plan,
+    API_HOST, Ask, Credential, Graphql, Plan, Site, Target, Touches, Verdict, cacheable_form, classify, judge, plan,
+    plan_query,
 };
-use http::{Method, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use task::Tasks;
 use tracing::debug;
 use wire::Millis;
 
 use crate::{
-    Answering, Body, Cache, DoorKind, Fetched, Handle, How, Moment, Origin, Refusal, full,
+    Answering, Body, Cache, DoorKind, Fetched, Handle, Hit, How, Moment, Origin, Refusal, full,
     hosts::Hosts,
     limits,
     relay::{rebase, relay_head},
@@ -68,7 +69,7 @@ impl<C: Cache> Service<C> {
 
     async fn fetch(&self, at: usize, ask: Ask) -> Response<Body> {
         match self.cache.clone().fetch(ask.clone()).await {
-            Fetched::Answer { answer, how } => answer.respond(&ask, how, &self.served[at].base, now()),
+            Fetched::Answer { answer, how, limits } => answer.respond(&ask, how, limits, &self.served[at].base, now()),
             Fetched::Relayed(response) => {
                 let response = if ask.wants.gzip { response } else { unpack(response) };
                 self.to_client(Some(at), response, ask.wants.head_only)
@@ -90,6 +91,9 @@ impl<C: Cache> Service<C> {
                 self.graphql(at, head, checked, body).await
             }
             plan => {
+                if let Some(response) = self.rate_limit(at, &head, &checked) {
+                    return response;
+                }
                 debug!(?plan, path = checked.target.path(), "passed through");
                 let is_read = matches!(head.method, Method::GET | Method::HEAD);
                 let headers = head.headers.clone();
@@ -105,6 +109,25 @@ impl<C: Cache> Service<C> {
                 response
             }
         }
+    }
+
+    /// What is left of the limits, from what the origin has said lately.
+    fn rate_limit(&self, at: usize, head: &Parts, checked: &Checked) -> Option<Response<Body>> {
+        if head.method != Method::GET || checked.target.path() != "/rate_limit" || checked.target.query().is_some() {
+            return None;
+        }
+        let credential = Credential::from_authorization(head.headers.get(header::AUTHORIZATION)?);
+        let (body, limits) = self.cache.rate_limit(&self.served[at].site.name, &credential, now())?;
+        let mut response = Response::new(full(body));
+        response.headers_mut().extend(limits);
+        for (name, value) in [
+            ("content-type", "application/json; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("cache-status", "ghoard; hit; detail=ledger"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        Some(response)
     }
 
     /// A write goes on to its end even if its client leaves: it may take effect all the same.
@@ -151,11 +174,30 @@ impl<C: Cache> Service<C> {
             }
         };
         let body = body.to_bytes();
-        match graphql_touches(&body) {
-            Touches::Families(families) if families.is_empty() => {
+        match classify(&body) {
+            Graphql::Doubtful { why } => {
+                debug!(why, "a GraphQL request that may change something");
+                self.write(at, head, checked, full(body), Touches::Everything).await
+            }
+            Graphql::Uncacheable { why } => {
+                debug!(why, "a GraphQL query is passed through");
                 self.pass(Some(at), head, self.api_uri(at, &checked), full(body)).await
             }
-            touches => self.write(at, head, checked, full(body), touches).await,
+            Graphql::Query(query) => {
+                let name = &self.served[at].site.name;
+                match plan_query(name, checked.target.clone(), &head.headers, query, body.clone()) {
+                    Some(ask) => self.query(at, ask).await,
+                    None => self.pass(Some(at), head, self.api_uri(at, &checked), full(body)).await,
+                }
+            }
+        }
+    }
+
+    async fn query(&self, at: usize, ask: Ask) -> Response<Body> {
+        let now = now();
+        match self.cache.fresh(&ask, now) {
+            Some(Hit { answer, limits }) => answer.respond(&ask, How::Hit, limits, &self.served[at].base, now),
+            None => self.fetch(at, ask).await,
         }
     }
 
@@ -258,8 +300,8 @@ impl<C: Cache> Handle for Service<C> {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
                 let now = now();
-                if let Some(answer) = self.cache.fresh(&ask, now) {
-                    return Either::Left(ready(answer.respond(&ask, How::Hit, &served.base, now)));
+                if let Some(Hit { answer, limits }) = self.cache.fresh(&ask, now) {
+                    return Either::Left(ready(answer.respond(&ask, How::Hit, limits, &served.base, now)));
                 }
                 Either::Right(async move { self.fetch(at, *ask).await }.boxed())
             }

@@ -29,7 +29,7 @@ pub(crate) async fn prove(origin: &dyn Origin, site: &Site, ask: &Ask, body: &[u
 /// The same of what the node itself found, by the means that it has.
 pub(crate) fn found(fetched: &Fetched) -> Proof {
     match fetched {
-        Fetched::Answer { how: How::Confirmed, .. } => Proof::Proved,
+        Fetched::Answer { how: How::Confirmed | How::Proved, .. } => Proof::Proved,
         Fetched::Answer { how: How::Stale, .. } => Proof::Unknown("GitHub cannot be asked now".to_owned()),
         Fetched::Answer { .. } => Proof::Other,
         Fetched::Relayed(response) => judge(response.status()),

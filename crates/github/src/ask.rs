@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::{ClientDirectives, Credential, EtagInput, Family, Route, Target, Touches, USER_AGENT, etag};
+use crate::{ClientDirectives, Credential, EtagInput, Family, GraphqlQuery, Route, Target, Touches, USER_AGENT, etag};
 
 /// A cacheable question in its normal form: exactly what is sent to the origin, and nothing else.
 ///
@@ -15,6 +18,16 @@ pub struct Ask {
     /// Request headers that select the body, in order of name; each is in the key.
     selecting: Vec<(HeaderName, HeaderValue)>,
     pub wants: ClientWants,
+    /// The query, if this is one of GraphQL; else it is a GET.
+    pub query: Option<Arc<SentQuery>>,
+}
+
+/// A GraphQL query as it is sent.
+#[derive(Clone, Debug)]
+pub struct SentQuery {
+    pub query: GraphqlQuery,
+    /// The client's own words.
+    pub body: Bytes,
 }
 
 /// What this client wants of the answer. None of it is in the key.
@@ -72,7 +85,7 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     match *method {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return Plan::Pass { why: "OPTIONS is not cacheable" },
-        // What a GraphQL request touches is in its body; see `graphql_touches`.
+        // What a GraphQL request touches is in its body; see `classify`.
         Method::POST if target.path() == "/graphql" => return Plan::Pass { why: "GraphQL is passed through" },
         _ => return Plan::Write { touches: Family::touched_by(host, method, &target) },
     }
@@ -86,7 +99,7 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     if headers.keys().any(|name| !is_known(name)) {
         return Plan::Pass { why: "a request header that may change the answer" };
     }
-    if SELECTING.iter().any(|name| headers.get_all(*name).iter().count() > 1) {
+    if selects_twice(headers) {
         return Plan::Pass { why: "a header that selects the answer is there twice" };
     }
     if query_has_secret(&target) {
@@ -96,21 +109,23 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     if directives.no_store {
         return Plan::Pass { why: "the client says no-store" };
     }
-    Plan::Cache(Box::new(Ask {
-        family: Family::of(host, &target),
-        host: host.to_owned(),
-        route,
-        credential: headers.get(header::AUTHORIZATION).map(Credential::from_authorization),
-        selecting: selecting(headers),
-        wants: ClientWants {
-            head_only: method == Method::HEAD,
-            pretty: wants_pretty(headers),
-            gzip: accepts_gzip(headers),
-            if_none_match: if_none_match(headers),
-            directives,
-        },
-        target,
-    }))
+    let (family, head_only) = (Family::of(host, &target), method == Method::HEAD);
+    Plan::Cache(Box::new(Ask::new(host, target, route, family, headers, directives, head_only)))
+}
+
+/// The cacheable question that a GraphQL query is; `None` if its headers may change the answer in a way
+/// that is not known.
+pub fn plan_query(host: &str, target: Target, headers: &HeaderMap, query: GraphqlQuery, body: Bytes) -> Option<Ask> {
+    let is_clear = headers.keys().all(|name| is_known(name) || name == header::CONTENT_LENGTH)
+        && !selects_twice(headers)
+        && target.query().is_none();
+    let directives = ClientDirectives::read(headers);
+    if !is_clear || directives.no_store {
+        return None;
+    }
+    let family = query.family(host);
+    let ask = Ask::new(host, target, Route::Graphql, family, headers, directives, false);
+    Some(Ask { query: Some(Arc::new(SentQuery { query, body })), ..ask })
 }
 
 /// The cacheable question that is nearest to a read which passed through: the same without the headers
@@ -125,16 +140,48 @@ pub fn cacheable_form(host: &str, target: Target, headers: &HeaderMap) -> Option
 }
 
 impl Ask {
+    fn new(
+        host: &str,
+        target: Target,
+        route: Route,
+        family: Family,
+        headers: &HeaderMap,
+        directives: ClientDirectives,
+        head_only: bool,
+    ) -> Self {
+        Self {
+            host: host.to_owned(),
+            target,
+            route,
+            family,
+            credential: headers.get(header::AUTHORIZATION).map(Credential::from_authorization),
+            selecting: selecting(headers),
+            wants: ClientWants {
+                head_only,
+                pretty: wants_pretty(headers),
+                gzip: accepts_gzip(headers),
+                if_none_match: if_none_match(headers),
+                directives,
+            },
+            query: None,
+        }
+    }
+
     /// The canonical text of the key: equal for equal questions, different for all others.
     ///
     /// No part can hold a line break, so the parts cannot be confused.
     pub fn key(&self) -> Vec<u8> {
-        let mut key = format!("GET\n{}\n{}", self.host, self.target.text()).into_bytes();
+        let method = if self.query.is_some() { "POST" } else { "GET" };
+        let mut key = format!("{method}\n{}\n{}", self.host, self.target.text()).into_bytes();
         for (name, value) in &self.selecting {
             key.push(b'\n');
             key.extend_from_slice(name.as_str().as_bytes());
             key.push(b':');
             key.extend_from_slice(value.as_bytes());
+        }
+        if let Some(sent) = &self.query {
+            key.push(b'\n');
+            key.extend_from_slice(&sent.query.key);
         }
         key
     }
@@ -144,6 +191,9 @@ impl Ask {
         let mut headers: HeaderMap = self.selecting.iter().cloned().collect();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if self.query.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        }
         if let Some(credential) = &self.credential {
             headers.insert(header::AUTHORIZATION, credential.header());
         }
@@ -161,6 +211,10 @@ impl Ask {
 
 fn is_known(name: &HeaderName) -> bool {
     SELECTING.contains(&name.as_str()) || WITHOUT_EFFECT.binary_search(&name.as_str()).is_ok()
+}
+
+fn selects_twice(headers: &HeaderMap) -> bool {
+    SELECTING.iter().any(|name| headers.get_all(*name).iter().count() > 1)
 }
 
 fn selecting(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use wire::{Millis, limits};
 
-use crate::{Route, client::seconds, limits::POLL_INTERVAL_MAX};
+use crate::{GraphqlQuery, Route, client::seconds, limits::POLL_INTERVAL_MAX};
 
 /// What the operator has decided about time.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,16 @@ impl Policy {
     /// The longest time between two proofs that a credential still sees what it is shown.
     pub fn proof_window(&self) -> Duration {
         self.proof_window.or(self.default_ttl).unwrap_or(DEFAULT_PROOF_WINDOW)
+    }
+
+    /// Returns how long the answer to a GraphQL query may be served: GitHub says nothing of that.
+    pub fn query_freshness(&self, query: &GraphqlQuery, now: Millis) -> Freshness {
+        let proved_until = now.after(self.proof_window());
+        Freshness {
+            fresh_until: now.after(query.lifetime(None)),
+            proved_until,
+            stale_until: proved_until.after(self.stale_for.min(limits::STALE_AHEAD_MAX)),
+        }
     }
 
     /// Returns how long an answer that the origin gave or confirmed at `now` may be served.

@@ -107,11 +107,6 @@ pub fn classify(body: &[u8]) -> Graphql {
     })
 }
 
-/// What a GraphQL request touches: nothing if it surely is no mutation, else everything.
-pub fn graphql_touches(body: &[u8]) -> Touches {
-    classify(body).touches()
-}
-
 /// Whether the answer to a query may be kept: a 200 with data and without `errors`. GitHub says that
 /// a limit is reached in a 200, too.
 pub fn may_keep(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {

@@ -163,7 +163,7 @@ impl Ledger {
             self.bucket_of(scope, now).state.learn(resource, reading);
         }
         let bucket = self.bucket_of(scope, now);
-        bucket.state.judge(status, headers, body, now);
+        bucket.state.judge(resource, status, headers, body, now);
         let is_refusal = matches!(status.as_u16(), 403 | 429) && bucket.state.stop(resource, now).is_some();
         if let Some(scope) = self.scopes.get_mut(&scope)
             && is_refusal

@@ -26,7 +26,7 @@ mod site;
 mod target;
 mod verdict;
 
-pub use ask::{Ask, ClientWants, Plan, cacheable_form, plan};
+pub use ask::{Ask, ClientWants, Plan, SentQuery, cacheable_form, plan, plan_query};
 pub use client::ClientDirectives;
 pub use credential::Credential;
 pub use crossing::crossing_headers;
@@ -34,7 +34,7 @@ pub use drift::{Changed as DriftChanged, Drift};
 pub use etag::{EtagInput, etag, matches};
 pub use family::{Aliases, Family, Touches};
 pub use freshness::{Freshness, Policy};
-pub use graphql::{Graphql, GraphqlQuery, classify, graphql_touches, may_keep};
+pub use graphql::{Graphql, GraphqlQuery, classify, may_keep};
 pub use headers::{KEPT_HEADERS, kept_headers};
 pub use leak::holds_credential;
 pub use ledger::{Admit, BucketState, Gauge, Ledger, LimitAnswer, ResourceState, StopReason, Ticket, Work};

@@ -38,12 +38,16 @@ counters! {
     origin_proofs,
     /// Answers that said: rate limit.
     origin_limits,
+    /// Requests that were not made, because the budget was used up or nearly so.
+    origin_spared,
     /// ETags that were not as computed by the observed rule.
     etag_mismatches,
     /// Requests without an answer.
     origin_failures,
     /// Of all requests to the API, those for GraphQL.
     graphql_requests,
+    /// GraphQL queries that were answered from what was kept.
+    graphql_hits,
     /// Writes that were passed on.
     writes,
     /// Answers that could not be kept: the disk failed or was too slow.

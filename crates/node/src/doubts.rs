@@ -53,6 +53,15 @@ impl Doubts {
             || doubtful(moments.keys.get(&at))
     }
 
+    /// The same, but for what was denied to one key.
+    pub fn cover_but_key(&self, family: FamilyId, scope: ScopeId, asked_at: Millis) -> bool {
+        let moments = self.lock();
+        let doubtful = |at: Option<&Millis>| at.is_some_and(|at| asked_at <= *at);
+        asked_at <= moments.everything
+            || doubtful(moments.families.get(&family))
+            || doubtful(moments.scopes.get(&scope))
+    }
+
     pub fn len(&self) -> usize {
         let moments = self.lock();
         moments.families.len() + moments.scopes.len() + moments.keys.len()

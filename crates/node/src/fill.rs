@@ -1,23 +1,27 @@
 use std::{
     sync::{Arc, Mutex},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
 use canary::Bug;
 use futures::{StreamExt, TryStreamExt, stream};
 use gateway::{Answer, Body as Stream, How, Origin, OriginError, Refusal, full};
-use github::{Ask, Drift, DriftChanged, Policy, Route, Site, Verdict, holds_credential, judge, kept_headers};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response::Parts};
+use github::{
+    Ask, Drift, DriftChanged, LimitAnswer, Policy, Route, Site, Verdict, Work, holds_credential, is_full_last_page,
+    judge_at, kept_headers, may_keep,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use store::{Source, StoredRecord};
 use task::Tasks;
 use tracing::{info, warn};
-use wire::{Body, Digest, FamilyId, Form, Millis, Record, Version, limits::BODY_BYTES_MAX};
+use wire::{Body, Digest, FamilyId, Form, Header, Millis, Record, Version, limits::BODY_BYTES_MAX};
 
 use crate::{
     Counters,
+    budgets::{Admission, Budgets},
     keeper::{Loaded, answer_of},
 };
 
@@ -25,8 +29,12 @@ use crate::{
 pub enum Filled {
     /// Keep it and serve it.
     Kept { stored: StoredRecord, body: Body, answer: Arc<Answer>, how: How, keep: Keep },
+    /// The origin has nothing there, or has it elsewhere: told again to this credential for a moment.
+    Brief { told: Told, answer: Arc<Answer>, date_secs: u64 },
     /// The origin refuses the credential, or this key to it.
     Refused { whole_credential: bool, date_secs: u64, told: Told },
+    /// Little is left of the budget: the stale answer that is there is better.
+    Spared,
     /// The origin cannot answer now: a stale answer is better.
     Unavailable(Told),
     /// Pass it on.
@@ -53,6 +61,15 @@ pub struct Told {
 }
 
 impl Told {
+    /// GitHub's own refusal, counted down: it would say no more than that.
+    pub fn limited(answer: Option<LimitAnswer>) -> Self {
+        if let Some(LimitAnswer { status, headers, body }) = answer {
+            return Self { status, headers, body };
+        }
+        let refusal = Refusal::new(StatusCode::FORBIDDEN, "API rate limit exceeded", "wait until it is over");
+        Self { status: refusal.status, headers: Refusal::headers(), body: refusal.text().into() }
+    }
+
     pub fn response(&self) -> Response<Stream> {
         let mut response = Response::new(full(self.body.clone()));
         *response.status_mut() = self.status;
@@ -85,15 +102,40 @@ pub struct Filler {
     pub drift: Mutex<Drift>,
     pub tasks: Tasks,
     pub counters: Arc<Counters>,
+    pub budgets: Arc<Budgets>,
 }
 
 impl Filler {
     /// Asks, with a validator if there is something to confirm: what this credential was told (`own`),
     /// or rather what another one was (`offer`), if that is there. `family` is the local one.
-    pub async fn fill(&self, ask: &Ask, family: FamilyId, own: Option<&Loaded>, offer: Option<&Loaded>) -> Filled {
-        let began: Millis = SystemTime::now().into();
-        let basis = offer.or(own).and_then(|basis| Some((basis, self.validator(ask, basis)?)));
+    ///
+    /// `has_stale` is whether an old answer can be served instead, so that [`Filled::Spared`] may come.
+    pub async fn fill(
+        &self,
+        ask: &Ask,
+        family: FamilyId,
+        own: Option<&Loaded>,
+        offer: Option<&Loaded>,
+        has_stale: bool,
+    ) -> Filled {
+        let guess = if own.is_none() && offer.is_none() { self.empty_answer(ask, family) } else { None };
+        let basis = guess.as_ref().or(offer).or(own);
+        let basis = basis.and_then(|basis| Some((basis, self.validator(ask, basis)?)));
         let (known, validator) = basis.unzip();
+        let is_free = validator.is_some() && ask.credential.is_some();
+        let work = if is_free { Work::Proof } else { Work::Client { has_stale } };
+        let _passage = match self.budgets.admit(ask, work).await {
+            Admission::Go(passage) => passage,
+            Admission::Stopped(answer) => {
+                self.counters.origin_spared.one();
+                return Filled::Unavailable(Told::limited(answer));
+            }
+            Admission::PreferStale => {
+                self.counters.origin_spared.one();
+                return Filled::Spared;
+            }
+        };
+        let began: Millis = SystemTime::now().into();
         let response = loop {
             match self.origin.send(self.request(ask, validator.as_ref())).await {
                 Ok(response) => break response,
@@ -113,20 +155,25 @@ impl Filler {
             }
         };
         let told = |head: Parts, body| Told { status: head.status, headers: head.headers, body };
-        match (judge(head.status, &head.headers, &body, began), known) {
+        let base = &self.site(ask).url;
+        match (judge_at(base, &ask.target, head.status, &head.headers, &body, began), known) {
             (Verdict::Fill, _) => self.filled(ask, family, head, body, began, date_secs).await,
             (Verdict::Confirmed, Some(known)) => {
-                let how = if offer.is_some() { How::Proved } else { How::Confirmed };
-                self.confirmed(ask, &head, known, how, began, date_secs)
+                let is_own = offer.is_none() && guess.is_none();
+                let how = if is_own { How::Confirmed } else { How::Proved };
+                let is_dated = validator.is_some_and(|validator| matches!(validator, Validator::Date(_)));
+                self.confirmed(ask, &head, known, how, is_dated, began, date_secs)
             }
             (Verdict::CredentialRefused, _) => {
                 Filled::Refused { whole_credential: ask.credential.is_some(), date_secs, told: told(head, body) }
             }
-            (Verdict::Denied | Verdict::Negative { .. }, _) => {
-                Filled::Refused { whole_credential: false, date_secs, told: told(head, body) }
+            (Verdict::Negative { ttl } | Verdict::Moved { ttl }, _) => {
+                let ttl = ttl.min(self.policy.proof_window());
+                Filled::Brief { answer: brief(&head, &body, began, ttl), told: told(head, body), date_secs }
             }
+            (Verdict::Denied, _) => Filled::Refused { whole_credential: false, date_secs, told: told(head, body) },
             (Verdict::Limited { .. } | Verdict::Outage, _) => Filled::Unavailable(told(head, body)),
-            (Verdict::PassOn | Verdict::Moved { .. } | Verdict::Confirmed, _) => Filled::Told(told(head, body)),
+            (Verdict::PassOn | Verdict::Confirmed, _) => Filled::Told(told(head, body)),
         }
     }
 
@@ -140,26 +187,74 @@ impl Filler {
         self.drift.lock().expect("no panic while held").may_compute(route)
     }
 
+    /// What the origin says if there is nothing to list: worth a guess where nothing is known, because a
+    /// 304 to it costs nothing.
+    fn empty_answer(&self, ask: &Ask, family: FamilyId) -> Option<Loaded> {
+        let plain = Route::empty_answer(&ask.target).filter(|_| ask.credential.is_some())?;
+        let content_type = Header { name: "content-type".into(), value: "application/json; charset=utf-8".into() };
+        let record = Record {
+            family,
+            version: Version { date_secs: 0, digest: Digest::of(plain) },
+            status: 200,
+            headers: vec![content_type],
+            body_bytes: plain.len() as u64,
+            validated_at: Millis::ZERO,
+            fresh_until: Millis::ZERO,
+            proved_until: Millis::ZERO,
+            stale_until: Millis::ZERO,
+        };
+        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag: None };
+        let (plain, body) = (Bytes::from_static(plain), Body::from_plain(Bytes::from_static(plain)));
+        Some(Loaded { answer: Arc::new(answer_of(&stored, &body, plain)), stored, body })
+    }
+
     /// The ETag that the origin would give what is known: the one that it gave to this credential, or
-    /// else the one that it must give by the observed rule.
-    fn validator(&self, ask: &Ask, known: &Loaded) -> Option<HeaderValue> {
-        if canary::sings(Bug::NeverValidates) {
+    /// else the one that it must give by the observed rule. Where the body changes all the time by
+    /// what nobody asks for, the date.
+    ///
+    /// None for a full page without a next one: its ETag would hide that there is one now.
+    fn validator(&self, ask: &Ask, known: &Loaded) -> Option<Validator> {
+        if canary::sings(Bug::NeverValidates) || ask.query.is_some() {
             return None;
+        }
+        let record = &known.stored.record;
+        let link = record.header("link").and_then(|link| std::str::from_utf8(link).ok());
+        if is_full_last_page(&ask.target, link, &known.answer.plain) {
+            return None;
+        }
+        if let (true, Some(date)) = (ask.route.last_modified_is_good(), record.header("last-modified"))
+            && known.stored.etag.is_some()
+        {
+            return HeaderValue::from_bytes(date).ok().map(Validator::Date);
         }
         let computed = || self.may_compute(ask.route).then(|| ask.expected_etag(&known.answer.plain));
         let etag = known.stored.etag.clone().or_else(computed)?;
-        HeaderValue::try_from(etag).ok()
+        HeaderValue::try_from(etag).ok().map(Validator::Etag)
     }
 
-    fn request(&self, ask: &Ask, validator: Option<&HeaderValue>) -> Request<Stream> {
+    fn site(&self, ask: &Ask) -> &Site {
+        self.sites.iter().find(|site| site.name == ask.host).expect("a question is asked of one of the sites")
+    }
+
+    /// Base URL of the site that a question is for.
+    pub fn base(&self, ask: &Ask) -> &str {
+        &self.site(ask).url
+    }
+
+    fn request(&self, ask: &Ask, validator: Option<&Validator>) -> Request<Stream> {
         let mut request = Request::new(gateway::empty());
-        let site =
-            self.sites.iter().find(|site| site.name == ask.host).expect("a question is asked of one of the sites");
-        let url = site.api_uri(&ask.target);
+        let url = self.site(ask).api_uri(&ask.target);
         *request.uri_mut() = url.parse().expect("a canonical target behind a checked base is a URL");
         *request.headers_mut() = ask.upstream_headers();
+        if let Some(sent) = &ask.query {
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = full(sent.body.clone());
+        }
         if let Some(validator) = validator {
-            request.headers_mut().insert(header::IF_NONE_MATCH, validator.clone());
+            match validator {
+                Validator::Etag(etag) => request.headers_mut().insert(header::IF_NONE_MATCH, etag.clone()),
+                Validator::Date(date) => request.headers_mut().insert(header::IF_MODIFIED_SINCE, date.clone()),
+            };
             request.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         request
@@ -191,9 +286,11 @@ impl Filler {
     ) -> Filled {
         let told =
             |head: Parts, encoded| Filled::Told(Told { status: head.status, headers: head.headers, body: encoded });
-        let Some(freshness) = self.policy.freshness(ask.route, &head.headers, began) else {
-            return told(head, encoded);
+        let freshness = match &ask.query {
+            Some(sent) => Some(self.policy.query_freshness(&sent.query, began)),
+            None => self.policy.freshness(ask.route, &head.headers, began),
         };
+        let Some(freshness) = freshness else { return told(head, encoded) };
         let form = match head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
             None | Some(b"identity") => Form::Identity,
             Some(b"gzip") => Form::Gzip,
@@ -203,6 +300,9 @@ impl Filler {
         let etag = head.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let Some(parts) = self.take_apart(ask, body, etag.clone()).await else { return told(head, encoded) };
         let Parted { body, plain, digest, etag_is_computed } = parts;
+        if ask.query.is_some() && !may_keep(head.status, &head.headers, &plain) {
+            return told(head, encoded);
+        }
         if let Some(is_match) = etag_is_computed {
             self.watch_the_rule(ask.route, is_match);
         }
@@ -226,7 +326,16 @@ impl Filler {
 
     /// A 304: what was offered is what this credential is told now. Only the clocks move, and what of
     /// the kept headers came again.
-    fn confirmed(&self, ask: &Ask, head: &Parts, known: &Loaded, how: How, began: Millis, date_secs: u64) -> Filled {
+    fn confirmed(
+        &self,
+        ask: &Ask,
+        head: &Parts,
+        known: &Loaded,
+        how: How,
+        is_dated: bool,
+        began: Millis,
+        date_secs: u64,
+    ) -> Filled {
         let mut stored = known.stored.clone();
         for header in kept_headers(&head.headers) {
             // RFC 9111, §3.2; a 304 of GitHub has no Link, so the one that is kept stays.
@@ -242,7 +351,8 @@ impl Filler {
         stored.record.validated_at = began;
         stored.record.version.date_secs = stored.record.version.date_secs.max(date_secs);
         stored.source = Source::Origin;
-        if let Some(etag) = head.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()) {
+        // By its date it may be confirmed although its ETag is another by now.
+        if let Some(etag) = head.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).filter(|_| !is_dated) {
             stored.etag = Some(etag.to_owned());
         }
         let keep = if holds_credential(&known.answer.plain) { Keep::InMemory } else { Keep::Everywhere };
@@ -263,6 +373,32 @@ impl Filler {
         };
         self.tasks.compute(work).await.flatten()
     }
+}
+
+/// By what the origin tells whether something has changed.
+enum Validator {
+    Etag(HeaderValue),
+    Date(HeaderValue),
+}
+
+/// An answer that is kept for a moment, as the credential got it.
+fn brief(head: &Parts, encoded: &Bytes, began: Millis, ttl: Duration) -> Arc<Answer> {
+    let is_gzip = head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+    let body = Body { form: if is_gzip { Form::Gzip } else { Form::Identity }, encoded: encoded.clone() };
+    let kept = [header::CONTENT_TYPE, header::LOCATION];
+    let headers = kept.into_iter().filter_map(|name| Some((name.clone(), head.headers.get(&name)?.clone()))).collect();
+    Arc::new(Answer {
+        status: head.status,
+        headers,
+        etag: None,
+        plain: body.plain(BODY_BYTES_MAX).unwrap_or_default(),
+        gzip: None,
+        validated_at: began,
+        fresh_until: began.after(ttl),
+        proved_until: began.after(ttl),
+        stale_until: began.after(ttl),
+        from_peer: false,
+    })
 }
 
 /// A body that came from the origin, in all its forms.

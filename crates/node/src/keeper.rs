@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use store::{EntryKey, Hot, Source, Space, Store, StoredRecord};
 use task::Tasks;
 use tracing::warn;
-use wire::{Body, FamilyId, Form, Millis, Record, ScopeId, Version};
+use wire::{Body, Digest, FamilyId, Form, Millis, Record, ScopeId, Version};
 
 use crate::{Counters, doubts::Doubts, limits};
 
@@ -105,9 +105,26 @@ impl Keeper {
         }
     }
 
+    /// Keeps an answer that is true for a moment in memory, after the drop that it brings with it.
+    pub fn remember_brief(&self, at: EntryKey, family: FamilyId, date_secs: u64, answer: &Arc<Answer>) {
+        let doubtful = || self.doubts.cover_but_key(family, at.scope, answer.validated_at);
+        let _replacing = self.replacing[0].lock().expect("no panic while held");
+        // What is there was asked after the drop.
+        if doubtful() || self.hot.get(&at).is_some() {
+            return;
+        }
+        let version = Version { date_secs, digest: Digest::of(&answer.plain) };
+        self.hot.insert(at, Arc::new(Held { family, version, answer: answer.clone() }), answer.weight());
+        if doubtful() {
+            self.hot.remove(&at);
+        }
+    }
+
     /// What this node was told before, from memory or the store, whatever its clocks say.
     pub async fn known(&self, at: EntryKey) -> Option<Loaded> {
         match self.in_memory(&at) {
+            // Nothing to confirm, and whatever was kept went when this was told.
+            Some(held) if held.answer.status != StatusCode::OK => None,
             Some(held) => Some(Loaded::from_memory(&held)),
             None => self.load(at).await,
         }

@@ -6,6 +6,7 @@
 
 #![recursion_limit = "256"] // the status page is one large `json!`
 
+mod budgets;
 mod cache;
 mod counters;
 mod dialler;
@@ -14,6 +15,7 @@ mod fill;
 mod flights;
 mod keeper;
 pub mod limits;
+mod names;
 mod node;
 mod origin;
 mod share;

@@ -60,5 +60,8 @@ pub const FAILURES_MAX: usize = 64;
 /// Questions under way at once: each is asked for by a connection of a door, of which there are two.
 pub const FLIGHTS_MAX: usize = 2 * gateway::limits::CONNECTIONS_MAX;
 
+/// An answer up to this is read to see whether it tells of a limit.
+pub const LIMIT_TEXT_BYTES_MAX: u64 = 64 << 10;
+
 /// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
 pub const ACCEPTED_MAX: usize = 4096;

@@ -18,13 +18,15 @@ use wire::{Millis, Peer};
 
 use crate::{
     Counters, DiallerConfig, NodeCache, Receipt, Receipts, SmokeEntry,
+    budgets::Budgets,
     cache::now,
     dialler::{Dialler, Known},
     fill::Filler,
     flights::Flights,
     keeper::Keeper,
     limits,
-    origin::CountingOrigin,
+    names::Names,
+    origin::MeteredOrigin,
     share::{Accepted, Exclusions, Share},
     sharing::Sharing,
     smoke::{self, Awaited},
@@ -116,8 +118,17 @@ impl Node {
         let counters = Arc::<Counters>::default();
         let others = config.more_origins.iter().map(|url| Site::other(url));
         let sites: Arc<[Site]> = std::iter::once(Site::main(&config.origin_url)).chain(others).collect();
-        let origin: Arc<dyn Origin> = Arc::new(CountingOrigin::new(origin, counters.clone(), &sites));
         let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
+        let budgets = Arc::new(Budgets::new(keeper.ids.clone(), &sites));
+        let accepted = Arc::<Accepted>::default();
+        let origin: Arc<dyn Origin> = Arc::new(MeteredOrigin::new(
+            origin,
+            counters.clone(),
+            budgets.clone(),
+            sites.clone(),
+            accepted.clone(),
+            config.policy.proof_window(),
+        ));
         let doubtful_until = keeper.restore_doubts();
 
         let known = Arc::<Mutex<Known>>::default();
@@ -158,13 +169,15 @@ impl Node {
             drift: Mutex::default(),
             tasks: tasks.clone(),
             counters: counters.clone(),
+            budgets,
         };
         let cache = Arc::new(NodeCache {
             keeper,
             filler,
             sharing: sharing.clone(),
-            accepted: Accepted::default(),
+            accepted,
             exclusions: config.exclusions,
+            names: Names::default(),
             flights: Arc::new(Flights::default()),
             counters: counters.clone(),
             tasks: tasks.clone(),
@@ -286,6 +299,11 @@ impl Node {
             ]);
         }
         tables
+    }
+
+    /// What the origin allows each credential, by site: the scope is a keyed hash.
+    pub(crate) fn budgets(&self) -> Vec<(String, github::Gauge)> {
+        self.cache.filler.budgets.gauges(now())
     }
 
     /// Routes whose ETags do not come as the observed rule says.

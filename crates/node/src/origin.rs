@@ -1,24 +1,57 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
-use gateway::{Body, Origin, OriginError};
-use github::{Site, Verdict, judge};
-use http::{Request, Response, StatusCode, header};
+use gateway::{Body, Origin, OriginError, full};
+use github::{Credential, Resource, Site, Target, Verdict, judge};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
 
-use crate::{Counters, cache::now};
+use crate::{
+    Counters,
+    budgets::{Asked, Budgets, LIMIT_TEXT_PATIENCE},
+    cache::now,
+    limits,
+    share::Accepted,
+};
 
-/// Counts every request to the API, whoever makes it: hits mean nothing without this figure.
-pub struct CountingOrigin {
+/// Counts every request to the API, whoever makes it, and tells the ledger what came back: hits mean
+/// nothing without this figure, and a limit is a limit whoever runs into it.
+pub struct MeteredOrigin {
     inner: Arc<dyn Origin>,
     counters: Arc<Counters>,
-    /// Hosts with ports.
-    api_authorities: Vec<String>,
+    budgets: Arc<Budgets>,
+    sites: Arc<[Site]>,
+    accepted: Arc<Accepted>,
+    accepted_for: Duration,
 }
 
-impl CountingOrigin {
-    pub fn new(inner: Arc<dyn Origin>, counters: Arc<Counters>, sites: &[Site]) -> Self {
-        let api_authorities = sites.iter().map(|site| site.authority().to_owned()).collect();
-        Self { inner, counters, api_authorities }
+impl MeteredOrigin {
+    /// A credential counts as accepted for `accepted_for` after an answer that says so.
+    pub fn new(
+        inner: Arc<dyn Origin>,
+        counters: Arc<Counters>,
+        budgets: Arc<Budgets>,
+        sites: Arc<[Site]>,
+        accepted: Arc<Accepted>,
+        accepted_for: Duration,
+    ) -> Self {
+        Self { inner, counters, budgets, sites, accepted, accepted_for }
+    }
+
+    fn asked(&self, request: &Request<Body>) -> Option<Asked> {
+        let authority = request.uri().authority()?.as_str();
+        let site = self.sites.iter().find(|site| site.authority() == authority)?;
+        let path = request.uri().path();
+        let path = if site.is_github() { path } else { github::enterprise_path(path).unwrap_or(path) };
+        let target = Target::parse(path, None).ok();
+        let credential = request.headers().get(header::AUTHORIZATION).map(Credential::from_authorization);
+        Some(Asked {
+            site: site.name.clone(),
+            scope: self.budgets.scope(credential.as_ref()),
+            resource: target.as_ref().map_or(Resource::CORE, Resource::of),
+            is_rate_limit: request.method() == Method::GET && path == "/rate_limit",
+        })
     }
 
     fn count(&self, answer: &Result<Response<Body>, OriginError>, authorised: bool) {
@@ -34,26 +67,51 @@ impl CountingOrigin {
             Err(_) => counters.origin_failures.one(),
         }
     }
+
+    /// Tells the ledger. The text is read where it may say what the headers do not.
+    async fn learn(&self, asked: &Asked, response: Response<Body>) -> Response<Body> {
+        let (head, body) = response.into_parts();
+        let may_say = asked.is_rate_limit
+            || matches!(head.status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+            || asked.resource == Resource::GRAPHQL;
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let is_plain = !head.headers.contains_key(header::CONTENT_ENCODING);
+        let is_short = length.is_some_and(|length: u64| length <= limits::LIMIT_TEXT_BYTES_MAX);
+        if !(may_say && is_plain && is_short) {
+            self.budgets.learn(asked, &head.headers, head.status, b"");
+            return Response::from_parts(head, body);
+        }
+        let text: Option<Bytes> = match tokio::time::timeout(LIMIT_TEXT_PATIENCE, body.collect()).await {
+            Ok(Ok(text)) => Some(text.to_bytes()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.budgets.learn(asked, &head.headers, head.status, text.as_deref().unwrap_or_default());
+        // What broke off breaks off for the client, too: the length says so.
+        Response::from_parts(head, full(text.unwrap_or_default()))
+    }
 }
 
-impl Origin for CountingOrigin {
-    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
-        let is_api = request
-            .uri()
-            .authority()
-            .is_some_and(|authority| self.api_authorities.iter().any(|known| authority.as_str() == known));
-        if !is_api {
-            return self.inner.send(request);
-        }
+impl Origin for MeteredOrigin {
+    fn send(&self, mut request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
+        let Some(asked) = self.asked(&request) else { return self.inner.send(request) };
         self.counters.origin_requests.one();
         if request.uri().path().ends_with("/graphql") {
             self.counters.graphql_requests.one();
         }
+        if asked.is_rate_limit {
+            request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        let scope = asked.scope;
         let authorised = request.headers().contains_key(header::AUTHORIZATION);
         async move {
             let answer = self.inner.send(request).await;
             self.count(&answer, authorised);
-            answer
+            if let Ok(response) = &answer
+                && !matches!(response.status().as_u16(), 401 | 403 | 429 | 500..)
+            {
+                self.accepted.note(scope, now().after(self.accepted_for));
+            }
+            Ok(self.learn(&asked, answer?).await)
         }
         .boxed()
     }

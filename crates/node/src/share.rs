@@ -1,10 +1,10 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use fleet::Across;
-use github::{Ask, Pattern};
+use github::{Ask, Family, Pattern};
 use wire::{Millis, ScopeId};
 
-use crate::limits;
+use crate::{limits, names};
 
 /// What one credential may have of what another was told. The operator's choice, for a whole fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +42,18 @@ pub struct Exclusions {
 
 impl Exclusions {
     pub(crate) fn may_keep(&self, ask: &Ask) -> bool {
-        !self.never_cache.iter().any(|pattern| pattern.covers(ask))
+        !covers(&self.never_cache, ask)
     }
 
     pub(crate) fn may_share(&self, ask: &Ask) -> bool {
-        !self.never_share.iter().any(|pattern| pattern.covers(ask))
+        !covers(&self.never_share, ask)
     }
+}
+
+/// What is asked for by a number that nobody knows here may be any of them.
+fn covers(patterns: &[Pattern], ask: &Ask) -> bool {
+    let is_unknown = || names::by_number(ask) && ask.family == Family::of(&ask.host, &ask.target);
+    !patterns.is_empty() && (patterns.iter().any(|pattern| pattern.covers(ask)) || is_unknown())
 }
 
 /// Which credentials the origin has accepted lately, whatever they asked. What [`Share::Trusted`] shows

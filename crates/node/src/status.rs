@@ -2,6 +2,7 @@
 
 use net::Net;
 use serde_json::{Map, Value, json};
+use wire::Millis;
 
 use crate::Node;
 
@@ -36,7 +37,7 @@ impl Node {
             "api_calls_charged": c.origin_charged.get(),
             "api_calls_proofs": c.origin_proofs.get(),
             "graphql_api_calls_made": c.graphql_requests.get(),
-            "graphql_cache_hits": 0,
+            "graphql_cache_hits": c.graphql_hits.get(),
             "code_scanning_api_calls": 0,
             "api_call_log": [],
             "cache_size": store.entries,
@@ -154,6 +155,20 @@ impl Node {
                 for (reason, count) in reasons {
                     lines.push_str(&format!("ghoard_{kind}_total{{reason=\"{reason}\"}} {count}\n"));
                 }
+            }
+        }
+        let budgets = self.budgets();
+        for name in ["remaining", "reset_timestamp_seconds", "stopped_until_timestamp_seconds"] {
+            lines.push_str(&format!("# TYPE ghoard_rate_limit_{name} gauge\n"));
+            for (site, gauge) in &budgets {
+                let figure = match name {
+                    "remaining" => gauge.state.remaining,
+                    "reset_timestamp_seconds" => gauge.state.reset.as_secs(),
+                    _ => gauge.stopped_until.map_or(0, Millis::as_secs),
+                };
+                let (bucket, resource) = (&gauge.scope.to_string()[..8], gauge.resource.name());
+                let labels = format!("site=\"{site}\",bucket=\"{bucket}\",resource=\"{resource}\"");
+                lines.push_str(&format!("ghoard_rate_limit_{name}{{{labels}}} {figure}\n"));
             }
         }
         lines.push_str("# TYPE ghoard_etag_drift gauge\n");

@@ -142,7 +142,10 @@ fn each_client_gets_its_own_form_of_one_answer() {
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("content-length"), plain.body.len().to_string());
     assert_eq!(github.count(path).requests, 1);
-    assert_eq!(plain.header("x-ratelimit-remaining"), "", "a limit of the moment is not kept");
+    let before: u64 = plain.header("x-ratelimit-remaining").parse().unwrap();
+    machine.get("/repos/octocat/Hello-World", Some(TOKEN));
+    let hit = machine.get(path, Some(TOKEN));
+    assert_eq!(hit.header("x-ratelimit-remaining"), (before - 1).to_string(), "the limits are those of now");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn what_may_change_something_is_doubtful() {
         "mutation",
     ] {
         assert!(matches!(classify(body.as_bytes()), Graphql::Doubtful { .. }), "{body}");
-        assert_eq!(graphql_touches(body.as_bytes()), Touches::Everything);
+        assert_eq!(classify(body.as_bytes()).touches(), Touches::Everything);
     }
 }
 
@@ -87,7 +87,7 @@ fn a_query_that_is_not_kept_touches_nothing() {
         (r#"{"query":"{a ...F} fragment F on Query{x:rateLimit{cost}}"}"#, "it asks for its rate limit"),
     ] {
         check(body, &format!("uncacheable: {why}"));
-        assert_eq!(graphql_touches(body.as_bytes()), Touches::Families(Vec::new()));
+        assert_eq!(classify(body.as_bytes()).touches(), Touches::Families(Vec::new()));
     }
 }
 

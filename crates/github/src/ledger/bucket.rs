@@ -80,10 +80,18 @@ impl BucketState {
     ///
     /// Those who were refused together are refused once: what comes back during a stop lengthens it
     /// only by what it names.
-    pub(super) fn judge(&mut self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Millis) {
+    pub(super) fn judge(
+        &mut self,
+        resource: Resource,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Millis,
+    ) {
         let is_stopped = self.stopped_until.is_some_and(|until| now < until);
         // GraphQL may refuse in a 200, too; then this header alone says it.
-        let is_graphql_refusal = status == StatusCode::OK && headers.contains_key(header::RETRY_AFTER);
+        let is_graphql_refusal =
+            resource == Resource::GRAPHQL && status == StatusCode::OK && headers.contains_key(header::RETRY_AFTER);
         let as_if = if is_graphql_refusal { StatusCode::FORBIDDEN } else { status };
         let pause = match verdict::limit(as_if, headers, body, now) {
             // The reading of the resource says it, and stops this resource alone.

@@ -1,6 +1,6 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use github::{Graphql, Touches, classify, graphql_touches, may_keep};
+use github::{Graphql, Touches, classify, may_keep};
 use graphql_parser::query::{Definition, OperationDefinition, parse_query};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn nothing_but_queries_is_taken_for_a_query() {
 
 fn check(found: &Graphql, body: &[u8]) {
     assert_eq!(*found, classify(body));
-    let is_harmless = graphql_touches(body) == Touches::Families(Vec::new());
+    let is_harmless = classify(body).touches() == Touches::Families(Vec::new());
     assert_eq!(is_harmless, !matches!(found, Graphql::Doubtful { .. }));
     if !is_harmless {
         return;

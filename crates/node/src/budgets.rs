@@ -1,0 +1,136 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use crypto::IdKeys;
+use github::{Admit, Ask, Credential, Gauge, Ledger, LimitAnswer, Resource, Site, Ticket, Work};
+use http::{HeaderMap, StatusCode};
+use tokio::{sync::Notify, time::Instant};
+use wire::{Millis, ScopeId};
+
+use crate::cache::now;
+
+/// What GitHub allows each credential, and what is on its way to it: the ledger of each site, and who
+/// waits for room.
+pub struct Budgets {
+    ids: IdKeys,
+    ledgers: BTreeMap<String, Mutex<Ledger>>,
+    /// Something came back.
+    room: Notify,
+}
+
+/// What becomes of a request.
+pub enum Admission<'a> {
+    /// Send it; keep this until the answer or its failure is there.
+    Go(Passage<'a>),
+    /// GitHub would refuse it. What it would say, if it has said it before.
+    Stopped(Option<LimitAnswer>),
+    /// Little is left: an old answer is better.
+    PreferStale,
+}
+
+/// A request on its way. Counted until it is dropped.
+pub struct Passage<'a> {
+    budgets: &'a Budgets,
+    site: &'a str,
+    ticket: Option<Ticket>,
+}
+
+impl Budgets {
+    pub fn new(ids: IdKeys, sites: &[Site]) -> Self {
+        let anonymous = ids.scope_id(None);
+        let ledgers = sites.iter().map(|site| (site.name.clone(), Mutex::new(Ledger::new(anonymous)))).collect();
+        Self { ids, ledgers, room: Notify::new() }
+    }
+
+    /// Waits for room, a bounded time; then the request goes ahead.
+    pub async fn admit<'a>(&'a self, ask: &'a Ask, work: Work) -> Admission<'a> {
+        let (site, resource) = (ask.host.as_str(), Resource::of(&ask.target));
+        let scope = self.scope(ask.credential.as_ref());
+        let passage = |ticket| Admission::Go(Passage { budgets: self, site, ticket });
+        let mut last = None;
+        loop {
+            let room = self.room.notified();
+            let now = now();
+            let Some(admitted) = self.ledger(site).map(|mut ledger| ledger.admit(scope, resource, work, now)) else {
+                return passage(None);
+            };
+            let until = match admitted {
+                Admit::Go(ticket) => return passage(Some(ticket)),
+                Admit::Stopped { .. } => {
+                    let answer = self.ledger(site).and_then(|ledger| ledger.limit_answer(scope, resource, now));
+                    return Admission::Stopped(answer);
+                }
+                Admit::PreferStale => return Admission::PreferStale,
+                Admit::Wait { until } => *last.get_or_insert_with(|| Instant::now() + until.since(now)),
+            };
+            if tokio::time::timeout_at(until, room).await.is_err() {
+                let ticket = self.ledger(site).map(|mut ledger| ledger.go_ahead(scope, work, now));
+                return passage(ticket);
+            }
+        }
+    }
+
+    /// Takes an answer in, whatever was asked.
+    pub fn learn(&self, asked: &Asked, headers: &HeaderMap, status: StatusCode, body: &[u8]) {
+        if let Some(mut ledger) = self.ledger(&asked.site) {
+            ledger.learn(asked.scope, asked.resource, headers, status, body, now());
+            if asked.is_rate_limit && status == StatusCode::OK {
+                ledger.seen_rate_limit(asked.scope, body, now());
+            }
+        }
+    }
+
+    pub fn scope(&self, credential: Option<&Credential>) -> ScopeId {
+        self.ids.scope_id(credential.map(Credential::reveal))
+    }
+
+    /// The `x-ratelimit-*` headers that are true now, for an answer that did not come from the origin.
+    pub fn headers_for(&self, site: &str, scope: ScopeId, resource: Resource, now: Millis) -> Option<HeaderMap> {
+        self.ledger(site)?.headers_for(scope, resource, now)
+    }
+
+    /// The answer to `/rate_limit` with figures that are true now, if GitHub has ever given one.
+    pub fn rate_limit(&self, site: &str, scope: ScopeId, now: Millis) -> Option<(Bytes, HeaderMap)> {
+        let ledger = self.ledger(site)?;
+        let body = ledger.rate_limit_answer(scope, now)?;
+        Some((body, ledger.headers_for(scope, Resource::CORE, now).unwrap_or_default()))
+    }
+
+    /// By site, the figures of every budget.
+    pub fn gauges(&self, now: Millis) -> Vec<(String, Gauge)> {
+        let of = |(site, ledger): (&String, &Mutex<Ledger>)| {
+            let ledger = ledger.lock().expect("no panic while held");
+            ledger.gauges(now).map(|gauge| (site.clone(), gauge)).collect::<Vec<_>>()
+        };
+        self.ledgers.iter().flat_map(of).collect()
+    }
+
+    fn ledger(&self, site: &str) -> Option<MutexGuard<'_, Ledger>> {
+        Some(self.ledgers.get(site)?.lock().expect("no panic while held"))
+    }
+}
+
+/// What a request was, for whoever reads its answer.
+pub struct Asked {
+    pub site: String,
+    pub scope: ScopeId,
+    pub resource: Resource,
+    pub is_rate_limit: bool,
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if let (Some(ticket), Some(mut ledger)) = (self.ticket.take(), self.budgets.ledger(self.site)) {
+            ledger.done(ticket);
+            drop(ledger);
+            self.budgets.room.notify_waiters();
+        }
+    }
+}
+
+/// How long an answer is worth a wait for its text, where that tells of a limit.
+pub const LIMIT_TEXT_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,265 @@
+//! The way of one question that memory cannot answer: the disk, the fleet, the origin.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use fleet::{Across, Want};
+use gateway::{Answer, How};
+use github::Ask;
+use store::{EntryKey, Source, Space, StoredRecord};
+use wire::{FamilyId, Millis};
+
+use super::{Flown, NodeCache, now, will_do};
+use crate::{
+    fill::{Filled, Keep, Told},
+    keeper::{Loaded, answer_of},
+    sharing::{Lead, Word},
+};
+
+impl NodeCache {
+    /// Finds an answer, by whatever way there is. The order is the way of a request.
+    pub(super) async fn ask_around(self: Arc<Self>, ask: Ask) -> Flown {
+        let at = self.keeper.key_of(&ask);
+        let family = self.keeper.family_of(&ask);
+        let may_keep = self.exclusions.may_keep(&ask);
+        let mut own = if may_keep { self.keeper.known(at).await } else { None };
+        if let Some(known) = own.as_ref().filter(|known| will_do(&ask, &known.answer)) {
+            self.keeper.remember(at, &known.stored.record, &known.answer);
+            self.count_hit(&ask, &known.answer);
+            return Flown::Answer { answer: known.answer.clone(), how: How::Hit };
+        }
+        let mut offer = None;
+        match self.ask_fleet(&ask, at, own.as_ref()).await {
+            Word::Told(lead) => {
+                let told = self.take_up(at, family, lead, own.as_ref());
+                if let Some(answer) = told.as_ref().map(|told| &told.answer).filter(|answer| will_do(&ask, answer)) {
+                    self.count_hit(&ask, answer);
+                    let how = if answer.from_peer { How::PeerHit } else { How::Hit };
+                    return Flown::Answer { answer: answer.clone(), how };
+                }
+                own = told.or(own);
+            }
+            Word::Trusted(lead) => match self.trust(&ask, at, family, &lead) {
+                Some(answer) => {
+                    self.counters.peer_hits.one();
+                    return Flown::Answer { answer, how: How::PeerHit };
+                }
+                None => offer = self.offered(&ask, family, lead),
+            },
+            Word::OwnOffer(lead) => own = Some(self.told_once(family, lead)),
+            Word::Offer(lead) => offer = self.offered(&ask, family, lead),
+            Word::Nothing => {}
+        }
+        if ask.wants.directives.only_if_cached {
+            return Flown::Told(Told::not_cached());
+        }
+        self.counters.misses.one();
+        let filled = match self.fill(&ask, at, family, own.as_ref(), offer.as_ref()).await {
+            Ok(filled) => filled,
+            Err(answer) => {
+                self.counters.stale.one();
+                return Flown::Answer { answer, how: How::Stale };
+            }
+        };
+        if let (Some(offer), Filled::Kept { how: How::Filled, .. }, Some(sharing)) = (&offer, &filled, &self.sharing) {
+            sharing.refuted(&ask, offer.stored.record.version.digest);
+        }
+        match filled {
+            Filled::Kept { stored, body, answer, how, keep } => {
+                if !may_keep {
+                    return Flown::Answer { answer, how };
+                }
+                if keep == Keep::InMemory {
+                    // An older answer without a credential may be on the disk: it must not outlive this one.
+                    self.keeper.forget(at).await;
+                }
+                self.names.learn(&ask, &stored.record, &answer.plain);
+                self.keeper.remember(at, &stored.record, &answer);
+                if keep == Keep::Everywhere {
+                    self.keep(ask, at, stored, body);
+                }
+                Flown::Answer { answer, how }
+            }
+            Filled::Brief { told, answer, date_secs } => {
+                self.keeper.deny(at, now()).await;
+                if let Some(sharing) = &self.sharing {
+                    sharing.denied(&ask, false, date_secs);
+                }
+                if may_keep {
+                    self.keeper.remember_brief(at, family, date_secs, &answer);
+                }
+                Flown::Told(told)
+            }
+            Filled::Refused { whole_credential, date_secs, told } => {
+                if whole_credential {
+                    self.accepted.forget(at.scope);
+                    self.keeper.forget_scope(at.scope, now()).await;
+                } else {
+                    self.keeper.deny(at, now()).await;
+                }
+                if let Some(sharing) = &self.sharing {
+                    sharing.denied(&ask, whole_credential, date_secs);
+                }
+                Flown::Told(told)
+            }
+            Filled::Spared => Flown::Told(Told::limited(None)),
+            Filled::Unavailable(told) => match self.stale(&ask, at, family, own).await {
+                Some(answer) => {
+                    self.counters.stale.one();
+                    Flown::Answer { answer, how: How::Stale }
+                }
+                None => Flown::Told(told),
+            },
+            Filled::Told(told) => Flown::Told(told),
+            Filled::Stream(response) => Flown::Stream(Mutex::new(Some(response))),
+        }
+    }
+
+    /// Asks the origin, unless little is left of its budget and an old answer will do.
+    async fn fill(
+        &self,
+        ask: &Ask,
+        at: EntryKey,
+        family: FamilyId,
+        own: Option<&Loaded>,
+        offer: Option<&Loaded>,
+    ) -> Result<Filled, Arc<Answer>> {
+        let stale = own.filter(|own| self.may_be_stale(ask, at, family, own)).map(|own| own.answer.clone());
+        match (self.filler.fill(ask, family, own, offer, stale.is_some()).await, stale) {
+            (Filled::Spared, Some(stale)) => Err(stale),
+            (filled, _) => Ok(filled),
+        }
+    }
+
+    /// Whether an old answer may be served, marked.
+    fn may_be_stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, own: &Loaded) -> bool {
+        let (answer, now) = (&own.answer, now());
+        let past = now.since(answer.fresh_until.min(answer.proved_until));
+        now < answer.stale_until
+            && !self.keeper.doubts.cover(family, at, answer.validated_at)
+            && ask.wants.directives.accepts_stale(past)
+    }
+
+    /// Asks the fleet what it knows for this credential.
+    async fn ask_fleet(&self, ask: &Ask, at: EntryKey, own: Option<&Loaded>) -> Word {
+        let Some(sharing) = self.sharing_of(ask) else { return Word::Nothing };
+        let want = if ask.wants.directives.revalidates() { Want::Offer } else { Want::Fresh };
+        let mut across = sharing.share.across(ask);
+        // Without its ETag another credential's answer cannot be offered.
+        if across == Across::Offers && !self.filler.may_compute(ask.route)
+            || across == Across::Trusted && !self.accepted.is_accepted(at.scope, now())
+        {
+            across = Across::Nothing;
+        }
+        sharing.ask(ask, want, across, own.map(|own| own.stored.record.version)).await
+    }
+
+    /// Takes up what this credential was told elsewhere, as if it had been told here.
+    fn take_up(&self, at: EntryKey, family: FamilyId, lead: Lead, own: Option<&Loaded>) -> Option<Loaded> {
+        let digest = lead.record.version.digest;
+        let own = own.filter(|own| own.stored.record.version.digest == digest);
+        let source = own.map_or(Source::Peer, |own| own.stored.source);
+        let etag = own.and_then(|own| own.stored.etag.clone());
+        let (stored, body, plain) = self.as_own(family, lead, source, etag);
+        if self.keeper.doubts.cover(family, at, stored.record.validated_at) {
+            return None;
+        }
+        let answer = Arc::new(answer_of(&stored, &body, plain));
+        self.keeper.remember(at, &stored.record, &answer);
+        let (keeper, underway) = (self.keeper.clone(), self.keeping.begin());
+        let told = Loaded { stored: stored.clone(), body: body.clone(), answer };
+        self.tasks.spawn(async move {
+            let _underway = underway;
+            keeper.keep(Space::Local, at, stored, body).await;
+        });
+        Some(told)
+    }
+
+    /// What this credential was told once, as something that the origin may confirm.
+    fn told_once(&self, family: FamilyId, lead: Lead) -> Loaded {
+        let (stored, body, plain) = self.as_own(family, lead, Source::Peer, None);
+        let answer = Arc::new(answer_of(&stored, &body, plain));
+        Loaded { stored, body, answer }
+    }
+
+    /// On this disk the family is named by this disk's key, and this node's own windows count.
+    fn as_own(
+        &self,
+        family: FamilyId,
+        lead: Lead,
+        source: Source,
+        etag: Option<String>,
+    ) -> (StoredRecord, wire::Body, Bytes) {
+        let Lead { mut record, body, plain } = lead;
+        let policy = &self.filler.policy;
+        record.family = family;
+        record.proved_until = record.proved_until.min(record.validated_at.after(policy.proof_window()));
+        record.stale_until = record.stale_until.min(record.proved_until.after(policy.stale_for));
+        (StoredRecord { record, etag, source, tag: None }, body, plain)
+    }
+
+    /// What another credential was told, with what of it may cross.
+    fn offered(&self, ask: &Ask, family: FamilyId, lead: Lead) -> Option<Loaded> {
+        let Lead { mut record, body, plain } = lead;
+        record.headers = self.names.crossing(ask, self.filler.base(ask), &record)?;
+        record.family = family;
+        // Nobody has proved anything for this credential yet.
+        (record.proved_until, record.stale_until) = (Millis::ZERO, Millis::ZERO);
+        let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
+        let answer = Arc::new(answer_of(&stored, &body, plain));
+        Some(Loaded { stored, body, answer })
+    }
+
+    /// Serves what another credential was told, where the operator wants that. Memory alone keeps it:
+    /// on the disk it would look as if this credential had been told it.
+    fn trust(&self, ask: &Ask, at: EntryKey, family: FamilyId, lead: &Lead) -> Option<Arc<Answer>> {
+        let proved_until = self.accepted.until(at.scope)?;
+        let Lead { record, body, plain } = lead.clone();
+        if self.keeper.doubts.cover(family, at, record.validated_at) {
+            return None;
+        }
+        let headers = self.names.crossing(ask, self.filler.base(ask), &record)?;
+        let stale_until = record.stale_until;
+        let record = wire::Record { family, headers, proved_until, stale_until, ..record };
+        let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
+        let answer = Arc::new(answer_of(&stored, &body, plain));
+        if !will_do(ask, &answer) {
+            return None;
+        }
+        self.keeper.remember(at, &stored.record, &answer);
+        Some(answer)
+    }
+
+    /// The best that is left while the origin cannot answer.
+    async fn stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, own: Option<Loaded>) -> Option<Arc<Answer>> {
+        if let Some(own) = own.as_ref().filter(|own| self.may_be_stale(ask, at, family, own)) {
+            return Some(own.answer.clone());
+        }
+        if !ask.wants.directives.accepts_stale(Duration::ZERO) {
+            return None;
+        }
+        let sharing = self.sharing_of(ask)?;
+        match sharing.ask(ask, Want::Stale, sharing.share.across(ask), None).await {
+            Word::Told(lead) => self.take_up(at, family, lead, own.as_ref()).map(|told| told.answer),
+            Word::Trusted(lead) => self.trust(ask, at, family, &lead),
+            Word::Offer(_) | Word::OwnOffer(_) | Word::Nothing => None,
+        }
+    }
+
+    /// Keeps and announces in the background: the client does not wait for the disk.
+    fn keep(&self, ask: Ask, at: EntryKey, stored: StoredRecord, body: wire::Body) {
+        let (keeper, sharing, underway) = (self.keeper.clone(), self.sharing_of(&ask).cloned(), self.keeping.begin());
+        self.tasks.spawn(async move {
+            let _underway = underway;
+            assert!(!canary::sings(canary::Bug::PanicsInATask), "a canary sings");
+            keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
+            let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
+            if let Some(sharing) = sharing.filter(|_| !doubtful) {
+                sharing.filled(&ask, stored.record, body).await;
+            }
+        });
+    }
+}
