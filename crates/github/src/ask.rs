@@ -129,9 +129,11 @@ pub fn plan_query(host: &str, target: Target, headers: &HeaderMap, query: Graphq
 }
 
 /// The cacheable question that is nearest to a read which passed through: the same without the headers
-/// that nobody knows. What is denied to the one is denied to the other.
+/// that nobody knows, and without what the client says about caching. What is denied to the one is denied
+/// to the other.
 pub fn cacheable_form(host: &str, target: Target, headers: &HeaderMap) -> Option<Ask> {
-    let known = headers.iter().filter(|(name, _)| is_known(name));
+    let says_how = |name: &HeaderName| [header::CACHE_CONTROL, header::PRAGMA].contains(name);
+    let known = headers.iter().filter(|(name, _)| is_known(name) && !says_how(name));
     let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
     match plan(&Method::GET, host, target, &known, false) {
         Plan::Cache(ask) => Some(*ask),

@@ -111,3 +111,16 @@ fn the_expected_etag_is_that_of_the_request_as_it_is_sent() {
         EtagInput { accept: Some(b"application/vnd.github+json"), authorization: Some(b"Bearer abc"), cookie: None };
     assert_eq!(ask.expected_etag(b"{}"), etag(input, b"{}"));
 }
+
+#[test]
+fn what_is_denied_past_the_cache_is_denied_to_its_cached_form() {
+    let form = |headers: &[(&'static str, &str)]| {
+        let headers = headers.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+        cacheable_form(API_HOST, Target::parse("/repos/o/r", None).unwrap(), &headers)
+    };
+    let plain = ask("/repos/o/r", &[]).key();
+    for header in [("range", "bytes=0-9"), ("cache-control", "no-store"), ("pragma", "no-store"), ("x-unheard-of", "1")]
+    {
+        assert_eq!(form(&[header]).map(|ask| ask.key()), Some(plain.clone()), "{header:?}");
+    }
+}
