@@ -74,6 +74,12 @@ impl Hub {
         Self::with_world(World::standard(Seed::new(seed)), seed)
     }
 
+    /// A hub with the same people and four small repositories of theirs, for tests that make thousands:
+    /// `octocat/Hello-World` (public), `octocat/diary` and `acme/secret` (private), `octo-org/empty`.
+    pub fn small(seed: u64) -> Self {
+        Self::with_world(World::small(Seed::new(seed)), seed)
+    }
+
     /// A hub with nothing in it but what is registered.
     pub fn empty(seed: u64) -> Self {
         Self::with_world(World::empty(Seed::new(seed)), seed)

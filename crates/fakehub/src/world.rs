@@ -61,6 +61,10 @@ impl World {
         generate::standard(seed)
     }
 
+    pub(crate) fn small(seed: Seed) -> Self {
+        generate::small(seed)
+    }
+
     pub(crate) fn fresh_id(&mut self) -> u64 {
         self.next_id += 1 + self.seed.below(40);
         self.next_id

@@ -30,13 +30,7 @@ const NOTHING: Plenty = Plenty { issues: 0, pulls: 0, commits: 0, runs: 0 };
 
 /// Five users, three organisations and 21 repositories, some private, one empty.
 pub(super) fn standard(seed: Seed) -> World {
-    let mut world = World::empty(seed);
-    for (id, login) in USERS {
-        world.add_account(id, login, AccountKind::User);
-    }
-    for (id, login) in ORGS {
-        world.add_account(id, login, AccountKind::Organization);
-    }
+    let mut world = people(seed);
     add(&mut world, 1_296_269, "octocat/Hello-World", false, &BIG);
     add(&mut world, 1_300_192, "octocat/Spoon-Knife", false, &SMALL);
     add(&mut world, 1_300_500, "octocat/diary", true, &SMALL);
@@ -50,6 +44,27 @@ pub(super) fn standard(seed: Seed) -> World {
     }
     for (id, name) in [(9_300_001, "hubot/brain"), (9_300_002, "defunkt/dotfiles"), (9_300_003, "monalisa/art")] {
         add(&mut world, id, name, false, &SMALL);
+    }
+    world
+}
+
+/// The same people with four small repositories, two of them private, one empty: made in no time.
+pub(super) fn small(seed: Seed) -> World {
+    let mut world = people(seed);
+    add(&mut world, 1_296_269, "octocat/Hello-World", false, &SMALL);
+    add(&mut world, 1_300_500, "octocat/diary", true, &SMALL);
+    add(&mut world, 9_100_001, "acme/secret", true, &SMALL);
+    add(&mut world, 9_100_003, "octo-org/empty", false, &NOTHING);
+    world
+}
+
+fn people(seed: Seed) -> World {
+    let mut world = World::empty(seed);
+    for (id, login) in USERS {
+        world.add_account(id, login, AccountKind::User);
+    }
+    for (id, login) in ORGS {
+        world.add_account(id, login, AccountKind::Organization);
     }
     world
 }
