@@ -14,7 +14,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 }
 
 /// What every change must pass: the self-test, the tests of the simulator's own parts, a fixed set of
-/// seeds, what once failed, the same worlds twice, and whether planted bugs are found.
+/// seeds, what once failed, the same worlds twice, whether planted bugs are found, and 10,000 small
+/// worlds for the rules of who may be told what.
 pub(crate) fn ci(_arguments: &[String]) -> Outcome {
     let program = build()?;
     let sim = |arguments: &[&str]| run::check(Command::new(&program).args(arguments).current_dir(run::root()));
@@ -23,7 +24,9 @@ pub(crate) fn ci(_arguments: &[String]) -> Outcome {
     sim(&["run", "all", "--seeds", "0..3"])?;
     sim(&["regressions"])?;
     sim(&["meta", "all", "--seed", "7"])?;
-    sim(&["canaries"])
+    sim(&["canaries"])?;
+    sim(&["property", "--cases", "10000"])?;
+    sim(&["property", "--canaries"])
 }
 
 /// Formats, lints and documents as the rest is.

@@ -12,6 +12,7 @@ use tracing::Level;
 use crate::{
     canaries, compare, figures, meta, output,
     plan::{Layer, Plan},
+    property,
     run::{self, Seeds},
     scenario::{self, Wishes},
     self_test, shrink, world,
@@ -84,6 +85,28 @@ enum Command {
         seeds: u64,
         #[arg(long, default_value_t = 2)]
         jobs: usize,
+    },
+    /// Draw small worlds, and check that no client is told what GitHub would not have told it
+    Property {
+        #[arg(long, default_value_t = 10_000)]
+        cases: u64,
+        /// Of the first case
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// Plant a bug of `list`
+        #[arg(long, conflicts_with = "canaries")]
+        canary: Option<String>,
+        /// Plant each bug in turn that this must find
+        #[arg(long)]
+        canaries: bool,
+        /// Tell what happens in each case, one after the other
+        #[arg(long)]
+        story: bool,
+        /// Where plans go
+        #[arg(long, default_value = "target/sim")]
+        out: PathBuf,
     },
     /// Print worlds per minute, seconds and memory by size, and seeds to each planted bug
     Figures {
@@ -229,6 +252,15 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::SelfTest => self_test::run(),
         Command::Regressions { jobs } => run::regressions(jobs),
         Command::Canaries { seeds, jobs } => canaries::run(seeds, jobs),
+        Command::Property { cases, seed, jobs, canary, canaries, story, out } => {
+            check_canary(canary.as_deref())?;
+            let options = property::Options { cases, seed, jobs, canary, out };
+            match () {
+                () if canaries => property::canaries(&options),
+                () if story => property::story(&options),
+                () => property::run(&options),
+            }
+        }
         Command::Figures { jobs } => figures::run(jobs),
         Command::World { echo, log, html, text } => {
             let mut plan = String::new();

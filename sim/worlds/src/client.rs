@@ -12,11 +12,12 @@ use tokio::{
     io::{DuplexStream, duplex},
     sync::mpsc,
 };
-use wire::Digest;
+use wire::{Digest, Form, limits::BODY_BYTES_MAX};
 
 use crate::{
     checkers,
     machine::DOOR,
+    manner::{Manner, question},
     plan::What,
     reference::Who,
     stage::{Order, Stage},
@@ -42,7 +43,11 @@ pub struct Client {
 pub struct Request {
     pub node: u32,
     pub who: Who,
+    /// What was asked: see [`question`].
     pub path: String,
+    pub manner: Manner,
+    /// The ETag that was sent along.
+    pub validator: Option<String>,
     pub sent: Duration,
     pub done: Duration,
 }
@@ -53,8 +58,19 @@ pub struct Answer {
     pub request: Request,
     pub status: u16,
     pub how: How,
+    /// Of the plain body.
     pub digest: Digest,
+    pub etag: Option<String>,
     pub body_bytes: usize,
+}
+
+/// A response as it came.
+struct Came {
+    status: u16,
+    how: How,
+    etag: Option<String>,
+    is_gzip: bool,
+    body: Bytes,
 }
 
 /// What `Cache-Status` says of an answer.
@@ -91,38 +107,60 @@ impl How {
 impl Client {
     pub async fn carry_out(&self, what: &What) {
         match what {
-            What::Ask { token, path, .. } => {
-                self.ask(*token, path).await;
+            What::Ask { token, path, manner, .. } => {
+                self.ask(*token, path, manner.clone()).await;
             }
             What::Write { token, repo, .. } => self.write(*token, repo).await,
             // Those are for GitHub, and for liars.
-            What::Change { .. } | What::Revoke { .. } | What::Deny { .. } | What::Lie { .. } => {}
+            _ => {}
         }
     }
 
     /// Asks what the world wants to know.
     pub async fn obey(&self, order: Order) {
-        let answer = self.ask(order.token, &order.path).await;
+        let answer = self.ask(order.token, &order.path, Manner::default()).await;
         self.stage.ledger().ordered.insert(order.number, answer);
     }
 
-    async fn ask(&self, who: Who, path: &str) -> Option<Answer> {
+    async fn ask(&self, who: Who, path: &str, manner: Manner) -> Option<Answer> {
         let lane = self.stage.machine(self.node).lane();
         let sent = det::elapsed();
-        self.stage.ledger().asked(self.node);
-        let request = self.request(Method::GET, path, who).body(Full::default()).expect("a plain path");
-        let (status, how, body) = self.answered(path, request, sent).await?;
+        let question = question(path, manner.accept.as_deref());
+        let validator = {
+            let mut ledger = self.stage.ledger();
+            ledger.asked(self.node);
+            ledger.validator(who, &question, manner.validator)
+        };
+        let mut request = self.request(manner.method(), path, who);
+        for (name, value) in manner.headers() {
+            request = request.header(name, value);
+        }
+        if let Some(validator) = &validator {
+            request = request.header(header::IF_NONE_MATCH, validator);
+        }
+        let request = request.body(Full::default()).expect("a plain path");
+        let Came { status, how, etag, is_gzip, body } = self.answered(path, request, sent).await?;
         let done = det::elapsed();
         let whose = who.map_or_else(|| "nobody".to_owned(), |who| format!("t{who}"));
         let how_text = format!("{how:?}").to_lowercase();
-        let text = format!("GET {path} of {whose}: {status} {how_text}, {} bytes", body.len());
+        let words = if manner.is_plain() { String::new() } else { format!(" {manner:?}") };
+        let text = format!("{} {path} of {whose}{words}: {status} {how_text}, {} bytes", manner.method(), body.len());
         self.stage.tell(Event::new(Kind::Ask, lane, text).since(sent).ok(status < 400));
+        let form = if is_gzip { Form::Gzip } else { Form::Identity };
+        let Ok(plain) = (wire::Body { form, encoded: body }).plain(4 * BODY_BYTES_MAX) else {
+            self.stage.violated(Some(lane), "right.body", format!("{path}: what was called gzip is none"));
+            return None;
+        };
+        if let Some(etag) = etag.as_ref().filter(|_| matches!(status, 200 | 304)) {
+            self.stage.ledger().validators.entry(question.clone()).or_default().push((who, etag.clone()));
+        }
         let answer = Answer {
-            request: Request { node: self.node, who, path: path.to_owned(), sent, done },
+            request: Request { node: self.node, who, path: question, manner, validator, sent, done },
             status,
             how,
-            digest: Digest::of(&body),
-            body_bytes: body.len(),
+            digest: Digest::of(&plain),
+            etag,
+            body_bytes: plain.len(),
         };
         checkers::on_answer(&self.stage, &answer);
         Some(answer)
@@ -136,23 +174,20 @@ impl Client {
         let request = self.request(Method::PATCH, &path, Some(token)).body(Full::from(body)).expect("a plain path");
         let start = self.stage.machine(self.node).alive().starts;
         self.stage.ledger().writing((self.node, start), repo, sent);
-        let Some((status, ..)) = self.answered(&path, request, sent).await else { return };
+        let Some(Came { status, .. }) = self.answered(&path, request, sent).await else { return };
         let done = det::elapsed();
         let text = format!("PATCH {path} of t{token}: {status}");
         self.stage.tell(Event::new(Kind::Write, lane, text).since(sent).ok(status == 200));
         if status == 200 {
             self.stage.ledger().wrote(self.node, repo, sent, done);
         }
-        checkers::on_written(&self.stage, &Request { node: self.node, who: Some(token), path, sent, done });
+        let (manner, validator) = (Manner::default(), None);
+        let request = Request { node: self.node, who: Some(token), path, manner, validator, sent, done };
+        checkers::on_written(&self.stage, &request);
     }
 
     /// What a request was answered with. Nothing at all is a broken promise, unless the machine goes down.
-    async fn answered(
-        &self,
-        path: &str,
-        request: http::Request<Full<Bytes>>,
-        sent: Duration,
-    ) -> Option<(u16, How, Bytes)> {
+    async fn answered(&self, path: &str, request: http::Request<Full<Bytes>>, sent: Duration) -> Option<Came> {
         let machine = self.stage.machine(self.node);
         let (invariant, why) = match tokio::time::timeout(PATIENCE, self.exchange(request)).await {
             Ok(Ok(answered)) => return Some(answered),
@@ -174,7 +209,7 @@ impl Client {
         request
     }
 
-    async fn exchange(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<(u16, How, Bytes)> {
+    async fn exchange(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<Came> {
         let (ours, theirs) = duplex(PIPE_BYTES);
         self.door.send(theirs).map_err(|_| anyhow::anyhow!("the door is closed"))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await?;
@@ -183,7 +218,10 @@ impl Client {
         });
         let response = sender.send_request(request).await?;
         let (status, how) = (response.status().as_u16(), How::read(&response));
+        let etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
+        let is_gzip = response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
         let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, how, body))
+        // A HEAD names a coding and has no body.
+        Ok(Came { status, how, etag, is_gzip: is_gzip && !body.is_empty(), body })
     }
 }

@@ -87,7 +87,7 @@ impl World {
         }
         let place = |id: u32| self.shells.iter().position(|shell| shell.plan.id == id);
         for op in &self.plan.ops {
-            if let What::Ask { node, token, path } = &op.what
+            if let What::Ask { node, token, path, .. } = &op.what
                 && let Some(node) = place(*node)
             {
                 self.queue.add(ms(op.at_ms), Happening::Ask { node, token: *token, path: path.clone() });

@@ -14,7 +14,8 @@ use wire::{Form, limits::BODY_BYTES_MAX};
 use crate::{
     checkers,
     draw::Stream,
-    plan::{Plan, Trouble},
+    manner::question,
+    plan::{Layer, Plan, Trouble},
     reference::{Exchange, Reference, Refused, Who},
     stage::Stage,
     trace::{Event, Kind},
@@ -43,7 +44,7 @@ pub struct GitHub {
 
 impl GitHub {
     pub fn new(plan: &Plan) -> Self {
-        let mut hub = Hub::standard(plan.seed);
+        let mut hub = if plan.layer == Layer::Bare { Hub::small(plan.seed) } else { Hub::standard(plan.seed) };
         let mut tokens = Vec::new();
         for (number, token) in plan.tokens.iter().enumerate() {
             let secret = Stream::new(plan.seed, &format!("token {number}")).bytes();
@@ -108,14 +109,16 @@ impl GitHub {
     }
 
     fn remember(&mut self, who: (u32, Who), request: &Request<Bytes>, response: &Response<Bytes>, at: Duration) {
-        let path = path_of(request);
+        let path = question_of(request);
+        let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
+        let etag = etag.unwrap_or_default().to_owned();
         match response.status() {
             StatusCode::OK => {
                 let is_gzip = response.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
                 let form = if is_gzip { Form::Gzip } else { Form::Identity };
                 let body = wire::Body { form, encoded: response.body().clone() };
                 if let Ok(plain) = body.plain(4 * BODY_BYTES_MAX) {
-                    self.reference.given(who, &path, plain, at);
+                    self.reference.given(who, &path, plain, &etag, at);
                 }
             }
             StatusCode::NOT_MODIFIED => {
@@ -125,8 +128,7 @@ impl GitHub {
                     authorization: value(header::AUTHORIZATION),
                     cookie: None,
                 };
-                let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).unwrap_or_default();
-                self.reference.confirmed(who, &path, input, etag, at);
+                self.reference.confirmed(who, &path, input, &etag, at);
             }
             _ => {}
         }
@@ -138,8 +140,18 @@ pub fn unix_secs(elapsed: Duration) -> u64 {
     det::EPOCH_SECS + elapsed.as_secs()
 }
 
-fn path_of<T>(request: &Request<T>) -> String {
-    request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned()
+fn question_of<T>(request: &Request<T>) -> String {
+    let path = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    question(path, accept)
+}
+
+/// Until when a limit holds, by what it says.
+fn limited_until(response: &Response<Bytes>, at: Duration) -> Option<Duration> {
+    let number = |name| response.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let pause = number("retry-after").map(|secs| at + Duration::from_secs(secs));
+    let reset = || number("x-ratelimit-reset").map(|reset| Duration::from_secs(reset.saturating_sub(det::EPOCH_SECS)));
+    matches!(response.status().as_u16(), 403 | 429).then(|| pause.or_else(reset)).flatten()
 }
 
 /// The way from one machine to GitHub.
@@ -161,7 +173,7 @@ impl SimOrigin {
             Err(cause) => return Err(OriginError::Broken { host, cause }),
         };
         let request = Request::from_parts(head, body);
-        let (method, path) = (request.method().clone(), path_of(&request));
+        let (method, path) = (request.method().clone(), question_of(&request));
         let (latency, is_reachable) = {
             let github = self.stage.github();
             (github.latency, !github.unreachable.contains(&self.node))
@@ -169,7 +181,7 @@ impl SimOrigin {
         if !is_reachable {
             tokio::time::sleep(UNREACHABLE_AFTER).await;
             let who = self.stage.github().who(&request);
-            self.ended(began, began, who, path, &method, None);
+            self.ended(Times { began, handled: began, until: None }, who, path, &method, None);
             let cause = Broken::new(io::Error::from(io::ErrorKind::ConnectionRefused));
             return Err(OriginError::Connect { host, cause });
         }
@@ -181,14 +193,16 @@ impl SimOrigin {
         let response = if latency / 2 > left { None } else { response };
         tokio::time::sleep(if response.is_some() { latency / 2 } else { left }).await;
         let status = response.as_ref().map(|response| response.status().as_u16());
-        self.ended(began, handled, who, path, &method, status);
+        let until = response.as_ref().and_then(|response| limited_until(response, handled));
+        self.ended(Times { began, handled, until }, who, path, &method, status);
         response.map(|response| response.map(full)).ok_or(OriginError::Timeout { host })
     }
 
-    fn ended(&self, began: Duration, handled: Duration, who: Who, path: String, method: &Method, status: Option<u16>) {
+    fn ended(&self, times: Times, who: Who, path: String, method: &Method, status: Option<u16>) {
+        let Times { began, handled, until } = times;
         let machine = self.stage.machine(self.node);
         let (ended, is_get) = (det::elapsed(), *method == Method::GET);
-        let exchange = Exchange { node: self.node, start: self.start, is_get, who, path, began, ended, status };
+        let exchange = Exchange { node: self.node, start: self.start, is_get, who, path, began, ended, status, until };
         let words = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         let whose = who.map_or_else(|| "nobody".to_owned(), |who| format!("t{who}"));
         let event = Event::new(Kind::Origin, machine.lane(), format!("{method} {} of {whose}: {words}", exchange.path));
@@ -211,6 +225,16 @@ impl SimOrigin {
         }
         checkers::on_exchange(&self.stage, &exchange);
     }
+}
+
+/// Moments of an exchange.
+#[derive(Clone, Copy)]
+struct Times {
+    began: Duration,
+    /// When GitHub decided.
+    handled: Duration,
+    /// Of a limit: until when it holds.
+    until: Option<Duration>,
 }
 
 /// Counts an exchange as long as it lives, whether it ends or its machine does.

@@ -25,7 +25,7 @@ use crate::{
     draw::Stream,
     github::SimOrigin,
     liar,
-    plan::{Op, Plan, Role},
+    plan::{self, Layer, Op, Plan, Role},
     stage::{Machine, Order, Stage, lock},
     tasks::{MachineTasks, OnMachine},
     trace::{Event, Kind},
@@ -177,6 +177,7 @@ fn open_store(stage: &Arc<Stage>, machine: &Machine) -> Option<Arc<dyn Store>> {
 fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node::Config {
     let plan = &stage.plan;
     let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
+    let is_alone = plan.layer == Layer::Bare && plan.nodes.len() == 1;
     node::Config {
         origin_url: "https://api.github.com".to_owned(),
         more_origins: Vec::new(),
@@ -185,11 +186,18 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
             proof_window: millis(plan.policy.proof_window_ms),
             stale_for: Duration::from_millis(plan.policy.stale_for_ms),
         },
-        share: Share::default(),
-        exclusions: Exclusions::default(),
+        share: match plan.sharing.share {
+            plan::Share::Token => Share::Token,
+            plan::Share::Proof => Share::Proof,
+            plan::Share::Trusted => Share::Trusted,
+        },
+        exclusions: Exclusions {
+            never_cache: patterns(&plan.sharing.never_cache),
+            never_share: patterns(&plan.sharing.never_share),
+        },
         memory_bytes: MEMORY_BYTES,
         about: About::default(),
-        fleet: Some(FleetConfig {
+        fleet: (!is_alone).then(|| FleetConfig {
             keys: fleet_keys(plan.seed),
             identity: machine.identity.clone(),
             listen: vec![address(machine.plan.id)],
@@ -204,6 +212,10 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
             },
         }),
     }
+}
+
+fn patterns(repos: &[String]) -> Vec<github::Pattern> {
+    repos.iter().map(|repo| github::Pattern::parse(repo).expect("a plan was checked")).collect()
 }
 
 fn env(stage: &Arc<Stage>, machine: &Machine, tasks: &Tasks, store: Arc<dyn Store>) -> Env {

@@ -4,6 +4,7 @@
 //! that is part of what they do. So the command draws plans and judges, and starts itself again for
 //! each world.
 
+mod bare;
 mod canaries;
 mod checkers;
 mod children;
@@ -18,9 +19,11 @@ mod github;
 mod liar;
 mod logs;
 mod machine;
+mod manner;
 mod meta;
 mod output;
 mod plan;
+mod property;
 mod reference;
 mod rest;
 mod run;

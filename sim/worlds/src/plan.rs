@@ -8,6 +8,8 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::manner::Manner;
+
 /// Of the format of a plan in a file.
 pub const VERSION: u32 = 1;
 
@@ -31,6 +33,8 @@ pub struct Plan {
     /// How long it may take for that.
     pub settle_ms: u64,
     pub policy: Policy,
+    #[serde(default, skip_serializing_if = "Sharing::is_usual")]
+    pub sharing: Sharing,
     pub link: Link,
     /// How long GitHub takes for an answer.
     pub origin_ms: u64,
@@ -51,6 +55,33 @@ pub enum Layer {
     Swarm,
     /// The fleet's state machine alone.
     Core,
+    /// The real node on one runtime with a paused clock: small worlds, thousands a minute.
+    Bare,
+}
+
+/// What one credential may have of what another was told, and what is kept apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharing {
+    pub share: Share,
+    /// Repositories, `owner/name`.
+    pub never_cache: Vec<String>,
+    pub never_share: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    Token,
+    #[default]
+    Proof,
+    Trusted,
+}
+
+impl Sharing {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,7 +147,13 @@ pub struct Op {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum What {
     /// A client of `node` asks; without a token where `token` is `None`.
-    Ask { node: u32, token: Option<usize>, path: String },
+    Ask {
+        node: u32,
+        token: Option<usize>,
+        path: String,
+        #[serde(default, skip_serializing_if = "Manner::is_plain")]
+        manner: Manner,
+    },
     /// A client of `node` retitles an issue.
     Write { node: u32, token: usize, repo: String },
     /// Somebody changes a repository at GitHub.
@@ -125,6 +162,12 @@ pub enum What {
     Revoke { token: usize },
     /// GitHub takes a private repository from a token.
     Deny { token: usize, repo: String },
+    /// GitHub lets a token see and write a private repository.
+    Grant { token: usize, repo: String },
+    /// A repository becomes private, or public.
+    Hide { repo: String, private: bool },
+    /// Somebody opens an issue at GitHub, by another way than ours.
+    Edit { repo: String },
     /// A liar tells this about `path` and `token`.
     Lie { node: u32, token: usize, path: String, lie: Lie },
 }
@@ -223,6 +266,11 @@ impl Plan {
                 ensure!((400..600).contains(status), "fault {id} answers with {status}, which is no error");
             }
         }
+        for repo in self.sharing.never_cache.iter().chain(&self.sharing.never_share) {
+            ensure!(github::Pattern::parse(repo).is_ok(), "{repo:?} is no owner/name");
+        }
+        let liar = self.nodes.iter().find(|node| node.role == Role::Liar);
+        ensure!(self.layer != Layer::Bare || liar.is_none(), "there are no liars in the layer bare");
         for op in &self.ops {
             let id = op.id;
             ensure!(op.what.node().is_none_or(|node| ids.contains(&node)), "operation {id} is of no machine");
@@ -249,13 +297,20 @@ impl Plan {
 }
 
 impl What {
+    /// A question in the plainest words.
+    pub fn ask(node: u32, token: Option<usize>, path: String) -> Self {
+        Self::Ask { node, token, path, manner: Manner::default() }
+    }
+
     fn token(&self) -> Option<usize> {
         match self {
             Self::Ask { token, .. } => *token,
-            Self::Write { token, .. } | Self::Revoke { token } | Self::Deny { token, .. } | Self::Lie { token, .. } => {
-                Some(*token)
-            }
-            Self::Change { .. } => None,
+            Self::Write { token, .. }
+            | Self::Revoke { token }
+            | Self::Deny { token, .. }
+            | Self::Grant { token, .. }
+            | Self::Lie { token, .. } => Some(*token),
+            Self::Change { .. } | Self::Edit { .. } | Self::Hide { .. } => None,
         }
     }
 
@@ -269,8 +324,13 @@ impl What {
     pub fn node(&self) -> Option<u32> {
         match self {
             Self::Ask { node, .. } | Self::Write { node, .. } | Self::Lie { node, .. } => Some(*node),
-            Self::Change { .. } | Self::Revoke { .. } | Self::Deny { .. } => None,
+            _ => None,
         }
+    }
+
+    /// Whether it is done at GitHub, by nobody of ours.
+    pub fn is_at_github(&self) -> bool {
+        self.node().is_none()
     }
 }
 

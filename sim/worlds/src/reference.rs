@@ -9,6 +9,8 @@ use bytes::Bytes;
 use github::EtagInput;
 use wire::Digest;
 
+use crate::manner;
+
 /// Whose question: a token by its number, or nobody's.
 pub type Who = Option<usize>;
 
@@ -49,6 +51,8 @@ pub struct Exchange {
     pub ended: Duration,
     /// The status, or nothing where nobody answered.
     pub status: Option<u16>,
+    /// Of a limit: until when it holds.
+    pub until: Option<Duration>,
 }
 
 impl Exchange {
@@ -63,23 +67,32 @@ pub struct Reference {
     told: BTreeMap<(Who, String), Vec<Told>>,
     /// Every body that a path ever had.
     bodies: BTreeMap<String, BTreeMap<Digest, Bytes>>,
+    /// The ETags that GitHub gave, and of which body.
+    etags: BTreeMap<(Who, String), Vec<(String, Digest)>>,
     pub refusals: Vec<Refused>,
     pub exchanges: Vec<Exchange>,
 }
 
 impl Reference {
     /// GitHub gave `who` this body.
-    pub fn given(&mut self, (node, who): (u32, Who), path: &str, plain: Bytes, at: Duration) {
+    pub fn given(&mut self, (node, who): (u32, Who), path: &str, plain: Bytes, etag: &str, at: Duration) {
         let digest = Digest::of(&plain);
+        self.etags.entry((who, path.to_owned())).or_default().push((etag.to_owned(), digest));
         self.bodies.entry(path.to_owned()).or_default().insert(digest, plain);
         self.told.entry((who, path.to_owned())).or_default().push(Told { node, at, digest });
     }
 
     /// GitHub said 304 to the ETag that it would give this body.
     pub fn confirmed(&mut self, (node, who): (u32, Who), path: &str, input: EtagInput<'_>, etag: &str, at: Duration) {
+        let is_it = |body: &[u8]| github::matches(&github::etag(input, body), etag);
+        // An empty listing may be guessed by who was never given it.
+        let guessed = empty_answer(path).filter(|body| is_it(body)).map(Bytes::from_static);
+        if let Some(body) = guessed {
+            self.bodies.entry(path.to_owned()).or_default().insert(Digest::of(&body), body);
+        }
         let Some(bodies) = self.bodies.get(path) else { return };
-        let is_it = |body: &Bytes| github::matches(&github::etag(input, body), etag);
         if let Some(digest) = bodies.iter().find(|(_, body)| is_it(body)).map(|(digest, _)| *digest) {
+            self.etags.entry((who, path.to_owned())).or_default().push((etag.to_owned(), digest));
             self.told.entry((who, path.to_owned())).or_default().push(Told { node, at, digest });
         }
     }
@@ -88,6 +101,18 @@ impl Reference {
     pub fn told(&self, who: Who, path: &str, digest: Digest, by: Duration) -> impl Iterator<Item = &Told> {
         let told = self.told.get(&(who, path.to_owned())).map_or(&[][..], |told| told);
         told.iter().rev().filter(move |told| told.digest == digest && told.at <= by)
+    }
+
+    /// The same, whoever was told.
+    pub fn told_to_anybody(&self, path: &str, digest: Digest, by: Duration) -> impl Iterator<Item = &Told> {
+        let of_path = self.told.iter().filter(move |((_, known), _)| known == path);
+        of_path.flat_map(|(_, told)| told).filter(move |told| told.digest == digest && told.at <= by)
+    }
+
+    /// The body that GitHub meant when it gave `who` this ETag.
+    pub fn meant(&self, who: Who, path: &str, etag: &str) -> Option<Digest> {
+        let given = self.etags.get(&(who, path.to_owned()))?;
+        given.iter().rev().find(|(known, _)| github::matches(known, etag)).map(|(_, digest)| *digest)
     }
 
     /// Which body a machine was told of between two moments.
@@ -153,4 +178,11 @@ impl Reference {
     pub fn latest(&self) -> impl Iterator<Item = (Who, &str, Told)> {
         self.told.iter().filter_map(|((who, path), told)| Some((*who, path.as_str(), *told.last()?)))
     }
+}
+
+/// What a listing without anything is, where that is known.
+fn empty_answer(question: &str) -> Option<&'static [u8]> {
+    let path = manner::path_of(question);
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    github::Route::empty_answer(&github::Target::parse(path, query).ok()?)
 }

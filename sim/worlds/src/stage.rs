@@ -19,6 +19,7 @@ use crate::{
     draw::Stream,
     github::GitHub,
     plan::{self, Plan},
+    tasks::Running,
     trace::{Event, Kind, Trace},
     watched::Memory,
 };
@@ -54,6 +55,9 @@ pub struct Alive {
     pub orders: Option<mpsc::UnboundedSender<Order>>,
     /// Each access to its disk takes this much longer.
     pub disk_delay: Duration,
+    /// In the layer bare: no new task begins, and what runs is known.
+    pub is_down: bool,
+    pub tasks: Running,
 }
 
 /// A question that the world itself asks, to see whether it has come to rest.

@@ -10,9 +10,9 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use task::Spawn;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::AbortHandle};
 
-use crate::{logs, stage::Stage};
+use crate::{logs, plan::Layer, stage::Stage};
 
 /// Tasks of one machine.
 #[derive(Clone)]
@@ -29,8 +29,12 @@ impl MachineTasks {
     #[expect(clippy::disallowed_methods, reason = "this is the port that the ban points to")]
     fn start(&self, work: BoxFuture<'static, ()>) {
         // What is dropped in a crash may want to start something; the machine is gone by then.
-        if Handle::try_current().is_ok() {
-            tokio::spawn(OnMachine::new(self.stage.clone(), self.machine, work));
+        if Handle::try_current().is_err() || self.stage.machine(self.machine).alive().is_down {
+            return;
+        }
+        let task = tokio::spawn(OnMachine::new(self.stage.clone(), self.machine, work));
+        if self.stage.plan.layer == Layer::Bare {
+            self.stage.machine(self.machine).alive().tasks.add(task.abort_handle());
         }
     }
 }
@@ -58,6 +62,28 @@ impl Spawn for MachineTasks {
 
     fn spawn_compute(&self, work: Box<dyn FnOnce() + Send>) {
         self.start(async move { work() }.boxed());
+    }
+}
+
+/// What has to end with a machine, where no host of turmoil's ends it.
+#[derive(Default)]
+pub struct Running {
+    tasks: Vec<AbortHandle>,
+    /// The length at which finished ones are taken out.
+    prune_at: usize,
+}
+
+impl Running {
+    fn add(&mut self, task: AbortHandle) {
+        self.tasks.push(task);
+        if self.tasks.len() > self.prune_at {
+            self.tasks.retain(|task| !task.is_finished());
+            self.prune_at = 2 * self.tasks.len() + 256;
+        }
+    }
+
+    pub fn end(&mut self) {
+        self.tasks.drain(..).for_each(|task| task.abort());
     }
 }
 

@@ -10,10 +10,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use turmoil::Sim;
 
 use crate::{
-    machine::ip,
     plan::{Fault, Link, Trouble, What},
     stage::{Machine, Stage, lock},
     trace::{Event, Kind},
@@ -28,6 +26,14 @@ pub struct Losses {
     pub at_opening: u64,
     /// Power lost while something was written and not synced.
     pub with_dirty_sectors: u64,
+}
+
+/// Where the machines' processes run.
+pub trait Hosts {
+    /// Ends all that runs on a machine, at once.
+    fn end(&mut self, machine: u32);
+    /// Starts its process again.
+    fn begin(&mut self, machine: u32);
 }
 
 pub struct Weather {
@@ -51,9 +57,8 @@ impl Weather {
     pub fn new(stage: Arc<Stage>) -> Self {
         let plan = &stage.plan;
         let changes = plan.faults.iter().flat_map(|fault| [ms(fault.from_ms), ms(fault.until_ms)]).collect();
-        let of_github = |what: &What| matches!(what, What::Change { .. } | What::Revoke { .. } | What::Deny { .. });
-        let mut at_github: Vec<_> =
-            plan.ops.iter().filter(|op| of_github(&op.what)).map(|op| (ms(op.at_ms), op.what.clone())).collect();
+        let at_github = plan.ops.iter().filter(|op| op.what.is_at_github());
+        let mut at_github: Vec<_> = at_github.map(|op| (ms(op.at_ms), op.what.clone())).collect();
         at_github.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let mut weather = Self {
             stage,
@@ -69,8 +74,14 @@ impl Weather {
         weather
     }
 
+    /// When the next thing changes.
+    pub fn next_change(&self) -> Option<Duration> {
+        let at_github = self.at_github.last().map(|(at, _)| *at);
+        self.changes.first().copied().into_iter().chain(at_github).min()
+    }
+
     /// Brings the world up to `now`.
-    pub fn advance(&mut self, sim: &mut Sim<'_>, now: Duration) {
+    pub fn advance(&mut self, hosts: &mut impl Hosts, now: Duration) {
         while self.at_github.last().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, what)) = self.at_github.pop() {
                 self.at_github(&what, now);
@@ -81,10 +92,10 @@ impl Weather {
             self.set_links(now);
             self.set_github(now);
             self.set_disks(now);
-            self.set_power(sim, now);
+            self.set_power(hosts, now);
             self.tell(now);
         }
-        self.watch_writes(sim);
+        self.watch_writes(hosts);
     }
 
     fn active(&self, now: Duration) -> impl Iterator<Item = &Fault> {
@@ -107,6 +118,20 @@ impl Weather {
                 let text = github.tokens[*token].clone();
                 github.hub.set_role(&text, repo, None);
                 format!("t{token} no longer sees {repo}")
+            }
+            What::Grant { token, repo } => {
+                let text = github.tokens[*token].clone();
+                github.hub.set_role(&text, repo, Some(fakehub::Role::Write));
+                format!("t{token} sees {repo}")
+            }
+            What::Hide { repo, private } => {
+                let hidden = github.hub.set_private(repo, *private);
+                let how = if *private { "private" } else { "public" };
+                hidden.map_or_else(|error| error.to_string(), |()| format!("{repo} becomes {how}"))
+            }
+            What::Edit { repo } => {
+                let edited = github.hub.add_issues(repo, 1, crate::github::unix_secs(now));
+                edited.map_or_else(|error| error.to_string(), |()| format!("{repo} gets an issue"))
             }
             _ => return,
         };
@@ -157,19 +182,19 @@ impl Weather {
     }
 
     /// Brings machines up again, and takes others down.
-    fn set_power(&mut self, sim: &mut Sim<'_>, now: Duration) {
+    fn set_power(&mut self, hosts: &mut impl Hosts, now: Duration) {
         let stage = self.stage.clone();
         // A loss that waited for a write which never came happens at the end of its fault.
         for (node, fault) in self.armed.clone() {
             if stage.plan.faults.iter().any(|known| known.id == fault && !is_active(known, now)) {
-                self.strike(sim, node, fault, true);
+                self.strike(hosts, node, fault, true);
             }
         }
         for (id, machine) in &stage.machines {
             let stays_down =
                 self.active(now).any(|fault| self.struck.contains(&fault.id) && fault.what.nodes() == [*id]);
             if !stays_down && self.down.remove(id) {
-                self.start(sim, machine);
+                self.start(hosts, machine);
             }
         }
         for fault in stage.plan.faults.iter().filter(|fault| is_active(fault, now)) {
@@ -177,8 +202,8 @@ impl Weather {
                 continue;
             }
             match &fault.what {
-                Trouble::Kill { node } => self.strike(sim, *node, fault.id, false),
-                Trouble::Power { node, at_write: None } => self.strike(sim, *node, fault.id, true),
+                Trouble::Kill { node } => self.strike(hosts, *node, fault.id, false),
+                Trouble::Power { node, at_write: None } => self.strike(hosts, *node, fault.id, true),
                 Trouble::Power { node, at_write: Some(write) } => {
                     let disk = &stage.machine(*node).disk;
                     disk.cut_at_write(disk.writes() + write);
@@ -190,23 +215,23 @@ impl Weather {
     }
 
     /// A loss of power in the middle of a write has happened when the disk says so.
-    fn watch_writes(&mut self, sim: &mut Sim<'_>) {
+    fn watch_writes(&mut self, hosts: &mut impl Hosts) {
         let cut = |node: &u32| self.stage.machine(*node).disk.is_cut();
         let cut: Vec<(u32, u32)> = self.armed.iter().filter(|(node, _)| cut(node)).map(|(n, f)| (*n, *f)).collect();
         for (node, fault) in cut {
             self.losses.at_write += 1;
             self.losses.at_opening += u64::from(self.stage.machine(node).alive().node.is_none());
-            self.strike(sim, node, fault, true);
+            self.strike(hosts, node, fault, true);
         }
     }
 
-    fn strike(&mut self, sim: &mut Sim<'_>, node: u32, fault: u32, loses_power: bool) {
+    fn strike(&mut self, hosts: &mut impl Hosts, node: u32, fault: u32, loses_power: bool) {
         self.armed.remove(&node);
         self.struck.insert(fault);
-        self.kill(sim, node, loses_power);
+        self.kill(hosts, node, loses_power);
     }
 
-    fn kill(&mut self, sim: &mut Sim<'_>, id: u32, loses_power: bool) {
+    fn kill(&mut self, hosts: &mut impl Hosts, id: u32, loses_power: bool) {
         let machine = self.stage.machine(id);
         let has_stopped = machine.plan.stops_ms.is_some_and(|stops| ms(stops) <= det::elapsed());
         if has_stopped || !self.down.insert(id) {
@@ -227,14 +252,14 @@ impl Weather {
             alive.node = None;
             alive.orders = None;
         }
-        sim.crash(std::net::IpAddr::V4(ip(id)));
+        hosts.end(id);
         let (kind, text) = if loses_power { (Kind::Power, "loses power") } else { (Kind::Crash, "is killed") };
         self.stage.tell(Event::new(kind, machine.lane(), text).ok(false));
     }
 
-    fn start(&self, sim: &mut Sim<'_>, machine: &Machine) {
+    fn start(&self, hosts: &mut impl Hosts, machine: &Machine) {
         self.stage.network.power_on(machine.id);
-        sim.bounce(std::net::IpAddr::V4(ip(machine.plan.id)));
+        hosts.begin(machine.plan.id);
     }
 
     fn tell(&self, now: Duration) {

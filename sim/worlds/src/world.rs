@@ -13,6 +13,7 @@ use tracing::Level;
 use turmoil::{Builder, Sim};
 
 use crate::{
+    bare,
     checkers::{self, Tally, sealed},
     core_layer,
     directory::SharedDirectory,
@@ -23,7 +24,7 @@ use crate::{
     rest::Rest,
     stage::{Stage, Violation, lock},
     trace::{Event, Fnv, Kind, lane_name},
-    weather::{Losses, Weather, link},
+    weather::{Hosts, Losses, Weather, link},
 };
 
 /// Tables are looked at so often, in simulated time.
@@ -93,6 +94,7 @@ pub fn run(plan: Plan, recording: Recording) -> anyhow::Result<Outcome> {
         match plan.layer {
             Layer::Swarm => play(plan, &recording),
             Layer::Core => core_layer::run(&plan, &recording),
+            Layer::Bare => bare::play(plan, &recording),
         }
     })?;
     world.join().map_err(|_| anyhow!("the simulator panicked: {}", logs::last_panic()))?
@@ -152,11 +154,21 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     if stage.violation().is_none() {
         checkers::at_rest(&stage);
     }
-    let outcome = outcome(&stage, &sim, weather.losses, began);
+    let outcome = outcome(&stage, sim.elapsed(), weather.losses, began);
     crate::timeline::write(&stage, &outcome, recording)?;
     // Unlike a crash, the end of a world is the end of what its machines do at all.
     std::mem::forget(sim);
     Ok(outcome)
+}
+
+impl Hosts for Sim<'_> {
+    fn end(&mut self, machine: u32) {
+        self.crash(IpAddr::V4(machine::ip(machine)));
+    }
+
+    fn begin(&mut self, machine: u32) {
+        self.bounce(IpAddr::V4(machine::ip(machine)));
+    }
 }
 
 fn step(sim: &mut Sim<'_>) -> anyhow::Result<()> {
@@ -164,7 +176,7 @@ fn step(sim: &mut Sim<'_>) -> anyhow::Result<()> {
 }
 
 /// Plants the bug that the plan names; tells whether it is that of the disk.
-fn plant(plan: &Plan) -> anyhow::Result<bool> {
+pub fn plant(plan: &Plan) -> anyhow::Result<bool> {
     match plan.canary.as_deref() {
         None => Ok(false),
         Some(LYING_DISK) => Ok(true),
@@ -209,7 +221,7 @@ fn watch_wire(stage: &Arc<Stage>, wire: &Arc<Mutex<Wire>>) {
     }));
 }
 
-fn outcome(stage: &Arc<Stage>, sim: &Sim<'_>, losses: Losses, began: Duration) -> Outcome {
+pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Duration) -> Outcome {
     let counts = stage.github().hub.counts().total;
     let totals = stage.network.totals();
     let memories = || stage.machines.values().map(|machine| lock(&machine.memory));
@@ -220,7 +232,7 @@ fn outcome(stage: &Arc<Stage>, sim: &Sim<'_>, losses: Losses, began: Duration) -
         violation: stage.violation(),
         digest: trace.digest(),
         events: trace.count(),
-        simulated_secs: sim.elapsed().as_secs_f64(),
+        simulated_secs: simulated.as_secs_f64(),
         real_secs: (det::real_time() - began).as_secs_f64(),
         peak_kib: peak_kib(),
         losses,

@@ -53,7 +53,8 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
 /// What a machine holds of a credential's answer it asks for with a validator: a body that it was
 /// given before comes as a free 304, unless a write or a refusal made it forget.
 fn is_free(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
-    let Exchange { node, start, who: Some(who), path, began, ended, status: Some(200), is_get: true } = exchange else {
+    let Exchange { node, start, who: Some(who), path, began, ended, status: Some(200), is_get: true, .. } = exchange
+    else {
         return Ok(());
     };
     let has_written = stage.ledger().writes.iter().any(|write| write.node == *node);
@@ -97,7 +98,7 @@ fn was_misled(stage: &Stage, node: u32) -> bool {
 
 /// One question of a client is at most one request, unless a write came in between.
 pub fn judge_answer(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
-    let Request { node, who, path, sent, done } = &answer.request;
+    let Request { node, who, path, sent, done, .. } = &answer.request;
     if stage.ledger().writes.iter().any(|write| write.node == *node) {
         return Ok(());
     }

@@ -212,7 +212,10 @@ impl World {
         let scope = shell.keys.ids.scope_id(bytes.as_deref());
         let tag_key = bytes.as_deref().map(TagKey::of);
         shell.asks.insert(ask, Asked { began, token, path });
-        shell.fleet.handle(Input::Asked { ask, key, scope, tag_key, want: Want::Fresh, across: Across::Nothing, known: None }, now);
+        shell.fleet.handle(
+            Input::Asked { ask, key, scope, tag_key, want: Want::Fresh, across: Across::Nothing, known: None },
+            now,
+        );
         vec![node]
     }
 

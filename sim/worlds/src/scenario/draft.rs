@@ -3,7 +3,7 @@
 use super::Wishes;
 use crate::{
     draw::Stream,
-    plan::{Fault, Layer, Link, Node, Op, Plan, Policy, Role, Token, Trouble, VERSION, What},
+    plan::{Fault, Layer, Link, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
 };
 
 /// Worlds over this many machines get a longer tick: each is a host that has to be polled.
@@ -65,6 +65,7 @@ impl Draft {
             span_ms: wishes.secs.map_or(60_000, |secs| secs * 1000),
             settle_ms: 120_000,
             policy,
+            sharing: Sharing::default(),
             link,
             origin_ms: drawn.range(30, 250),
             tokens: tokens(),
@@ -110,7 +111,7 @@ impl Draft {
             };
             let is_large = path.ends_with("700000");
             let path = if is_large && drawn.percent(60) { PATHS[8] } else { path };
-            self.op(at_ms, What::Ask { node, token, path: path.to_owned() });
+            self.op(at_ms, What::ask(node, token, path.to_owned()));
         }
     }
 
@@ -130,7 +131,8 @@ impl Draft {
             for node in nodes {
                 for client in 0..3 {
                     let mut drawn = self.stream(&format!("herd {number}, client {client} of n{node}"));
-                    self.op(at_ms + drawn.range(0, spread), What::Ask { node, token, path: path.clone() });
+                    let what = What::ask(node, token, path.clone());
+                    self.op(at_ms + drawn.range(0, spread), what);
                 }
             }
         }

@@ -209,7 +209,7 @@ impl Draft {
                 && let Some((asked, ..)) = self.life(&mut drawn)
             {
                 let at_ms = at_ms + drawn.range(50, 1_000);
-                self.op(at_ms, What::Ask { node: asked, token: Some(token), path });
+                self.op(at_ms, What::ask(asked, Some(token), path));
             }
         }
     }
@@ -218,7 +218,7 @@ impl Draft {
     /// its own, so that nobody has it yet, and too large to have come with the announce.
     fn false_holder(&mut self, node: u32, token: usize, lie: Lie, at_ms: u64, number: u32) {
         let path = format!("/repos/octocat/Hello-World/git/blobs/size-150000?lie={number}");
-        let ask = |node| What::Ask { node, token: Some(token), path: path.clone() };
+        let ask = |node| What::ask(node, Some(token), path.clone());
         let honest = self.plan.nodes.iter().filter(|node| node.role == Role::Node).map(|node| node.id);
         let honest: Vec<u32> = honest.collect();
         let mut drawn = self.stream(&format!("those who believe lie {number}"));
@@ -243,7 +243,7 @@ impl Draft {
             let mut drawn = self.stream(&format!("client {number} of the denied repository"));
             let node = self.honest(&mut drawn);
             for path in ["/repos/acme/secret/issues", "/repos/acme/secret/pulls"] {
-                let ask = || What::Ask { node, token: Some(1), path: path.to_owned() };
+                let ask = || What::ask(node, Some(1), path.to_owned());
                 self.op(at_ms - drawn.range(200, 2_000), ask());
                 for _ in 0..4 {
                     let at_ms = at_ms + drawn.range(100, 25_000);
@@ -263,7 +263,7 @@ impl Draft {
             for number in 0..3 {
                 let mut drawn = self.stream(&format!("client {number} of the revoked token {token}"));
                 let node = self.honest(&mut drawn);
-                let ask = |path: &str| What::Ask { node, token: Some(token), path: path.to_owned() };
+                let ask = |path: &str| What::ask(node, Some(token), path.to_owned());
                 self.op(at_ms - drawn.range(500, 5_000), ask("/repos/octocat/Hello-World"));
                 self.op(at_ms + drawn.range(100, 2_000), ask("/repos/octocat/Hello-World/git/blobs/size-1200"));
                 self.op(at_ms + drawn.range(2_500, 8_000), ask("/repos/octocat/Hello-World"));

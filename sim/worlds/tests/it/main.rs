@@ -67,3 +67,27 @@ fn one_world_in_two_processes_is_the_same_to_the_byte() {
     let said = sim(folder().path(), &["meta", "churn", "--seed", "5", "--secs", "30"]);
     assert_eq!(said.code, 0, "{}", said.err);
 }
+
+#[test]
+fn a_case_that_fails_is_shrunk_and_replayed() {
+    let folder = folder();
+    let said = sim(folder.path(), &["property", "--cases", "50", "--canary", "ignores-expiry"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("right.fresh"), "{}", said.err);
+    let paste = said.err.lines().find_map(|line| line.strip_prefix("replay:   cargo xtask sim ")).unwrap();
+    assert_eq!(sim(folder.path(), &paste.split(' ').collect::<Vec<_>>()).code, 1);
+}
+
+#[test]
+fn a_case_is_the_same_alone_and_among_others() {
+    let folder = folder();
+    let verdict = |arguments: &[&str], seed: &str| {
+        let said = sim(folder.path(), arguments);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let digest =
+            |line: &str| line.contains(&format!("--seed {seed}:")).then(|| line.rsplit(' ').next().unwrap().to_owned());
+        said.err.lines().find_map(digest).unwrap()
+    };
+    let among = verdict(&["property", "--story", "--cases", "20"], "19");
+    assert_eq!(among, verdict(&["property", "--story", "--cases", "1", "--seed", "19"], "19"));
+}
