@@ -48,17 +48,18 @@ pub(crate) fn rebase(headers: &mut HeaderMap, base: &Base) {
     }
 }
 
-/// Replaces `from` where a URL begins with it: `https://api.github.com` but not
-/// `https://api.github.com.example.org`.
+/// Replaces `from` where a URL begins with it: `https://api.github.com` but neither
+/// `https://api.github.com.example.org` nor what stands in another URL's query.
 fn replace_base(text: &str, from: &str, to: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(from) {
         let (before, found) = rest.split_at(at);
         let after = &found[from.len()..];
-        let is_whole = after.is_empty() || after.starts_with(['/', '?', '>', '#']);
         out.push_str(before);
-        out.push_str(if is_whole { to } else { from });
+        let begins = out.is_empty() || out.ends_with('<');
+        let ends = after.is_empty() || after.starts_with(['/', '?', '>', '#']);
+        out.push_str(if begins && ends { to } else { from });
         rest = after;
     }
     out + rest
@@ -72,7 +73,21 @@ mod tests {
     fn only_the_whole_base_is_replaced() {
         let text = "<https://api.github.com/repositories/1?page=2>; rel=\"next\", <https://api.github.com.evil/x>";
         let expected = "<http://127.0.0.1:9120/repositories/1?page=2>; rel=\"next\", <https://api.github.com.evil/x>";
-        assert_eq!(replace_base(text, "https://api.github.com", "http://127.0.0.1:9120"), expected);
+        let to_door = |text: &str| replace_base(text, "https://api.github.com", "http://127.0.0.1:9120");
+        assert_eq!(to_door(text), expected);
+        for (location, expected) in [
+            ("https://api.github.com", "http://127.0.0.1:9120"),
+            (
+                "https://api.github.com/a?to=https://api.github.com/b",
+                "http://127.0.0.1:9120/a?to=https://api.github.com/b",
+            ),
+            (
+                "https://github.com/login?return_to=https://api.github.com/",
+                "https://github.com/login?return_to=https://api.github.com/",
+            ),
+        ] {
+            assert_eq!(to_door(location), expected);
+        }
     }
 
     #[test]

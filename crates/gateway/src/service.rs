@@ -6,8 +6,8 @@ use futures::{
     future::{Either, ready},
 };
 use github::{
-    API_HOST, Ask, Credential, Graphql, Plan, Site, Target, Touches, Verdict, cacheable_form, classify, judge, plan,
-    plan_query,
+    API_HOST, Ask, Credential, ENTERPRISE_PATH, Graphql, Plan, Site, Target, Touches, Verdict, cacheable_form,
+    classify, judge, plan, plan_query,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
@@ -37,6 +37,15 @@ pub struct Base {
 struct Served {
     site: Site,
     base: Base,
+    /// The same for clients that came by the paths of an Enterprise Server.
+    enterprise: Base,
+}
+
+/// Which site a request is for, and by which of its bases the client came.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    by_enterprise: bool,
 }
 
 /// Answers the requests of one door.
@@ -67,42 +76,42 @@ impl<C: Cache> Service<C> {
         Self { kind, served, cache, origin, hosts: Hosts::default(), tasks }
     }
 
-    async fn fetch(&self, at: usize, ask: Ask) -> Response<Body> {
+    async fn fetch(&self, place: Place, ask: Ask) -> Response<Body> {
         match self.cache.clone().fetch(ask.clone()).await {
-            Fetched::Answer { answer, how, limits } => answer.respond(&ask, how, limits, &self.served[at].base, now()),
+            Fetched::Answer { answer, how, limits } => answer.respond(&ask, how, limits, self.base(place), now()),
             Fetched::Relayed(response) => {
                 let response = if ask.wants.gzip { response } else { unpack(response) };
-                self.to_client(Some(at), response, ask.wants.head_only)
+                self.to_client(Some(place), response, ask.wants.head_only)
             }
         }
     }
 
     async fn pass_on(
         self: Arc<Self>,
-        at: usize,
+        place: Place,
         plan: Plan,
         head: Parts,
         checked: Checked,
         body: Body,
     ) -> Response<Body> {
         match plan {
-            Plan::Write { touches } => self.write(at, head, checked, body, touches).await,
+            Plan::Write { touches } => self.write(place, head, checked, body, touches).await,
             _ if head.method == Method::POST && checked.target.path() == "/graphql" => {
-                self.graphql(at, head, checked, body).await
+                self.graphql(place, head, checked, body).await
             }
             plan => {
-                if let Some(response) = self.rate_limit(at, &head, &checked) {
+                if let Some(response) = self.rate_limit(place.at, &head, &checked) {
                     return response;
                 }
                 debug!(?plan, path = checked.target.path(), "passed through");
                 let is_read = matches!(head.method, Method::GET | Method::HEAD);
                 let headers = head.headers.clone();
-                let response = self.pass(Some(at), head, self.api_uri(at, &checked), body).await;
+                let response = self.pass(Some(place), head, self.api_uri(place, &checked), body).await;
                 // What is denied here is denied to the cached form of the question, too.
                 let verdict = judge(response.status(), response.headers(), b"", now());
                 if is_read
                     && verdict == Verdict::Denied
-                    && let Some(ask) = cacheable_form(&self.served[at].site.name, checked.target, &headers)
+                    && let Some(ask) = cacheable_form(&self.served[place.at].site.name, checked.target, &headers)
                 {
                     self.cache.denied(&ask, date_secs(&response)).await;
                 }
@@ -133,7 +142,7 @@ impl<C: Cache> Service<C> {
     /// A write goes on to its end even if its client leaves: it may take effect all the same.
     async fn write(
         self: Arc<Self>,
-        at: usize,
+        place: Place,
         head: Parts,
         checked: Checked,
         body: Body,
@@ -144,7 +153,7 @@ impl<C: Cache> Service<C> {
         tasks.spawn(
             async move {
                 self.cache.written(&touches, Moment::Sent).await;
-                let response = self.pass(Some(at), head, self.api_uri(at, &checked), body).await;
+                let response = self.pass(Some(place), head, self.api_uri(place, &checked), body).await;
                 // A client error changed nothing; anything else may have.
                 if !response.status().is_client_error() {
                     let moment = Moment::Answered { date_secs: date_secs(&response) };
@@ -160,7 +169,7 @@ impl<C: Cache> Service<C> {
         })
     }
 
-    async fn graphql(self: Arc<Self>, at: usize, head: Parts, checked: Checked, body: Body) -> Response<Body> {
+    async fn graphql(self: Arc<Self>, place: Place, head: Parts, checked: Checked, body: Body) -> Response<Body> {
         let whole = Limited::new(body, limits::GRAPHQL_BYTES_MAX).collect();
         let body = match tokio::time::timeout(limits::GRAPHQL_TIMEOUT, whole).await {
             Ok(Ok(body)) => body,
@@ -177,27 +186,27 @@ impl<C: Cache> Service<C> {
         match classify(&body) {
             Graphql::Doubtful { why } => {
                 debug!(why, "a GraphQL request that may change something");
-                self.write(at, head, checked, full(body), Touches::Everything).await
+                self.write(place, head, checked, full(body), Touches::Everything).await
             }
             Graphql::Uncacheable { why } => {
                 debug!(why, "a GraphQL query is passed through");
-                self.pass(Some(at), head, self.api_uri(at, &checked), full(body)).await
+                self.pass(Some(place), head, self.api_uri(place, &checked), full(body)).await
             }
             Graphql::Query(query) => {
-                let name = &self.served[at].site.name;
+                let name = &self.served[place.at].site.name;
                 match plan_query(name, checked.target.clone(), &head.headers, query, body.clone()) {
-                    Some(ask) => self.query(at, ask).await,
-                    None => self.pass(Some(at), head, self.api_uri(at, &checked), full(body)).await,
+                    Some(ask) => self.query(place, ask).await,
+                    None => self.pass(Some(place), head, self.api_uri(place, &checked), full(body)).await,
                 }
             }
         }
     }
 
-    async fn query(&self, at: usize, ask: Ask) -> Response<Body> {
+    async fn query(&self, place: Place, ask: Ask) -> Response<Body> {
         let now = now();
         match self.cache.fresh(&ask, now) {
-            Some(Hit { answer, limits }) => answer.respond(&ask, How::Hit, limits, &self.served[at].base, now),
-            None => self.fetch(at, ask).await,
+            Some(Hit { answer, limits }) => answer.respond(&ask, How::Hit, limits, self.base(place), now),
+            None => self.fetch(place, ask).await,
         }
     }
 
@@ -216,8 +225,8 @@ impl<C: Cache> Service<C> {
         self.pass(None, head, uri, body).await
     }
 
-    /// Asks for `uri`, which is in the API of the site `at`, or of no API.
-    async fn pass(&self, at: Option<usize>, head: Parts, uri: String, body: Body) -> Response<Body> {
+    /// Asks for `uri`, which is in the API of the site at `place`, or of no API.
+    async fn pass(&self, place: Option<Place>, head: Parts, uri: String, body: Body) -> Response<Body> {
         let Ok(uri) = uri.parse::<Uri>() else {
             return Refusal::bad_request("the target is no URL", "send a plain path").into_response();
         };
@@ -229,22 +238,22 @@ impl<C: Cache> Service<C> {
         request.headers_mut().remove(header::EXPECT);
         let credential = head.headers.get(header::AUTHORIZATION).map(Credential::from_authorization);
         match self.origin.send(request).await {
-            Ok(response) if at.is_some() && response.status() == StatusCode::UNAUTHORIZED => {
+            Ok(response) if place.is_some() && response.status() == StatusCode::UNAUTHORIZED => {
                 self.cache.refused(credential.as_ref()).await;
-                self.to_client(at, response, head.method == Method::HEAD)
+                self.to_client(place, response, head.method == Method::HEAD)
             }
-            Ok(response) => self.to_client(at, response, head.method == Method::HEAD),
+            Ok(response) => self.to_client(place, response, head.method == Method::HEAD),
             Err(error) => error.refusal().into_response(),
         }
     }
 
     /// Passes the origin's own answer on.
-    fn to_client(&self, at: Option<usize>, response: Response<Body>, head_only: bool) -> Response<Body> {
+    fn to_client(&self, place: Option<Place>, response: Response<Body>, head_only: bool) -> Response<Body> {
         let (mut head, body) = response.into_parts();
         self.hosts.learn(&head.headers, now());
         head.headers = relay_head(&head.headers);
         // What another host says is about the first site, if about any.
-        rebase(&mut head.headers, &self.served[at.unwrap_or(0)].base);
+        rebase(&mut head.headers, place.map_or(&self.served[0].base, |place| self.base(place)));
         if !head.headers.contains_key("cache-status") {
             let status = format!("ghoard; fwd=bypass; fwd-status={}", head.status.as_u16());
             head.headers.insert("cache-status", status.parse().expect("visible ASCII"));
@@ -252,8 +261,13 @@ impl<C: Cache> Service<C> {
         Response::from_parts(head, if head_only { crate::empty() } else { body })
     }
 
-    fn api_uri(&self, at: usize, checked: &Checked) -> String {
-        self.served[at].site.api_uri(&checked.target)
+    fn api_uri(&self, place: Place, checked: &Checked) -> String {
+        self.served[place.at].site.api_uri(&checked.target)
+    }
+
+    fn base(&self, place: Place) -> &Base {
+        let served = &self.served[place.at];
+        if place.by_enterprise { &served.enterprise } else { &served.base }
     }
 
     fn called(&self, host: &str) -> Option<&Served> {
@@ -261,9 +275,9 @@ impl<C: Cache> Service<C> {
     }
 
     /// Which site a request is for, with the target in its API; `None` if it is for no API.
-    fn place(&self, checked: &mut Checked) -> Option<usize> {
+    fn place(&self, checked: &mut Checked) -> Option<Place> {
         if self.kind == DoorKind::BaseUrl {
-            return Some(0);
+            return Some(Place { at: 0, by_enterprise: checked.by_enterprise });
         }
         let at = self.served.iter().position(|served| served.site.is_called(&checked.host))?;
         // Of the normal form, so that no other spelling of the path goes round the cache.
@@ -271,7 +285,7 @@ impl<C: Cache> Service<C> {
         if path != checked.target.path() {
             checked.target = Target::parse(path, checked.target.query()).ok()?;
         }
-        Some(at)
+        Some(Place { at, by_enterprise: false })
     }
 }
 
@@ -281,7 +295,8 @@ impl Served {
         if site.is_github() {
             origins.push(format!("https://{API_HOST}"));
         }
-        Self { base: Base { client: client_url, origins }, site }
+        let enterprise = Base { client: format!("{client_url}{ENTERPRISE_PATH}"), origins: origins.clone() };
+        Self { site, base: Base { client: client_url, origins }, enterprise }
     }
 }
 
@@ -292,20 +307,25 @@ impl<C: Cache> Handle for Service<C> {
             Ok(checked) => checked,
             Err(refusal) => return Either::Left(ready(refusal.into_response())),
         };
-        let Some(at) = self.place(&mut checked) else {
+        let Some(place) = self.place(&mut checked) else {
             return Either::Right(async move { self.other_host(head, checked, body).await }.boxed());
         };
-        let served = &self.served[at];
-        match plan(&head.method, &served.site.name, checked.target.clone(), &head.headers, checked.has_body) {
+        match plan(
+            &head.method,
+            &self.served[place.at].site.name,
+            checked.target.clone(),
+            &head.headers,
+            checked.has_body,
+        ) {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
                 let now = now();
                 if let Some(Hit { answer, limits }) = self.cache.fresh(&ask, now) {
-                    return Either::Left(ready(answer.respond(&ask, How::Hit, limits, &served.base, now)));
+                    return Either::Left(ready(answer.respond(&ask, How::Hit, limits, self.base(place), now)));
                 }
-                Either::Right(async move { self.fetch(at, *ask).await }.boxed())
+                Either::Right(async move { self.fetch(place, *ask).await }.boxed())
             }
-            plan => Either::Right(async move { self.pass_on(at, plan, head, checked, body).await }.boxed()),
+            plan => Either::Right(async move { self.pass_on(place, plan, head, checked, body).await }.boxed()),
         }
     }
 }

@@ -9,6 +9,8 @@ pub struct Checked {
     /// In lower case, without port; empty for a base-URL client.
     pub host: String,
     pub target: Target,
+    /// The client came by the paths of an Enterprise Server: what is told to it has them, too.
+    pub by_enterprise: bool,
     pub has_body: bool,
 }
 
@@ -42,8 +44,8 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
     }
 
     let host = host(head)?;
-    let path = match kind {
-        DoorKind::Socket => head.uri.path(),
+    let enterprise = match kind {
+        DoorKind::Socket => None,
         DoorKind::BaseUrl => {
             let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(&*host, |(name, _)| name);
             if !LOOPBACK_NAMES.contains(&name) {
@@ -51,12 +53,13 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
                 return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("this door is not {host}"), hint));
             }
             // Clients that believe to talk to an Enterprise Server have a prefix.
-            enterprise_path(head.uri.path()).unwrap_or(head.uri.path())
+            enterprise_path(head.uri.path())
         }
     };
-    let target = Target::parse(path, head.uri.query())
+    let target = Target::parse(enterprise.unwrap_or(head.uri.path()), head.uri.query())
         .map_err(|error| Refusal::bad_request(error.to_string(), "send the plain path of the resource"))?;
-    Ok(Checked { host: without_https_port(&host).to_owned(), target, has_body: has_body(headers) })
+    let host = without_https_port(&host).to_owned();
+    Ok(Checked { host, target, by_enterprise: enterprise.is_some(), has_body: has_body(headers) })
 }
 
 /// `Host` in lower case. An absolute-form target must name the same one.
@@ -133,16 +136,20 @@ mod tests {
 
     #[test]
     fn the_paths_of_an_enterprise_server_are_those_of_the_api() {
-        for (path, plain) in [
-            ("/api/v3/repos/o/r", "/repos/o/r"),
-            ("/api/v3", "/"),
-            ("/api/graphql", "/graphql"),
-            ("/api/v30/x", "/api/v30/x"),
-            ("/repos/o/r", "/repos/o/r"),
+        for (path, plain, by_enterprise) in [
+            ("/api/v3/repos/o/r", "/repos/o/r", true),
+            ("/api/v3", "/", true),
+            ("/api/v3/", "/", true),
+            ("/api/graphql", "/graphql", true),
+            ("/api/v30/x", "/api/v30/x", false),
+            ("/repos/o/r", "/repos/o/r", false),
+            ("/", "/", false),
         ] {
             let checked = check_with(DoorKind::BaseUrl, path, &[("host", "localhost")]).unwrap();
-            assert_eq!(checked.target.path(), plain);
+            assert_eq!((checked.target.path(), checked.by_enterprise), (plain, by_enterprise));
         }
+        let checked = check_with(DoorKind::Socket, "/api/v3/user", &[("host", "ghes.example")]).unwrap();
+        assert_eq!((checked.target.path(), checked.by_enterprise), ("/api/v3/user", false), "its own path");
     }
 
     #[test]

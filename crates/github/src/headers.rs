@@ -3,8 +3,9 @@ use http::{HeaderMap, HeaderValue};
 use wire::{Header, limits};
 
 /// The headers of an answer that are kept and served again. Nothing of the moment (limits, request
-/// ids, dates), nothing that could carry a credential.
-pub const KEPT_HEADERS: [&str; 9] = [
+/// ids, dates), nothing that could carry a credential. By the version Renovate and others know what
+/// an Enterprise Server can do; they ask for it with `HEAD /`.
+pub const KEPT_HEADERS: [&str; 10] = [
     "content-type",
     "deprecation",
     "last-modified",
@@ -12,6 +13,7 @@ pub const KEPT_HEADERS: [&str; 9] = [
     "sunset",
     "x-accepted-oauth-scopes",
     "x-github-api-version-selected",
+    "x-github-enterprise-version",
     "x-github-media-type",
     "x-oauth-scopes",
 ];

@@ -43,7 +43,7 @@ pub use pattern::{Pattern, PatternError};
 pub use pretty::pretty;
 pub use resource::Resource;
 pub use route::Route;
-pub use site::{Site, enterprise_path};
+pub use site::{ENTERPRISE_PATH, Site, enterprise_path};
 pub use target::{Target, TargetError};
 pub use verdict::{Verdict, judge, judge_at};
 

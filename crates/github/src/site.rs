@@ -10,8 +10,10 @@ pub struct Site {
     pub url: String,
 }
 
-/// Where an Enterprise Server has its REST API, and where it has GraphQL beside that.
-const API_PATH: &str = "/api/v3";
+/// Where an Enterprise Server has its REST API.
+pub const ENTERPRISE_PATH: &str = "/api/v3";
+
+/// Where it has GraphQL, beside that.
 const GRAPHQL_PATH: &str = "/api/graphql";
 
 /// Names by which a machine calls itself.
@@ -47,7 +49,7 @@ impl Site {
 
     /// Where `target` of the API is.
     pub fn api_uri(&self, target: &Target) -> String {
-        match self.url.strip_suffix(API_PATH) {
+        match self.url.strip_suffix(ENTERPRISE_PATH) {
             Some(server) if target.path() == "/graphql" => format!("{server}{GRAPHQL_PATH}"),
             _ => format!("{}{}", self.url, target.text()),
         }
@@ -56,7 +58,7 @@ impl Site {
     /// The path in the API that a client means by `path`, if it keeps the real paths of this site;
     /// `None` if the site has something else there.
     pub fn api_path<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if self.url.ends_with(API_PATH) { enterprise_path(path) } else { Some(path) }
+        if self.url.ends_with(ENTERPRISE_PATH) { enterprise_path(path) } else { Some(path) }
     }
 
     /// Where `path_and_query` is that is not of the API: uploads, logins, archives.
@@ -76,7 +78,7 @@ pub fn enterprise_path(path: &str) -> Option<&str> {
     if path == GRAPHQL_PATH {
         return Some("/graphql");
     }
-    match path.strip_prefix(API_PATH)? {
+    match path.strip_prefix(ENTERPRISE_PATH)? {
         "" => Some("/"),
         rest => rest.starts_with('/').then_some(rest),
     }
