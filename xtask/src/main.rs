@@ -2,6 +2,7 @@
 
 mod arrows;
 mod ci;
+mod clients;
 mod etag;
 mod figures;
 mod readme;
@@ -25,6 +26,11 @@ struct Command {
 static COMMANDS: &[Command] = &[
     Command { name: "test", help: "run every test of the workspace; arguments go to the runner", run: test::run },
     Command { name: "ci", help: "do what CI does: fmt, clippy, tests, doc, tidy", run: ci::run },
+    Command {
+        name: "clients",
+        help: "install the clients that tests walk with (fetches them with npm and pip)",
+        run: clients::run,
+    },
     Command { name: "sim", help: "run ghoard in simulated worlds; `sim --help` tells more", run: sim::run },
     Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },
     Command { name: "sim-apart", help: "check that nothing of the simulator is shipped", run: sim::apart },
