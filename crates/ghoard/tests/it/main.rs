@@ -7,6 +7,7 @@ mod clients;
 mod config;
 mod credentials;
 mod doctor;
+mod doors;
 mod exec;
 mod gh_files;
 mod home;

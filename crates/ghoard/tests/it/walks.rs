@@ -104,6 +104,7 @@ fn a_full_last_page_is_no_trap(walk: Walk) {
 
 fn with_issues() -> GitHub {
     let github = GitHub::start();
+    github.hub().api_url.clone_from(&github.url);
     add_issues(&github, ITEMS);
     github
 }
