@@ -20,6 +20,8 @@ mod link;
 mod page;
 mod pattern;
 mod pretty;
+mod reach;
+mod redact;
 mod resource;
 mod route;
 mod site;
@@ -41,6 +43,8 @@ pub use ledger::{Admit, BucketState, Gauge, Ledger, LimitAnswer, ResourceState, 
 pub use page::{is_full_last_page, travelling_link};
 pub use pattern::{Pattern, PatternError};
 pub use pretty::pretty;
+pub use reach::Reach;
+pub use redact::redacted;
 pub use resource::Resource;
 pub use route::Route;
 pub use site::{ENTERPRISE_PATH, Site, enterprise_path};

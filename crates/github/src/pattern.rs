@@ -54,6 +54,16 @@ impl Pattern {
         self.matches(target.segments())
     }
 
+    /// In lower case, without a `**` at the end.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(String::as_str)
+    }
+
+    /// Whether it ends in `**`.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     fn matches<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
         let mut path = path.filter(|segment| !segment.is_empty());
         for expected in &self.segments {
