@@ -90,6 +90,7 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
         policy: Policy::default(),
         share: Share::default(),
         exclusions: Exclusions::default(),
+        mode: node::Mode::Serve,
         memory_bytes: 256 << 20,
         about: About::default(),
         fleet: Some(fleet),

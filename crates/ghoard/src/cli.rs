@@ -50,6 +50,23 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,
     },
+    /// Tell what the running daemon would do with a request, and why
+    Why(Why),
+    /// Make the running daemon drop what it keeps of a repository, path or pattern
+    Invalidate {
+        /// owner/repo, owner/*, a path such as /orgs/acme/**, or a URL
+        #[arg(value_name = "PATTERN")]
+        pattern: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what each repository has cost and saved since the daemon's start
+    Savings {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Check between two machines that an entry written on one is read on the other
     Smoke(Smoke),
     /// Check what ghoard takes for granted; without a flag, list what can be checked
@@ -73,6 +90,22 @@ pub(crate) enum Setup {
         #[arg(long)]
         undo: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// GET, POST, …
+    #[arg(value_name = "METHOD")]
+    pub(crate) method: String,
+    /// A URL, or a path of the main origin
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// A header of the request, such as 'Accept: application/json'; the token is that of GH_TOKEN or GITHUB_TOKEN
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ use std::{
 };
 
 use github::Pattern;
-use node::Share;
+use node::{Mode, Share};
 
 pub(crate) use crypto::Secret;
 pub(crate) use error::{ConfigError, Source};
@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) share: Share,
     pub(crate) never_cache: Vec<Pattern>,
     pub(crate) never_share: Vec<Pattern>,
+    pub(crate) mode: Mode,
     pub(crate) cache_dir: PathBuf,
     shared_secret: Option<Secret>,
     shared_secret_file: Option<(PathBuf, Source)>,
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     /// At most [`SOCKET_PATH_BYTES_MAX`] long.
     pub(crate) door_socket: PathBuf,
     pub(crate) admin_address: SocketAddr,
+    /// May be longer than [`SOCKET_PATH_BYTES_MAX`] if nobody typed it.
+    pub(crate) admin_socket: PathBuf,
     /// Without a slash at the end.
     pub(crate) origin: String,
     /// None has the name of another, or of `origin`.

@@ -133,6 +133,7 @@ async fn start_node(
         policy: Policy { default_ttl: Some(FRESH_FOR), ..Policy::default() },
         share: Share::default(),
         exclusions: Exclusions::default(),
+        mode: node::Mode::Serve,
         memory_bytes: MEMORY_BYTES,
         about: About::default(),
         fleet: Some(fleet),

@@ -57,6 +57,10 @@ impl UnixDoor {
     /// Binds `path` for this user, and for the group `ghoard` where there is one. A socket that
     /// nobody listens on any more is replaced; anything else in its place is an error.
     pub(crate) async fn bind(path: &Path) -> io::Result<Self> {
+        Self::bind_for(path, group_id(&std::fs::read_to_string("/etc/group").unwrap_or_default())).await
+    }
+
+    async fn bind_for(path: &Path, group: Option<u32>) -> io::Result<Self> {
         if let Ok(found) = std::fs::symlink_metadata(path) {
             let is_abandoned = found.file_type().is_socket() && tokio::net::UnixStream::connect(path).await.is_err();
             if !is_abandoned {
@@ -68,11 +72,41 @@ impl UnixDoor {
             std::fs::create_dir_all(folder)?;
         }
         let listener = UnixListener::bind(path)?;
-        let group = group_id(&std::fs::read_to_string("/etc/group").unwrap_or_default());
         let shared = group.is_some_and(|group| std::os::unix::fs::chown(path, None, Some(group)).is_ok());
         let mode = if shared { 0o660 } else { 0o600 };
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         Ok(Self { listener, path: path.to_owned() })
+    }
+}
+
+/// A unix socket for this user alone: its mode is 0600, and another user's connection is closed even if
+/// it came before the mode was set.
+pub(crate) struct PrivateDoor {
+    door: UnixDoor,
+    user: u32,
+}
+
+impl PrivateDoor {
+    /// As [`UnixDoor::bind`], but for no group.
+    pub(crate) async fn bind(path: &Path) -> io::Result<Self> {
+        let door = UnixDoor::bind_for(path, None).await?;
+        Ok(Self { door, user: rustix::process::geteuid().as_raw() })
+    }
+}
+
+impl Accept for PrivateDoor {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Pin<Box<dyn Connection>>>> {
+        async {
+            loop {
+                let (stream, _) = self.door.listener.accept().await?;
+                let user = stream.peer_cred()?.uid();
+                // Root reads everything anyway.
+                if user == self.user || user == 0 {
+                    return Ok(Box::pin(stream) as Pin<Box<dyn Connection>>);
+                }
+            }
+        }
+        .boxed()
     }
 }
 

@@ -246,6 +246,7 @@ pub(crate) fn node_config(config: &Config, cellar: &Cellar, fleet: Option<FleetC
         policy,
         share: config.share,
         exclusions: Exclusions { never_cache: config.never_cache.clone(), never_share: config.never_share.clone() },
+        mode: config.mode,
         memory_bytes: config.memory_bytes,
         about: cellar.about(config),
         fleet,

@@ -1,11 +1,14 @@
 //! The binary: it reads what the operator wants, and hands it on. It decides nothing.
 
 mod admin;
+mod admin_client;
+mod admin_socket;
 mod cli;
 mod config;
 mod demo;
 mod doctor;
 mod exec;
+mod invalidate;
 mod listen;
 mod logging;
 mod machine;
@@ -13,9 +16,11 @@ mod output;
 mod proof;
 mod question;
 mod run;
+mod savings;
 mod setup;
 mod smoke;
 mod upstream;
+mod why;
 
 use std::{
     collections::BTreeMap,
@@ -76,6 +81,16 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
         Command::Doctor(doctor) => in_runtime(config, "warn", async || {
             let done = doctor::doctor(doctor, config, world).await;
             done.map_err(|error| said(&error, error.hint().as_deref())).map(|well| u8::from(!well))
+        }),
+        Command::Why(why) => in_runtime(config, "warn", async || {
+            why::why(why, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
+        }),
+        Command::Invalidate { pattern, json } => in_runtime(config, "warn", async || {
+            let done = invalidate::invalidate(pattern, *json, config).await;
+            done.map_err(|error| said(&error, error.hint().as_deref())).map(|matched| u8::from(!matched))
+        }),
+        Command::Savings { json } => in_runtime(config, "warn", async || {
+            savings::savings(*json, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
         }),
         Command::Demo { json } => in_runtime(config, "warn", async || {
             demo::demo(*json).await.map_err(|error| said(&*error, None)).map(|()| 0)

@@ -3,14 +3,15 @@ use std::{
     sync::Arc,
 };
 
-use node::{Env, Node};
+use node::{Env, Mode, Node};
 use task::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin::Admin,
+    admin_socket::AdminSocket,
     config::{Config, World},
-    listen::{TcpDoor, UnixDoor},
+    listen::{PrivateDoor, TcpDoor, UnixDoor},
     machine::{self, Cellar, Sharing},
     output, upstream,
 };
@@ -87,6 +88,9 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
     if let Some(socket) = &doors.socket {
         output::data(&format!("  socket      {}", socket.display()));
     }
+    if let Some(socket) = &doors.admin_socket {
+        output::data(&format!("  admin       {}", socket.display()));
+    }
     if let Some(admin) = &doors.admin {
         output::data(&format!("  status      {admin}/api/mcp/cache/stats"));
     }
@@ -95,6 +99,11 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
     let kept = if cellar.degraded.is_some() { " (persistence: degraded)" } else { "" };
     output::data(&format!("  cache       {path}{kept}"));
     output::data(&format!("  shares      {shares}"));
+    if config.mode == Mode::Shadow {
+        output::data(
+            "  mode        shadow: every request is asked of GitHub; what the cache would have saved is counted",
+        );
+    }
     for (name, what) in config.later() {
         output::data(&format!("  note        {name} is set, but {what} comes in a later version"));
     }
@@ -116,6 +125,7 @@ struct Doors {
     /// Base URL and origin.
     more: Vec<(String, String)>,
     socket: Option<PathBuf>,
+    admin_socket: Option<PathBuf>,
     admin: Option<String>,
 }
 
@@ -167,8 +177,23 @@ async fn open_doors(node: &Arc<Node>, config: &Config) -> Result<Doors, RunError
             None
         }
     };
+    let admin_socket = open_admin_socket(node, &config.admin_socket).await;
     let more = open_more(node, config).await;
-    Ok(Doors { base_url, more, socket, admin })
+    Ok(Doors { base_url, more, socket, admin_socket, admin })
+}
+
+async fn open_admin_socket(node: &Arc<Node>, path: &Path) -> Option<PathBuf> {
+    match PrivateDoor::bind(path).await {
+        Ok(door) => {
+            node.open_to("admin socket", Arc::new(AdminSocket { node: node.clone() }), door);
+            Some(path.to_owned())
+        }
+        Err(error) => {
+            output::warning(&format!("no admin socket: cannot listen on {}: {error}", path.display()));
+            output::hint("set GHOARD_ADMIN_SOCKET to a path that this user can create; `ghoard why` needs it");
+            None
+        }
+    }
 }
 
 /// Opens the doors of the further origins that have one.

@@ -188,6 +188,11 @@ impl Ask {
         key
     }
 
+    /// The request headers that are part of the key, in order of name.
+    pub fn selecting(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.selecting.iter()
+    }
+
     /// The headers that are sent to the origin, but for a validator.
     pub fn upstream_headers(&self) -> HeaderMap {
         let mut headers: HeaderMap = self.selecting.iter().cloned().collect();

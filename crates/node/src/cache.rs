@@ -40,6 +40,7 @@ pub struct NodeCache {
     pub(crate) flights: Arc<Flights<Flown>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tasks: Tasks,
+    pub(crate) mode: Mode,
     /// Answers on their way to the disk.
     pub(crate) keeping: Underway,
 }
@@ -57,7 +58,7 @@ pub enum Flown {
 
 impl Cache for NodeCache {
     fn fresh(&self, ask: &Ask, now: Millis) -> Option<Hit> {
-        if !self.exclusions.may_keep(ask) {
+        if self.mode == Mode::Shadow || !self.exclusions.may_keep(ask) {
             return None;
         }
         let at = self.keeper.key_of(ask);
@@ -67,10 +68,12 @@ impl Cache for NodeCache {
         }
         self.counters.requests.one();
         self.count_hit(ask, &held.answer);
+        self.counters.families.hit(&ask.family);
         Some(Hit { answer: held.answer.clone(), limits: self.limits(ask, at, now) })
     }
 
     fn fetch(self: Arc<Self>, mut ask: Ask) -> BoxFuture<'static, Fetched> {
+        let (counters, family) = (self.counters.clone(), ask.family.clone());
         async move {
             self.names.resolve(&mut ask);
             self.counters.requests.one();
@@ -86,6 +89,7 @@ impl Cache for NodeCache {
             };
             self.fetch_any(ask).map(with_limits).await
         }
+        .inspect(move |fetched| counters.families.fetched(&family, fetched))
         .boxed()
     }
 
@@ -142,7 +146,8 @@ impl NodeCache {
     /// Joins who asks the same, or asks.
     async fn fetch_any(self: Arc<Self>, ask: Ask) -> Fetched {
         // Who has conditions must not be given what was asked without them.
-        if ask.wants.directives != github::ClientDirectives::default() || !self.exclusions.may_keep(&ask) {
+        let is_alone = self.mode == Mode::Shadow || ask.wants.directives != github::ClientDirectives::default();
+        if is_alone || !self.exclusions.may_keep(&ask) {
             let flown = self.clone().ask_around(ask).await;
             return Self::take(&flown).expect("nobody else is on this flight");
         }
@@ -225,3 +230,8 @@ fn accepts(ask: &Ask, answer: &Answer, now: Millis) -> bool {
 pub(crate) fn now() -> Millis {
     SystemTime::now().into()
 }
+
+mod shadow;
+mod why;
+
+pub use shadow::Mode;

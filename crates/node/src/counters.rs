@@ -1,11 +1,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::savings::Families;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// What this node has done since its start. Read without a lock, by name.
         #[derive(Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: Counter,)*
+            /// The same by family, for the operator alone.
+            pub families: Families,
         }
 
         impl Counters {
@@ -63,6 +67,13 @@ counters! {
     pulls,
     pulls_served,
     pulls_failed,
+    /// In shadow mode: requests that would have been answered without asking, those that a free 304
+    /// would have answered, and what both would have saved of charged requests.
+    shadow_would_hit,
+    shadow_would_prove,
+    shadow_would_save,
+    /// In shadow mode: of the first, those for which the origin had another answer.
+    shadow_mismatches,
 }
 
 #[derive(Default)]

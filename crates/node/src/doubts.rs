@@ -22,7 +22,13 @@ struct Moments {
 
 impl Doubts {
     pub fn everything(&self, now: Millis) {
-        self.lock().everything = now;
+        let mut moments = self.lock();
+        moments.everything = moments.everything.max(now);
+    }
+
+    /// Until when everything is doubtful.
+    pub fn everything_until(&self) -> Millis {
+        self.lock().everything
     }
 
     pub fn family(&self, family: FamilyId, now: Millis) {

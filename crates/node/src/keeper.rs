@@ -82,6 +82,7 @@ impl Keeper {
     }
 
     pub fn family_of(&self, ask: &Ask) -> FamilyId {
+        self.counters.families.note(&ask.family);
         self.ids.family_id(ask.family.as_str())
     }
 
@@ -227,8 +228,20 @@ impl Keeper {
     pub fn forget_everything(self: &Arc<Self>, now: Millis) -> BoxFuture<'static, ()> {
         self.doubts.everything(now);
         self.hot.clear();
-        let keeper = self.clone();
-        let doubt = move |store: &dyn Store| store.set_meta(DOUBT_META, now.0.to_be_bytes().to_vec());
+        self.doubt_on_disk(now)
+    }
+
+    /// Doubts what was asked of the origin at or before `moment`, in this run and, once the future has
+    /// ended, in the next ones.
+    pub fn forget_before(self: &Arc<Self>, moment: Millis, now: Millis) -> BoxFuture<'static, ()> {
+        self.doubts.everything(moment);
+        self.hot.retain(|_, held| held.answer.validated_at > moment);
+        self.doubt_on_disk(now)
+    }
+
+    fn doubt_on_disk(self: &Arc<Self>, now: Millis) -> BoxFuture<'static, ()> {
+        let (keeper, until) = (self.clone(), self.doubts.everything_until());
+        let doubt = move |store: &dyn Store| store.set_meta(DOUBT_META, until.0.to_be_bytes().to_vec());
         async move { keeper.in_store(Some(now), doubt).await }.boxed()
     }
 

@@ -8,6 +8,10 @@ pub const COMMIT_WINDOW: Duration = Duration::from_millis(500);
 /// Families and scopes whose last doubt is remembered; over it everything older is doubted.
 pub const DOUBTS_MAX: usize = 4096;
 
+/// Families whose costs and savings are counted by name; the rest is counted together, and a pattern
+/// with stars then drops everything.
+pub const FAMILIES_MAX: usize = 4096;
+
 /// Inputs that wait for the fleet's core.
 pub const FLEET_QUEUE_MAX: usize = 4096;
 

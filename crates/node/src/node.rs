@@ -17,7 +17,7 @@ use tracing::warn;
 use wire::{Millis, Peer};
 
 use crate::{
-    Counters, DiallerConfig, NodeCache, Receipt, Receipts, SmokeEntry,
+    Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
     budgets::Budgets,
     cache::now,
     dialler::{Dialler, Known},
@@ -27,6 +27,7 @@ use crate::{
     limits,
     names::Names,
     origin::MeteredOrigin,
+    savings::Saving,
     share::{Accepted, Exclusions, Share},
     sharing::Sharing,
     smoke::{self, Awaited},
@@ -51,6 +52,7 @@ pub struct Config {
     pub about: About,
     pub share: Share,
     pub exclusions: Exclusions,
+    pub mode: Mode,
     /// `None`: a cache for this machine alone; the P2P port stays closed.
     pub fleet: Option<FleetConfig>,
 }
@@ -97,11 +99,13 @@ pub struct Node {
     pub(crate) about: About,
     known: Arc<Mutex<Known>>,
     directories: Vec<Arc<dyn Directory>>,
-    cache: Arc<NodeCache>,
+    pub(crate) cache: Arc<NodeCache>,
     origin: Arc<dyn Origin>,
     /// The first is the main one.
-    sites: Arc<[Site]>,
-    tasks: Tasks,
+    pub(crate) sites: Arc<[Site]>,
+    pub(crate) tasks: Tasks,
+    /// What was asked of the origin before has lost the names of its families.
+    pub(crate) started_at: Millis,
     stop: watch::Sender<bool>,
     started: Instant,
     doors: Mutex<Vec<Drained>>,
@@ -115,7 +119,7 @@ impl Node {
     /// peer that is down is no error: the node goes on.
     pub fn start(config: Config, env: Env) -> Result<Self, StartError> {
         let Env { tasks, store, origin } = env;
-        let counters = Arc::<Counters>::default();
+        let (counters, started_at) = (Arc::<Counters>::default(), now());
         let others = config.more_origins.iter().map(|url| Site::other(url));
         let sites: Arc<[Site]> = std::iter::once(Site::main(&config.origin_url)).chain(others).collect();
         let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
@@ -181,6 +185,7 @@ impl Node {
             flights: Arc::new(Flights::default()),
             counters: counters.clone(),
             tasks: tasks.clone(),
+            mode: config.mode,
             keeping: Underway::default(),
         });
         let (stop, stopped) = watch::channel(false);
@@ -196,6 +201,7 @@ impl Node {
             origin,
             sites,
             tasks,
+            started_at,
             stop,
             started: Instant::now(),
             doors: Mutex::default(),
@@ -288,6 +294,7 @@ impl Node {
     pub fn tables(&self) -> Vec<Table> {
         let mut tables = vec![
             Table { name: "flights", len: self.cache.flights.len(), len_max: limits::FLIGHTS_MAX },
+            Table { name: "families", len: self.counters.families.len(), len_max: limits::FAMILIES_MAX },
             Table { name: "doubts", len: self.cache.keeper.doubts.len(), len_max: limits::DOUBTS_MAX },
         ];
         if let Some(sharing) = &self.sharing {
@@ -304,6 +311,15 @@ impl Node {
     /// What the origin allows each credential, by site: the scope is a keyed hash.
     pub(crate) fn budgets(&self) -> Vec<(String, github::Gauge)> {
         self.cache.filler.budgets.gauges(now())
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.cache.mode
+    }
+
+    /// What each repository has cost and saved since the start, the most first. For the operator alone.
+    pub fn savings(&self) -> Vec<Saving> {
+        self.counters.families.savings()
     }
 
     /// Routes whose ETags do not come as the observed rule says.

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Body, Origin, OriginError, full};
-use github::{Credential, Resource, Site, Target, Verdict, judge};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use github::{Credential, Family, Resource, Site, Target, Verdict, enterprise_path, judge};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 
 use crate::{
@@ -43,7 +43,7 @@ impl MeteredOrigin {
         let authority = request.uri().authority()?.as_str();
         let site = self.sites.iter().find(|site| site.authority() == authority)?;
         let path = request.uri().path();
-        let path = if site.is_github() { path } else { github::enterprise_path(path).unwrap_or(path) };
+        let path = if site.is_github() { path } else { enterprise_path(path).unwrap_or(path) };
         let target = Target::parse(path, None).ok();
         let credential = request.headers().get(header::AUTHORIZATION).map(Credential::from_authorization);
         Some(Asked {
@@ -54,12 +54,17 @@ impl MeteredOrigin {
         })
     }
 
-    fn count(&self, answer: &Result<Response<Body>, OriginError>, authorised: bool) {
+    fn count(&self, answer: &Result<Response<Body>, OriginError>, authorised: bool, family: Option<&Family>) {
         let counters = &self.counters;
+        let asked = |is_proof| family.into_iter().for_each(|family| counters.families.asked(family, is_proof));
         match answer {
-            Ok(response) if response.status() == StatusCode::NOT_MODIFIED && authorised => counters.origin_proofs.one(),
+            Ok(response) if response.status() == StatusCode::NOT_MODIFIED && authorised => {
+                counters.origin_proofs.one();
+                asked(true);
+            }
             Ok(response) => {
                 counters.origin_charged.one();
+                asked(false);
                 if let Verdict::Limited { .. } = judge(response.status(), response.headers(), b"", now()) {
                     counters.origin_limits.one();
                 }
@@ -94,6 +99,8 @@ impl MeteredOrigin {
 impl Origin for MeteredOrigin {
     fn send(&self, mut request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
         let Some(asked) = self.asked(&request) else { return self.inner.send(request) };
+        let site = self.sites.iter().find(|site| site.name == asked.site).expect("it was found among them");
+        let family = family_at(site, request.uri());
         self.counters.origin_requests.one();
         if request.uri().path().ends_with("/graphql") {
             self.counters.graphql_requests.one();
@@ -105,7 +112,7 @@ impl Origin for MeteredOrigin {
         let authorised = request.headers().contains_key(header::AUTHORIZATION);
         async move {
             let answer = self.inner.send(request).await;
-            self.count(&answer, authorised);
+            self.count(&answer, authorised, family.as_ref());
             if let Ok(response) = &answer
                 && !matches!(response.status().as_u16(), 401 | 403 | 429 | 500..)
             {
@@ -115,4 +122,10 @@ impl Origin for MeteredOrigin {
         }
         .boxed()
     }
+}
+
+/// The family of what is at `uri`, a write included.
+fn family_at(site: &Site, uri: &Uri) -> Option<Family> {
+    let path = if site.is_github() { uri.path() } else { enterprise_path(uri.path()).unwrap_or(uri.path()) };
+    Some(Family::of(&site.name, &Target::parse(path, None).ok()?))
 }

@@ -4,7 +4,7 @@ use net::Net;
 use serde_json::{Map, Value, json};
 use wire::Millis;
 
-use crate::Node;
+use crate::{Mode, Node};
 
 impl Node {
     /// `/api/mcp/cache/stats`: every key that the guides and the reference name, true, 0 or null.
@@ -19,6 +19,7 @@ impl Node {
         let peers = self.net().map_or(0, |net| net.peers().len());
         let mut stats = json!({
             "available": true,
+            "mode": if self.mode() == Mode::Shadow { "shadow" } else { "serve" },
             "hits": hits,
             "misses": c.misses.get(),
             "peer_hits": c.peer_hits.get(),

@@ -195,6 +195,7 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
             never_cache: patterns(&plan.sharing.never_cache),
             never_share: patterns(&plan.sharing.never_share),
         },
+        mode: node::Mode::Serve,
         memory_bytes: MEMORY_BYTES,
         about: About::default(),
         fleet: (!is_alone).then(|| FleetConfig {

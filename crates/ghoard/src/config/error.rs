@@ -46,10 +46,10 @@ pub(crate) enum ConfigError {
     #[error("{name} has no default here, as neither XDG_CACHE_HOME nor HOME is set")]
     NoHome { name: &'static str },
     #[error(
-        "door_socket from {source_}: the path {} has {bytes} bytes, and a unix socket's path at most {}",
+        "{name} from {source_}: the path {} has {bytes} bytes, and a unix socket's path at most {}",
         path.display(), super::SOCKET_PATH_BYTES_MAX
     )]
-    SocketPath { source_: Source, path: PathBuf, bytes: usize },
+    SocketPath { name: &'static str, source_: Source, path: PathBuf, bytes: usize },
 }
 
 impl ConfigError {
@@ -62,7 +62,10 @@ impl ConfigError {
                 let setting = super::settings::find(name).map(Setting::own_variable).unwrap_or_default();
                 Some(format!("set {setting} to a folder that this user can write"))
             }
-            Self::SocketPath { .. } => Some("set GHOARD_DOOR_SOCKET to a shorter path".to_owned()),
+            Self::SocketPath { name, .. } => {
+                let setting = super::settings::find(name).map(Setting::own_variable).unwrap_or_default();
+                Some(format!("set {setting} to a shorter path"))
+            }
             _ => None,
         }
     }

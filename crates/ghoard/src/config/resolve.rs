@@ -6,7 +6,7 @@ use std::{
 };
 
 use github::Pattern;
-use node::Share;
+use node::{Mode, Share};
 
 use super::{
     Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
@@ -32,6 +32,8 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         |patterns: &Vec<Pattern>| patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let never_cache = r.value("never_cache", value::patterns, Vec::new(), show_patterns)?;
     let never_share = r.value("never_share", value::patterns, Vec::new(), show_patterns)?;
+    let show_mode = |mode: &Mode| if *mode == Mode::Shadow { "shadow" } else { "serve" }.to_owned();
+    let mode = r.value("mode", value::mode, Mode::default(), show_mode)?;
     let cache_dir = r.cache_dir()?;
     let shared_secret = r.secret("shared_secret")?.map(|(secret, _)| secret);
     let shared_secret_file = r.optional_path("shared_secret_file")?;
@@ -47,6 +49,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let door_address = r.value("door_address", value::socket_address, local(9120), ToString::to_string)?;
     let door_socket = r.door_socket(&cache_dir)?;
     let admin_address = r.value("admin_address", value::socket_address, local(9121), ToString::to_string)?;
+    let admin_socket = r.admin_socket(&door_socket)?;
     let origin = r.value("origin", value::origin, "https://api.github.com".to_owned(), Clone::clone)?;
     let show_more = |more: &Vec<MoreOrigin>| more.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let more_origins = r.value("more_origins", |text| value::more_origins(text, &origin), Vec::new(), show_more)?;
@@ -70,6 +73,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         share,
         never_cache,
         never_share,
+        mode,
         cache_dir,
         shared_secret,
         shared_secret_file,
@@ -82,6 +86,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         door_address,
         door_socket,
         admin_address,
+        admin_socket,
         origin,
         more_origins,
         origin_timeout,
@@ -238,10 +243,25 @@ impl Resolver<'_> {
                 (runtime.unwrap_or(cache_dir).join("ghoard.sock"), Source::Default(None))
             }
         };
-        let bytes = path.as_os_str().len();
-        if bytes > SOCKET_PATH_BYTES_MAX {
-            return Err(ConfigError::SocketPath { source_: source, path, bytes });
-        }
+        check_socket(name, &path, &source)?;
+        self.show(name, Some(show_path(&path)), source);
+        Ok(path)
+    }
+
+    /// A default that is too long is no error: the other doors do not need it.
+    fn admin_socket(&mut self, door_socket: &Path) -> Result<PathBuf, ConfigError> {
+        let name = "admin_socket";
+        let (path, source) = match self.parse(name, self.path())? {
+            Some((path, source)) => {
+                check_socket(name, &path, &source)?;
+                (path, source)
+            }
+            None => {
+                let mut file = door_socket.file_stem().unwrap_or_default().to_owned();
+                file.push("-admin.sock");
+                (door_socket.with_file_name(file), Source::Default(None))
+            }
+        };
         self.show(name, Some(show_path(&path)), source);
         Ok(path)
     }
@@ -252,6 +272,14 @@ impl Resolver<'_> {
         self.show(name, typed.as_ref().map(|(path, _)| show_path(path)), source);
         Ok(typed)
     }
+}
+
+fn check_socket(name: &'static str, path: &Path, source: &Source) -> Result<(), ConfigError> {
+    let bytes = path.as_os_str().len();
+    if bytes > SOCKET_PATH_BYTES_MAX {
+        return Err(ConfigError::SocketPath { name, source_: source.clone(), path: path.to_owned(), bytes });
+    }
+    Ok(())
 }
 
 fn show_seconds(time: &Duration) -> String {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use github::{Pattern, Site};
-use node::Share;
+use node::{Mode, Share};
 
 /// Under which address other members reach this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,14 @@ pub(super) fn share(text: &str) -> Parsed<Share> {
         "proof" => Ok(Share::Proof),
         "trusted" => Ok(Share::Trusted),
         _ => Err("token, proof or trusted"),
+    }
+}
+
+pub(super) fn mode(text: &str) -> Parsed<Mode> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "serve" => Ok(Mode::Serve),
+        "shadow" => Ok(Mode::Shadow),
+        _ => Err("serve or shadow"),
     }
 }
 

@@ -23,6 +23,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: share proof default
         out: never_cache - default
         out: never_share - default
+        out: mode serve default
         out: cache_dir ~/.cache/ghoard default
         out: shared_secret (set) CACHE_P2P_SHARED_SECRET
         out: shared_secret_file - default
@@ -37,6 +38,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: door_address 127.0.0.1:9120 default
         out: door_socket ~/.cache/ghoard/ghoard.sock default
         out: admin_address 127.0.0.1:9121 default
+        out: admin_socket ~/.cache/ghoard/ghoard-admin.sock default
         out: origin https://api.github.com default
         out: more_origins - default
         out: origin_timeout 30 s default

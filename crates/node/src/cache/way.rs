@@ -12,7 +12,7 @@ use github::Ask;
 use store::{EntryKey, Source, Space, StoredRecord};
 use wire::{FamilyId, Millis};
 
-use super::{Flown, NodeCache, now, will_do};
+use super::{Flown, Mode, NodeCache, now, will_do};
 use crate::{
     fill::{Filled, Keep, Told},
     keeper::{Loaded, answer_of},
@@ -22,6 +22,9 @@ use crate::{
 impl NodeCache {
     /// Finds an answer, by whatever way there is. The order is the way of a request.
     pub(super) async fn ask_around(self: Arc<Self>, ask: Ask) -> Flown {
+        if self.mode == Mode::Shadow {
+            return self.ask_in_shadow(ask).await;
+        }
         let at = self.keeper.key_of(&ask);
         let family = self.keeper.family_of(&ask);
         let may_keep = self.exclusions.may_keep(&ask);
@@ -56,15 +59,28 @@ impl NodeCache {
         if ask.wants.directives.only_if_cached {
             return Flown::Told(Told::not_cached());
         }
+        self.ask_origin(ask, at, family, may_keep, own.as_ref(), offer.as_ref()).await
+    }
+
+    /// Asks the origin, with what may be confirmed, and keeps what it says if that may be kept.
+    pub(super) async fn ask_origin(
+        self: Arc<Self>,
+        ask: Ask,
+        at: EntryKey,
+        family: FamilyId,
+        may_keep: bool,
+        own: Option<&Loaded>,
+        offer: Option<&Loaded>,
+    ) -> Flown {
         self.counters.misses.one();
-        let filled = match self.fill(&ask, at, family, own.as_ref(), offer.as_ref()).await {
+        let filled = match self.fill(&ask, at, family, own, offer).await {
             Ok(filled) => filled,
             Err(answer) => {
                 self.counters.stale.one();
                 return Flown::Answer { answer, how: How::Stale };
             }
         };
-        if let (Some(offer), Filled::Kept { how: How::Filled, .. }, Some(sharing)) = (&offer, &filled, &self.sharing) {
+        if let (Some(offer), Filled::Kept { how: How::Filled, .. }, Some(sharing)) = (offer, &filled, &self.sharing) {
             sharing.refuted(&ask, offer.stored.record.version.digest);
         }
         match filled {
@@ -127,7 +143,8 @@ impl NodeCache {
         own: Option<&Loaded>,
         offer: Option<&Loaded>,
     ) -> Result<Filled, Arc<Answer>> {
-        let stale = own.filter(|own| self.may_be_stale(ask, at, family, own)).map(|own| own.answer.clone());
+        let may_be_stale = |own: &&Loaded| self.mode == Mode::Serve && self.may_be_stale(ask, at, family, own);
+        let stale = own.filter(may_be_stale).map(|own| own.answer.clone());
         match (self.filler.fill(ask, family, own, offer, stale.is_some()).await, stale) {
             (Filled::Spared, Some(stale)) => Err(stale),
             (filled, _) => Ok(filled),
@@ -144,7 +161,7 @@ impl NodeCache {
     }
 
     /// Asks the fleet what it knows for this credential.
-    async fn ask_fleet(&self, ask: &Ask, at: EntryKey, own: Option<&Loaded>) -> Word {
+    pub(super) async fn ask_fleet(&self, ask: &Ask, at: EntryKey, own: Option<&Loaded>) -> Word {
         let Some(sharing) = self.sharing_of(ask) else { return Word::Nothing };
         let want = if ask.wants.directives.revalidates() { Want::Offer } else { Want::Fresh };
         let mut across = sharing.share.across(ask);
@@ -158,7 +175,7 @@ impl NodeCache {
     }
 
     /// Takes up what this credential was told elsewhere, as if it had been told here.
-    fn take_up(&self, at: EntryKey, family: FamilyId, lead: Lead, own: Option<&Loaded>) -> Option<Loaded> {
+    pub(super) fn take_up(&self, at: EntryKey, family: FamilyId, lead: Lead, own: Option<&Loaded>) -> Option<Loaded> {
         let digest = lead.record.version.digest;
         let own = own.filter(|own| own.stored.record.version.digest == digest);
         let source = own.map_or(Source::Peer, |own| own.stored.source);
@@ -179,7 +196,7 @@ impl NodeCache {
     }
 
     /// What this credential was told once, as something that the origin may confirm.
-    fn told_once(&self, family: FamilyId, lead: Lead) -> Loaded {
+    pub(super) fn told_once(&self, family: FamilyId, lead: Lead) -> Loaded {
         let (stored, body, plain) = self.as_own(family, lead, Source::Peer, None);
         let answer = Arc::new(answer_of(&stored, &body, plain));
         Loaded { stored, body, answer }
@@ -202,7 +219,7 @@ impl NodeCache {
     }
 
     /// What another credential was told, with what of it may cross.
-    fn offered(&self, ask: &Ask, family: FamilyId, lead: Lead) -> Option<Loaded> {
+    pub(super) fn offered(&self, ask: &Ask, family: FamilyId, lead: Lead) -> Option<Loaded> {
         let Lead { mut record, body, plain } = lead;
         record.headers = self.names.crossing(ask, self.filler.base(ask), &record)?;
         record.family = family;
@@ -215,7 +232,7 @@ impl NodeCache {
 
     /// Serves what another credential was told, where the operator wants that. Memory alone keeps it:
     /// on the disk it would look as if this credential had been told it.
-    fn trust(&self, ask: &Ask, at: EntryKey, family: FamilyId, lead: &Lead) -> Option<Arc<Answer>> {
+    pub(super) fn trust(&self, ask: &Ask, at: EntryKey, family: FamilyId, lead: &Lead) -> Option<Arc<Answer>> {
         let proved_until = self.accepted.until(at.scope)?;
         let Lead { record, body, plain } = lead.clone();
         if self.keeper.doubts.cover(family, at, record.validated_at) {
@@ -234,8 +251,11 @@ impl NodeCache {
     }
 
     /// The best that is left while the origin cannot answer.
-    async fn stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, own: Option<Loaded>) -> Option<Arc<Answer>> {
-        if let Some(own) = own.as_ref().filter(|own| self.may_be_stale(ask, at, family, own)) {
+    async fn stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, own: Option<&Loaded>) -> Option<Arc<Answer>> {
+        if self.mode == Mode::Shadow {
+            return None;
+        }
+        if let Some(own) = own.filter(|own| self.may_be_stale(ask, at, family, own)) {
             return Some(own.answer.clone());
         }
         if !ask.wants.directives.accepts_stale(Duration::ZERO) {
@@ -243,7 +263,7 @@ impl NodeCache {
         }
         let sharing = self.sharing_of(ask)?;
         match sharing.ask(ask, Want::Stale, sharing.share.across(ask), None).await {
-            Word::Told(lead) => self.take_up(at, family, lead, own.as_ref()).map(|told| told.answer),
+            Word::Told(lead) => self.take_up(at, family, lead, own).map(|told| told.answer),
             Word::Trusted(lead) => self.trust(ask, at, family, &lead),
             Word::Offer(_) | Word::OwnOffer(_) | Word::Nothing => None,
         }

@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+
+use github::{Family, Pattern, PatternError, Reach, Touches, enterprise_path};
+use store::Space;
+use wire::FamilyId;
+
+use crate::{Node, cache::now};
+
+/// What an operator wants dropped: a [`Pattern`], or a URL of one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalidate {
+    pattern: Pattern,
+    /// In lower case; `None` means every site.
+    authority: Option<String>,
+}
+
+/// What was dropped. Always at least what was asked for, on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invalidated {
+    /// The families that were dropped, those that were never seen here included.
+    pub families: Vec<Family>,
+    /// Of these, repositories that this node has seen since its start.
+    pub repositories: usize,
+    /// Records that were removed from the disk.
+    pub entries: usize,
+    /// What was kept before the last start is doubted as a whole: its families have no names any more.
+    pub earlier: bool,
+    /// All that is kept is doubted: it could not be told what is meant.
+    pub everything: bool,
+    /// Whether there was anything that may have been meant.
+    pub matched: bool,
+}
+
+impl Invalidate {
+    /// Reads `owner/repo`, `owner/*`, a path with or without stars, or a URL; queries are left out.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let text = text.trim();
+        let Some((_, rest)) = text.split_once("://") else { return Self::of(text, None) };
+        let (authority, path) = rest.split_once('/').ok_or(PatternError::Form)?;
+        Self::of(&format!("/{path}"), Some(authority.to_ascii_lowercase()))
+    }
+
+    fn of(text: &str, authority: Option<String>) -> Result<Self, PatternError> {
+        let text = text.split(['?', '#']).next().unwrap_or_default();
+        let text = if text.starts_with('/') { enterprise_path(text).unwrap_or(text) } else { text };
+        Ok(Self { pattern: Pattern::parse(text.trim_end_matches('/'))?, authority })
+    }
+}
+
+impl Node {
+    /// Drops what is named, for every credential, durably when the future has ended.
+    ///
+    /// What is kept is known by keyed hashes, so it goes by families, as after a write: a URL takes its
+    /// whole family along. Only this machine is told.
+    pub async fn invalidate(&self, what: &Invalidate) -> Invalidated {
+        let mut done = Invalidated::default();
+        let seen = self.counters.families.all();
+        let mut families = BTreeSet::new();
+        for site in self.sites.iter() {
+            let is_meant = |name: &str| {
+                site.authority() == name || site.is_called(name) || site.is_called(name.trim_end_matches(":443"))
+            };
+            if !what.authority.as_deref().is_none_or(is_meant) {
+                continue;
+            }
+            match what.pattern.reach(&site.name) {
+                Reach::Everything => done.everything = true,
+                Reach::Families(named) => families.extend(named),
+                Reach::Open(named) => {
+                    families.extend(named);
+                    done.earlier = true;
+                    match &seen {
+                        Some(seen) => {
+                            let reached = seen.iter().filter(|family| what.pattern.reaches(&site.name, family));
+                            families.extend(reached.cloned());
+                        }
+                        None => done.everything = true,
+                    }
+                }
+            }
+        }
+        done.families = families.into_iter().collect();
+        let known = |family: &&Family| seen.as_ref().is_some_and(|seen| seen.contains(family));
+        let is_own = |family: &&Family| what.is_own(family);
+        done.repositories = done.families.iter().filter(known).filter(|family| is_repository(family)).count();
+        let has_seen = done.families.iter().filter(is_own).any(|family| known(&family));
+        self.forget(&mut done).await;
+        let was_kept = (done.earlier || done.everything) && self.store.stats().entries > 0;
+        done.matched = has_seen || done.entries > 0 || was_kept;
+        done
+    }
+
+    async fn forget(&self, done: &mut Invalidated) {
+        let (now, keeper) = (now(), self.cache.keeper.clone());
+        let tell = |touches: &Touches, until| {
+            if let Some(sharing) = &self.sharing {
+                sharing.written(touches, until);
+            }
+        };
+        if done.everything {
+            *done = Invalidated { everything: true, ..Invalidated::default() };
+            tell(&Touches::Everything, now.as_secs());
+            return keeper.forget_everything(now).await;
+        }
+        if done.families.is_empty() && !done.earlier {
+            return;
+        }
+        tell(&Touches::Families(done.families.clone()), now.as_secs());
+        let ids: Vec<FamilyId> = done.families.iter().map(|family| keeper.ids.family_id(family.as_str())).collect();
+        let (store, removed) = (self.store.clone(), ids.clone());
+        // Counted here; what comes meanwhile is dropped and doubted below.
+        let count = move || removed.iter().filter_map(|id| store.remove_family(Space::Local, id).ok()).sum();
+        done.entries = self.tasks.block(count).await.unwrap_or_default();
+        keeper.forget_families(ids, now).await;
+        if done.earlier {
+            // What peers know, this node may never have seen by name.
+            let until = if self.net().is_some() { now } else { self.started_at };
+            tell(&Touches::Everything, until.as_secs());
+            keeper.forget_before(self.started_at, now).await;
+        }
+    }
+}
+
+impl Invalidate {
+    /// Whether a family is what was named, and not only dropped along with it.
+    fn is_own(&self, family: &Family) -> bool {
+        let host = family.as_str().split('/').next().unwrap_or_default();
+        self.pattern.reaches(host, family) || self.pattern.reach(host) == Reach::Families(vec![family.clone()])
+    }
+}
+
+fn is_repository(family: &Family) -> bool {
+    family.as_str().split('/').nth(1) == Some("repos")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_path_at_one_site() {
+        let path = Invalidate::parse("/repos/acme/secret/issues").unwrap();
+        for (text, authority) in [
+            ("https://API.github.com/repos/acme/secret/issues?page=2#x", Some("api.github.com")),
+            ("http://127.0.0.1:9120/api/v3/repos/acme/secret/issues/", Some("127.0.0.1:9120")),
+            ("/repos/acme/secret/issues?page=2", None),
+        ] {
+            let authority = authority.map(str::to_owned);
+            assert_eq!(Invalidate::parse(text), Ok(Invalidate { authority, ..path.clone() }), "{text}");
+        }
+        assert!(Invalidate::parse("acme/*").is_ok() && Invalidate::parse("/**").is_ok());
+        for text in ["", "acme", "https://api.github.com", "https://"] {
+            assert_eq!(Invalidate::parse(text), Err(PatternError::Form), "{text}");
+        }
+    }
+}
