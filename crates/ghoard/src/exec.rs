@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::{Signal as Caught, SignalKind, signal},
 };
 
-use crate::output;
+use crate::{output, setup};
 use folder::GhFolder;
 
 /// How long the daemon may take to accept. A daemon that is slower than this is no gain.
@@ -68,6 +68,7 @@ pub(crate) async fn run(exec: Exec) -> Result<u8, ExecError> {
     // Caught before the folder exists, so that no signal can leave it behind.
     let mut signals = Signals::catch().map_err(ExecError::Signals)?;
     let folder = if exec.bypass { None } else { through_cache(&exec).await };
+    let folder = folder.or_else(|| past_cache(&exec));
 
     let (program, arguments) = exec.command.split_first().expect("the command line requires a command");
     let mut command = Command::new(program);
@@ -93,10 +94,22 @@ async fn through_cache(exec: &Exec) -> Option<GhFolder> {
         output::note(&format!("ghoard: no daemon at {}, going direct", exec.socket.display()));
         return None;
     }
-    match GhFolder::create(&exec.socket, exec.gh_config_dir.as_deref()) {
+    match GhFolder::create(Some(&exec.socket), exec.gh_config_dir.as_deref()) {
         Ok(folder) => Some(folder),
         Err(cause) => {
             output::note(&format!("ghoard: no temporary configuration for gh ({cause}), going direct"));
+            None
+        }
+    }
+}
+
+/// Going direct must be possible after `ghoard setup gh`, too, whose line leads to the cache.
+fn past_cache(exec: &Exec) -> Option<GhFolder> {
+    let user = exec.gh_config_dir.as_deref().filter(|user| setup::is_done(user))?;
+    match GhFolder::create(None, Some(user)) {
+        Ok(folder) => Some(folder),
+        Err(cause) => {
+            output::note(&format!("ghoard: no temporary configuration for gh ({cause}); its own names the socket"));
             None
         }
     }

@@ -100,6 +100,12 @@ pub(crate) fn undo(folder: &Path) -> Result<Done, SetupError> {
     }
 }
 
+/// Whether [`setup`] has been done in `folder` and not undone.
+pub(crate) fn is_done(folder: &Path) -> bool {
+    let config = read(&folder.join("config.yml")).ok().flatten();
+    config.is_some_and(|config| edit::without_socket(&config) != edit::Undone::Nothing)
+}
+
 fn read(path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

@@ -35,16 +35,19 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct GhFolder(TempDir);
 
 impl GhFolder {
-    /// Makes the folder, readable by this user only.
+    /// Makes the folder, readable by this user only; without a socket, gh goes direct.
     ///
     /// `hosts.yml` is only ever linked, so no credential is read or copied, and a new login goes to the
     /// user's own file.
-    pub(super) fn create(socket: &Path, user: Option<&Path>) -> io::Result<Self> {
+    pub(super) fn create(socket: Option<&Path>, user: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("ghoard-gh-").permissions(Permissions::from_mode(0o700));
         let folder = builder.tempdir()?;
-        let socket = socket.to_str().ok_or_else(|| io::Error::other("the socket's path is not UTF-8"))?;
-        let mut config = format!("http_unix_socket: {}\n", yaml_text(socket));
+        let mut config = String::new();
+        if let Some(socket) = socket {
+            let socket = socket.to_str().ok_or_else(|| io::Error::other("the socket's path is not UTF-8"))?;
+            config = format!("http_unix_socket: {}\n", yaml_text(socket));
+        }
         if let Some(user) = user.filter(|user| user.is_dir()) {
             config += &carried(&user.join("config.yml"))?;
             let user = fs::canonicalize(user)?;
@@ -123,7 +126,7 @@ mod tests {
         fs::write(user.path().join("hosts.yml"), "secret").unwrap();
         fs::write(user.path().join("other"), "x").unwrap();
         fs::write(user.path().join("config.yml"), "editor: vi\n").unwrap();
-        let folder = GhFolder::create(Path::new("/run/g.sock"), Some(user.path())).unwrap();
+        let folder = GhFolder::create(Some(Path::new("/run/g.sock")), Some(user.path())).unwrap();
         let path = folder.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::read_to_string(path.join("config.yml")).unwrap(), "http_unix_socket: /run/g.sock\neditor: vi\n");
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_user_without_configuration_gets_ours_alone() {
-        let folder = GhFolder::create(Path::new("/s"), Some(Path::new("/nonexistent"))).unwrap();
+        let folder = GhFolder::create(Some(Path::new("/s")), Some(Path::new("/nonexistent"))).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

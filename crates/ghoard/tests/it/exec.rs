@@ -69,6 +69,21 @@ fn a_bypass_is_silent() {
 }
 
 #[test]
+fn going_direct_is_possible_after_setup_gh_too() {
+    let (home, listener) = with_daemon();
+    let mut setup = home.ghoard("setup gh");
+    assert!(home.transcript(setup.env("GHOARD_DOOR_SOCKET", home.path("g.sock"))).ends_with("exit: 0\n"));
+    let show = ["sh", "-c", "cat ${GH_CONFIG_DIR-$HOME/.config/gh}/config.yml; readlink $GH_CONFIG_DIR/hosts.yml"];
+    let direct = "out: git_protocol: ssh\nout: ~/.config/gh/hosts.yml\n";
+    let bypassed = home.transcript(exec(&home, &show).env("GHOARD_BYPASS", "1"));
+    assert_eq!(bypassed, format!("{direct}exit: 0\n"));
+    drop(listener);
+    let down = "err: ghoard: no daemon at ~/g.sock, going direct\n";
+    assert_eq!(home.transcript(&mut exec(&home, &show)), format!("{direct}{down}exit: 0\n"));
+    assert!(home.left_behind().is_empty());
+}
+
+#[test]
 fn a_wrong_configuration_does_not_stop_the_command() {
     let home = Home::new();
     let mut echo = exec(&home, &["echo", "ran"]);

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test says why it failed, or that it was skipped")]
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod admin;
 mod clients;
 mod config;
 mod credentials;
@@ -22,6 +23,7 @@ mod races;
 mod runbook;
 mod secrets;
 mod setup;
+mod shadow;
 mod status;
 mod strangers;
 mod trouble;
