@@ -2,7 +2,7 @@
 
 use crate::world::{GitHub, Machine, Setup, TOKEN, wait_until};
 
-const ISSUES: &str = "/repos/octocat/Hello-World/issues";
+const ISSUE: &str = "/repos/octocat/Hello-World/issues/1";
 
 fn shadow(github: &GitHub) -> Machine {
     Setup::new(github).env("GHOARD_MODE", "shadow").env("CACHE_DEFAULT_TTL", "600").start()
@@ -17,17 +17,17 @@ fn what_changes_behind_the_cache_is_seen_by_the_client_and_counted() {
     let github = GitHub::start();
     let machine = shadow(&github);
     assert_eq!(machine.stats()["mode"], "shadow");
-    let first = machine.get(ISSUES, Some(TOKEN));
+    let first = machine.get(ISSUE, Some(TOKEN));
     wait_until("it is kept", || machine.stat("cache_size") == 1);
-    let second = machine.get(ISSUES, Some(TOKEN));
+    let second = machine.get(ISSUE, Some(TOKEN));
     assert_eq!((second.status, &second.body), (200, &first.body));
     assert!(second.header("cache-status").contains("fwd=miss") && second.header("x-from-cache").is_empty());
-    assert_eq!(github.count(ISSUES).charged, 2, "each request goes to GitHub");
+    assert_eq!(github.count(ISSUE).charged, 2, "each request goes to GitHub");
     assert_eq!(counts(&machine), [1, 0, 1, 0]);
 
     github.hub().modify_issue("octocat/Hello-World", 1, "Behind the cache", 2_000_000_000).unwrap();
     for asked in 1..=2 {
-        let newest = machine.get(ISSUES, Some(TOKEN));
+        let newest = machine.get(ISSUE, Some(TOKEN));
         assert!(newest.text().contains("Behind the cache"), "the client sees the newest");
         // Serving, the old answer would have stayed until its time was over.
         assert_eq!(counts(&machine), [1 + asked, 0, 1 + asked, asked]);
@@ -44,18 +44,18 @@ fn a_free_304_that_serving_would_have_had_is_counted_too() {
     let github = GitHub::start();
     let machine = Setup::new(&github).env("GHOARD_MODE", "shadow").env("CACHE_DEFAULT_TTL", "0").start();
     for _ in 0..2 {
-        machine.get(ISSUES, Some(TOKEN));
+        machine.get(ISSUE, Some(TOKEN));
     }
     assert_eq!(counts(&machine), [0, 1, 1, 0]);
-    assert_eq!(github.count(ISSUES).charged, 2);
+    assert_eq!(github.count(ISSUE).charged, 2);
 }
 
 #[test]
 fn in_an_outage_the_client_gets_the_outage() {
     let mut github = GitHub::start();
     let machine = shadow(&github);
-    assert_eq!(machine.get(ISSUES, Some(TOKEN)).status, 200);
+    assert_eq!(machine.get(ISSUE, Some(TOKEN)).status, 200);
     github.stop();
-    assert_eq!(machine.get(ISSUES, Some(TOKEN)).status, 502);
+    assert_eq!(machine.get(ISSUE, Some(TOKEN)).status, 502);
     assert_eq!(counts(&machine), [1, 0, 0, 0], "a hit, and nothing to compare it with");
 }
