@@ -56,13 +56,8 @@ impl Node {
         let mut done = Invalidated::default();
         let seen = self.counters.families.all();
         let mut families = BTreeSet::new();
-        for site in self.sites.iter() {
-            let is_meant = |name: &str| {
-                site.authority() == name || site.is_called(name) || site.is_called(name.trim_end_matches(":443"))
-            };
-            if !what.authority.as_deref().is_none_or(is_meant) {
-                continue;
-            }
+        let only = what.authority.as_deref().map(|authority| self.site_called(authority));
+        for site in self.sites.iter().filter(|site| only.is_none_or(|only| only == Some(*site))) {
             match what.pattern.reach(&site.name) {
                 Reach::Everything => done.everything = true,
                 Reach::Families(named) => families.extend(named),

@@ -53,16 +53,7 @@ impl Node {
             || Refusal::bad_request("that is no URL", "write https://api.github.com/repos/o/r, or /repos/o/r");
         let url: Uri = question.url.split('#').next().unwrap_or_default().parse().map_err(|_| bad_url())?;
         let authority = url.authority().map(|authority| authority.as_str().to_ascii_lowercase());
-        let main = &self.sites[0];
-        let site = match authority.as_deref() {
-            None => Some(main),
-            // As it is written in the settings, as clients call it, or as one of our own doors.
-            Some(name) => self
-                .sites
-                .iter()
-                .find(|site| site.authority() == name || site.is_called(name.strip_suffix(":443").unwrap_or(name)))
-                .or_else(|| is_loopback(name).then_some(main)),
-        };
+        let site = authority.as_deref().map_or(Some(&self.sites[0]), |authority| self.site_called(authority));
         let Some(site) = site else { return Ok(Err(authority.unwrap_or_default())) };
         let mut head = Request::new(()).into_parts().0;
         let path_and_query = url.path_and_query().ok_or_else(bad_url)?;
@@ -71,6 +62,14 @@ impl Node {
         head.headers = question.headers.clone();
         head.headers.insert(header::HOST, HeaderValue::from_static("localhost"));
         Ok(Ok(Place { site, checked: check(&head, DoorKind::BaseUrl)? }))
+    }
+
+    /// The site that a person means by `authority`, in lower case: as it is written in the settings, as
+    /// clients call it, or as the door to the main one.
+    pub(crate) fn site_called(&self, authority: &str) -> Option<&Site> {
+        let name = authority.strip_suffix(":443").unwrap_or(authority);
+        let found = self.sites.iter().find(|site| site.authority() == authority || site.is_called(name));
+        found.or_else(|| is_loopback(authority).then(|| &self.sites[0]))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, process::Output};
 
 use crate::{
     http,
-    world::{GitHub, Machine, OUTSIDER, Setup, TOKEN, wait_until},
+    world::{GitHub, Machine, OUTSIDER, Setup, TOKEN, two_members, wait_until},
 };
 
 const SECRET_REPO: &str = "/repos/acme/secret/branches";
@@ -177,6 +177,39 @@ fn a_url_goes_with_its_family_and_a_pattern_with_stars_as_far_as_it_must() {
     for path in [HELLO, SPOON, SECRET_REPO, "/user"] {
         assert!(!is_hit(&machine, path), "{path}");
     }
+}
+
+#[test]
+fn what_peers_have_announced_of_it_is_not_used_either() {
+    for pattern in ["octocat/hello-world", "octocat/*"] {
+        let github = GitHub::start();
+        let (a, b) = two_members(&github);
+        a.get(HELLO, Some(TOKEN));
+        wait_until("b has heard of it", || b.stat("index_entries") == 1);
+        // It has never been asked for at b, so b does not know it by name.
+        invalidate(&b, pattern);
+        wait_until("b has forgotten it", || b.stat("index_entries") == 0);
+        assert!(!is_hit(&b, HELLO));
+        assert_eq!(github.count(HELLO).requests, 2, "{pattern}");
+        assert!(is_hit(&a, HELLO), "another machine is not told yet");
+    }
+}
+
+#[test]
+fn why_names_the_patterns_of_the_operator_and_the_mode() {
+    let github = GitHub::start();
+    let setup =
+        Setup::new(&github).env("GHOARD_NEVER_CACHE", "acme/*").env("GHOARD_NEVER_SHARE", "octocat/spoon-knife");
+    let machine = setup.env("GHOARD_SHARE", "token").start();
+    let excluded = why(&machine, &format!("GET {SECRET_REPO}"), Some(TOKEN));
+    assert_eq!((&excluded["never_cache"], &excluded["share"]), (&"acme/*".into(), &"token".into()));
+    assert_eq!(excluded["next"], serde_json::json!(["ask the origin, as never_cache says"]));
+    // By the address of the door, as clients write it.
+    let kept_here = why(&machine, &format!("GET http://{}{SPOON}", machine.base()), Some(TOKEN));
+    assert_eq!(kept_here["never_share"], "octocat/spoon-knife");
+    let machine = machine.kill().env("GHOARD_MODE", "shadow").start();
+    let next = why(&machine, &format!("GET {SPOON}"), Some(TOKEN));
+    assert_eq!(next["next"], serde_json::json!(["ask the origin, as mode = shadow always does"]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `mode = shadow`: the client always gets the origin's answer, and what serving would have done is counted.
 
-use crate::world::{GitHub, Machine, Setup, TOKEN, wait_until};
+use crate::world::{GitHub, Machine, Setup, TOKEN, two_members, wait_until};
 
 const ISSUE: &str = "/repos/octocat/Hello-World/issues/1";
 
@@ -48,6 +48,19 @@ fn a_free_304_that_serving_would_have_had_is_counted_too() {
     }
     assert_eq!(counts(&machine), [0, 1, 1, 0]);
     assert_eq!(github.count(ISSUE).charged, 2);
+}
+
+#[test]
+fn what_a_peer_would_have_answered_is_counted_and_not_given() {
+    let github = GitHub::start();
+    let (a, b) = two_members(&github);
+    let b = b.kill().env("GHOARD_MODE", "shadow").start();
+    b.wait_for_peers(1);
+    a.get(ISSUE, Some(TOKEN));
+    wait_until("b has heard of it", || b.stat("index_entries") == 1);
+    let answer = b.get(ISSUE, Some(TOKEN));
+    assert!(answer.header("cache-status").contains("fwd=miss"), "{:?}", answer.headers);
+    assert_eq!((counts(&b), github.count(ISSUE).charged), ([1, 0, 1, 0], 2));
 }
 
 #[test]

@@ -53,7 +53,10 @@ impl NodeCache {
             return Would::Serve(own.answer.clone());
         }
         let offered = match self.ask_fleet(ask, at, own.as_ref()).await {
-            Word::Told(lead) => self.take_up(at, family, lead, own.as_ref()),
+            Word::Told(lead) => match self.take_up(at, family, lead, own.as_ref()) {
+                Some(told) if will_do(ask, &told.answer) => return Would::Serve(told.answer),
+                told => told,
+            },
             Word::Trusted(lead) => match self.trust(ask, at, family, &lead) {
                 Some(answer) => return Would::Serve(answer),
                 None => self.offered(ask, family, lead),
@@ -63,7 +66,6 @@ impl NodeCache {
             Word::Nothing => None,
         };
         match offered.or(own).map(|known| known.answer) {
-            Some(answer) if will_do(ask, &answer) => Would::Serve(answer),
             Some(answer) if self.may_validate(ask, &answer) => Would::Validate(answer),
             _ => Would::Ask,
         }
