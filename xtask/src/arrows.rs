@@ -20,9 +20,10 @@ static ALLOWED: &[(&str, &[&str])] = &[
     ("fleet",     &["canary", "wire", "crypto"]),
     ("net",       &["wire", "crypto", "task"]),
     ("gateway",   &["canary", "wire", "github", "task"]),
+    ("http-cache", &["http-rules", "task", "gateway"]),
     ("node",      &["canary", "wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway"]),
     ("fakehub",   &["wire", "github", "task"]),
-    ("ghoard",    &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),
+    ("ghoard",    &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "http-cache", "node", "fakehub"]),
     ("bench",     &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),
     ("xtask",     &[]),
 ];
@@ -31,7 +32,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 static BANNED: &[(&[&str], &[&str], &str)] = &[
     (&["wire", "crypto", "github", "http-rules", "fleet"], &["tokio", "futures", "hyper", "reqwest"], "is pure"),
-    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "node", "ghoard", "fakehub", "bench", "xtask"], &["libp2p", "libp2p-stream"],
+    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "http-rules", "http-cache", "node", "ghoard", "fakehub", "bench", "xtask"], &["libp2p", "libp2p-stream"],
         "does not know libp2p; net does"),
 ];
 

@@ -28,4 +28,4 @@ pub use origin::{Origin, OriginError};
 pub use refusal::Refusal;
 pub use relay::relay_head;
 pub use service::{Base, Service};
-pub use strict::{Checked, check};
+pub use strict::{Checked, check, check_any};

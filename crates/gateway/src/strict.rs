@@ -24,6 +24,46 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
     if head.version < Version::HTTP_11 {
         return Err(Refusal::bad_request("HTTP/1.0 is not spoken here", "use HTTP/1.1"));
     }
+    check_shape(head)?;
+    if headers.contains_key(header::ORIGIN) {
+        let hint = "web pages may not use this machine's cache";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "a request from a web page", hint));
+    }
+
+    let host = host(head)?;
+    let enterprise = match kind {
+        DoorKind::Socket => None,
+        DoorKind::BaseUrl => {
+            check_own_name(&host)?;
+            // Clients that believe to talk to an Enterprise Server have a prefix.
+            enterprise_path(head.uri.path())
+        }
+    };
+    let target = Target::parse(enterprise.unwrap_or(head.uri.path()), head.uri.query())
+        .map_err(|error| Refusal::bad_request(error.to_string(), "send the plain path of the resource"))?;
+    let host = without_https_port(&host).to_owned();
+    Ok(Checked { host, target, by_enterprise: enterprise.is_some(), has_body: has_body(headers) })
+}
+
+/// The same for a door to an origin of which nothing is known: the target and all fields are its own
+/// business, but not who may use this machine's door.
+///
+/// A page of another site may read what the origin lets it read, and change nothing.
+pub fn check_any(head: &Parts) -> Result<(), Refusal> {
+    check_shape(head)?;
+    let host = host(head)?;
+    check_own_name(&host)?;
+    let origin = head.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()?.split_once("://"));
+    let is_foreign = head.headers.contains_key(header::ORIGIN) && origin.is_none_or(|(_, authority)| authority != host);
+    if is_foreign && !head.method.is_safe() {
+        let hint = "web pages may not change things through this machine's cache";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "a write from a web page of another site", hint));
+    }
+    Ok(())
+}
+
+fn check_shape(head: &Parts) -> Result<(), Refusal> {
+    let headers = &head.headers;
     if head.method == http::Method::CONNECT {
         let hint = "use http_unix_socket, or the base URL; see `ghoard run`";
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not offered yet", hint));
@@ -38,28 +78,16 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
         let message = "the header Connection names Authorization";
         return Err(Refusal::bad_request(message, "a credential belongs to the request, not to the connection"));
     }
-    if headers.contains_key(header::ORIGIN) {
-        let hint = "web pages may not use this machine's cache";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "a request from a web page", hint));
-    }
+    Ok(())
+}
 
-    let host = host(head)?;
-    let enterprise = match kind {
-        DoorKind::Socket => None,
-        DoorKind::BaseUrl => {
-            let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(&*host, |(name, _)| name);
-            if !LOOPBACK_NAMES.contains(&name) {
-                let hint = "call it 127.0.0.1 or localhost";
-                return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("this door is not {host}"), hint));
-            }
-            // Clients that believe to talk to an Enterprise Server have a prefix.
-            enterprise_path(head.uri.path())
-        }
-    };
-    let target = Target::parse(enterprise.unwrap_or(head.uri.path()), head.uri.query())
-        .map_err(|error| Refusal::bad_request(error.to_string(), "send the plain path of the resource"))?;
-    let host = without_https_port(&host).to_owned();
-    Ok(Checked { host, target, by_enterprise: enterprise.is_some(), has_body: has_body(headers) })
+fn check_own_name(host: &str) -> Result<(), Refusal> {
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
+    if LOOPBACK_NAMES.contains(&name) {
+        return Ok(());
+    }
+    let hint = "call it 127.0.0.1 or localhost";
+    Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("this door is not {host}"), hint))
 }
 
 /// `Host` in lower case. An absolute-form target must name the same one.
@@ -132,6 +160,24 @@ mod tests {
         {
             assert_eq!(check_with(DoorKind::BaseUrl, "/x", &[("host", host)]).is_ok(), ok, "{host}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_changes_nothing() {
+        let check = |method: &str, host: &str, origin: Option<&str>| {
+            let mut request = Request::builder().method(method).uri("/any/../thing").header("host", host);
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            check_any(&request.body(()).unwrap().into_parts().0).map_err(|refusal| refusal.status.as_u16())
+        };
+        let (own, foreign) = ("localhost:9120", Some("https://evil.example"));
+        assert_eq!(check("GET", own, foreign), Ok(()));
+        assert_eq!(check("POST", own, None), Ok(()));
+        assert_eq!(check("POST", own, Some("http://localhost:9120")), Ok(()));
+        assert_eq!(check("POST", own, foreign), Err(403));
+        assert_eq!(check("POST", own, Some("null")), Err(403));
+        assert_eq!(check("GET", "evil.example", None), Err(421));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) use error::{ConfigError, Source};
 pub(crate) use mesh::MeshSecret;
 pub(crate) use raw::{RawConfig, World};
 pub(crate) use settings::{Kind, SETTINGS, State};
-pub(crate) use value::{ExternalAddress, LogFormat, MoreOrigin};
+pub(crate) use value::{ExternalAddress, LogFormat, MoreOrigin, Rules};
 
 /// The kernel's limit for the path of a unix socket, its closing zero byte left out.
 pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -67,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) admin_address: SocketAddr,
     /// May be longer than [`SOCKET_PATH_BYTES_MAX`] if nobody typed it.
     pub(crate) admin_socket: PathBuf,
+    pub(crate) rules: Rules,
     /// Without a slash at the end.
     pub(crate) origin: String,
     /// None has the name of another, or of `origin`.

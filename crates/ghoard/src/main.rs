@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod doctor;
 mod exec;
+mod http_mode;
 mod invalidate;
 mod listen;
 mod logging;

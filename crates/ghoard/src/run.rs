@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     admin::Admin,
     admin_socket::AdminSocket,
-    config::{Config, World},
+    config::{Config, Rules, World},
+    http_mode,
     listen::{PrivateDoor, TcpDoor, UnixDoor},
     machine::{self, Cellar, Sharing},
     output, upstream,
@@ -57,6 +58,9 @@ impl RunError {
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunError> {
     harden();
+    if config.rules == Rules::Http {
+        return http_mode::run(config).await;
+    }
     let tasks = Tasks::tokio();
     let cellar = Cellar::open(config).map_err(RunError::InUse)?;
     let sharing = machine::sharing(config, world)?;
@@ -111,12 +115,18 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
         output::data("point gh here: ghoard setup gh");
     }
 
+    stopped().await?;
+    node.stop().await;
+    Ok(())
+}
+
+/// Ends at SIGTERM or SIGINT.
+pub(crate) async fn stopped() -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    node.stop().await;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use github::Pattern;
 use node::{Mode, Share};
 
 use super::{
-    Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
+    Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, Rules, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
     raw::{RawConfig, World},
     value::{self, Parsed},
 };
@@ -50,6 +50,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let door_socket = r.door_socket(&cache_dir)?;
     let admin_address = r.value("admin_address", value::socket_address, local(9121), ToString::to_string)?;
     let admin_socket = r.admin_socket(&door_socket)?;
+    let rules = r.rules()?;
     let origin = r.value("origin", value::origin, "https://api.github.com".to_owned(), Clone::clone)?;
     let show_more = |more: &Vec<MoreOrigin>| more.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let more_origins = r.value("more_origins", |text| value::more_origins(text, &origin), Vec::new(), show_more)?;
@@ -87,6 +88,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         door_socket,
         admin_address,
         admin_socket,
+        rules,
         origin,
         more_origins,
         origin_timeout,
@@ -193,6 +195,17 @@ impl Resolver<'_> {
             (None, _) if text.is_empty() => Err("a path"),
             (None, _) => Ok(PathBuf::from(text)),
         }
+    }
+
+    fn rules(&mut self) -> Result<Rules, ConfigError> {
+        let show = |rules: &Rules| if *rules == Rules::Http { "http" } else { "github" }.to_owned();
+        let rules = self.value("rules", value::rules, Rules::GitHub, show)?;
+        if rules == Rules::Http && !self.typed("origin") {
+            let source = self.raw.get("rules").map_or(Source::Default(None), |typed| typed.source.clone());
+            let expected = "origin to be set, too: http is for any origin but GitHub".to_owned();
+            return Err(ConfigError::BadValue { name: "rules", source_: source, value: None, expected });
+        }
+        Ok(rules)
     }
 
     fn proof_window(&mut self, default_ttl: Option<Duration>) -> Result<Duration, ConfigError> {

@@ -101,6 +101,14 @@ fn the_guides_names_have_their_own_order() {
 }
 
 #[test]
+fn http_rules_need_an_origin() {
+    assert_eq!(shown("", "rules"), "github from default");
+    assert_eq!(shown("GHOARD_RULES=http\n--origin=http://127.0.0.1:8000", "rules"), "http from GHOARD_RULES");
+    assert!(refused("rules = \"http\"").ends_with("expected origin to be set, too: http is for any origin but GitHub"));
+    assert!(refused("--rules=ftp").ends_with("expected github or http"));
+}
+
+#[test]
 fn an_empty_variable_is_not_set() {
     assert_eq!(shown("GHOARD_LISTEN_PORT=\nCACHE_LISTEN_PORT=2", "listen_port"), "2 from CACHE_LISTEN_PORT");
 }

@@ -43,6 +43,15 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// By whose rules answers are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rules {
+    #[default]
+    GitHub,
+    /// RFC 9111, for an origin that is not GitHub.
+    Http,
+}
+
 pub(super) type Parsed<T> = Result<T, &'static str>;
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {
@@ -194,6 +203,14 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("text or json"),
+    }
+}
+
+pub(super) fn rules(text: &str) -> Parsed<Rules> {
+    match text.trim() {
+        "github" => Ok(Rules::GitHub),
+        "http" => Ok(Rules::Http),
+        _ => Err("github or http"),
     }
 }
 

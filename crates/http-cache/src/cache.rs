@@ -1,0 +1,399 @@
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
+};
+
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{Either, ready},
+};
+use gateway::{Answering, Body, Broken, Handle, Origin, OriginError, Refusal, check_any, empty};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts};
+use http_body_util::{BodyExt, Limited};
+use http_rules::{
+    Failure, OUR_NAME, Reuse, Stored, Verdict, condition_on, evaluate, forwardable, invalidated, is_for_the_origin,
+    is_unsafe, missing_part, not_modified,
+};
+use task::Tasks;
+use tracing::debug;
+
+use crate::{
+    Counters,
+    answer::{How, relayed, serve},
+    ask::Ask,
+    counters::one,
+    fill::Fill,
+    flights::{Flight, Flights, Seat},
+    limits,
+    memory::{Epoch, Memory, Variant},
+};
+
+/// A shared cache in front of one origin.
+pub struct HttpCache {
+    origin: Arc<dyn Origin>,
+    /// Scheme and authority.
+    origin_base: String,
+    /// The path below which the origin's resources are; empty, or with a slash at its start only.
+    prefix: String,
+    memory: Arc<Memory>,
+    flights: Flights,
+    filling: Arc<AtomicU64>,
+    tasks: Tasks,
+    disconnected_max: Duration,
+    pub counters: Counters,
+}
+
+/// The origin's answer, and when it was asked and answered.
+struct Told {
+    head: Parts,
+    body: Body,
+    asked: SystemTime,
+    answered: SystemTime,
+}
+
+impl HttpCache {
+    /// `origin_url` has no slash at its end. `disconnected_max` is for how long after its end a response may
+    /// be served, where the origin has not forbidden it, while the origin is out of reach.
+    pub fn new(
+        origin: Arc<dyn Origin>,
+        origin_url: &str,
+        memory_bytes: u64,
+        disconnected_max: Duration,
+        tasks: Tasks,
+    ) -> Self {
+        let authority_at = origin_url.find("://").map_or(0, |at| at + 3);
+        let path_at = origin_url[authority_at..].find('/').map_or(origin_url.len(), |at| authority_at + at);
+        Self {
+            origin,
+            origin_base: origin_url[..path_at].to_owned(),
+            prefix: origin_url[path_at..].to_owned(),
+            memory: Arc::new(Memory::new(memory_bytes)),
+            flights: Flights::default(),
+            filling: Arc::default(),
+            tasks,
+            disconnected_max,
+            counters: Counters::default(),
+        }
+    }
+
+    /// What is held: bytes, and targets.
+    pub fn held(&self) -> (u64, usize) {
+        (self.memory.bytes(), self.memory.targets())
+    }
+
+    /// Answers from memory alone, if that is allowed now.
+    fn at_once(self: &Arc<Self>, ask: &Ask, how: How) -> Option<Response<Body>> {
+        if ask.wishes.no_store || is_for_the_origin(&ask.headers) {
+            return None;
+        }
+        let now = SystemTime::now();
+        let variant = self.memory.find(&ask.target, &ask.headers).0?;
+        let reuse = variant.stored.reuse(&ask.wishes, now);
+        if reuse == Reuse::Validate {
+            return None;
+        }
+        let response = serve(&variant, ask, how, None, now)?;
+        one(if reuse == Reuse::Fresh { &self.counters.hits } else { &self.counters.stale });
+        if reuse == Reuse::StaleWhileRevalidating
+            && let Seat::Lead(flight) = self.flights.join(&ask.target)
+        {
+            let (cache, ask) = (self.clone(), Ask { method: Method::GET, ..ask.clone() });
+            self.tasks.spawn(async move {
+                let response = cache.validate(&ask, variant, Some(flight)).await;
+                // Read to its end, so that it is kept.
+                let _ = response.into_body().collect().await;
+            });
+        }
+        Some(response)
+    }
+
+    async fn read(self: Arc<Self>, ask: Ask) -> Response<Body> {
+        if ask.wishes.no_store || is_for_the_origin(&ask.headers) {
+            return self.pass(ask, empty(), "bypass").await;
+        }
+        let flight = match self.take_a_seat(&ask).await {
+            Ok(flight) => flight,
+            Err(response) => return response,
+        };
+        if ask.wishes.only_if_cached {
+            let hint = "leave only-if-cached out to ask the origin";
+            return Refusal::new(StatusCode::GATEWAY_TIMEOUT, "nothing that is stored fits", hint).into_response();
+        }
+        let (found, is_known) = self.memory.find(&ask.target, &ask.headers);
+        if ask.method == Method::HEAD {
+            return self.head(&ask, found).await;
+        }
+        match found {
+            Some(variant) if variant.stored.part().is_none() => self.validate(&ask, variant, flight).await,
+            Some(variant) => self.complete(&ask, &variant, flight).await,
+            None => {
+                let why = if is_known { "vary-miss" } else { "uri-miss" };
+                self.fill(&ask, forwardable(&ask.headers), why, flight).await
+            }
+        }
+    }
+
+    /// Lets one of several equal questions go ahead. `Err` is the answer that another one brought.
+    async fn take_a_seat(self: &Arc<Self>, ask: &Ask) -> Result<Option<Flight>, Response<Body>> {
+        let is_common = ask.method == Method::GET
+            && !ask.wishes.no_cache
+            && !ask.wishes.only_if_cached
+            && !ask.headers.contains_key(header::AUTHORIZATION)
+            && !ask.headers.contains_key(header::RANGE);
+        if !is_common {
+            return Ok(None);
+        }
+        match self.flights.join(&ask.target) {
+            Seat::Lead(flight) => Ok(Some(flight)),
+            Seat::Alone => Ok(None),
+            Seat::Wait(landed) => {
+                let _ = tokio::time::timeout(limits::JOIN_PATIENCE, landed).await;
+                match self.at_once(ask, How::Joined) {
+                    Some(response) => {
+                        one(&self.counters.joined);
+                        Err(response)
+                    }
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Asks whether a stored response still holds.
+    async fn validate(&self, ask: &Ask, variant: Arc<Variant>, flight: Option<Flight>) -> Response<Body> {
+        let why = if ask.wishes.no_cache || ask.wishes.max_age.is_some() { "request" } else { "stale" };
+        let headers = condition_on(&variant.stored, &ask.headers);
+        let was_conditional =
+            [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name));
+        let epoch = self.memory.epoch(&ask.target);
+        let told = match self.ask_origin(ask, &Method::GET, headers, empty()).await {
+            Ok(told) => told,
+            Err(error) => return self.without_origin(ask, &variant, &error),
+        };
+        if told.head.status == StatusCode::NOT_MODIFIED && was_conditional {
+            one(&self.counters.validated);
+            let exchange = ask.exchange(&Method::GET, told.asked, told.answered);
+            let (stored, may_stay) = variant.stored.freshened(&exchange, &told.head.headers);
+            let fresh = || Variant { stored: stored.clone(), body: variant.body.clone() };
+            if may_stay {
+                self.memory.put(&ask.target, &ask.headers, epoch, fresh());
+            } else {
+                self.memory.remove(&ask.target, &variant);
+            }
+            drop(flight);
+            let how = How::Forwarded(why);
+            let response = serve(&fresh(), ask, how, Some(304), told.answered);
+            return response.expect("a whole response holds every part of it");
+        }
+        let is_failure = matches!(told.head.status.as_u16(), 500 | 502 | 503 | 504);
+        if is_failure && variant.stored.outlives(Failure::Error, &ask.wishes, self.disconnected_max, told.answered) {
+            one(&self.counters.stale);
+            let response = serve(&variant, ask, How::StaleOnError, None, told.answered);
+            return response.expect("a whole response holds every part of it");
+        }
+        if !told.head.status.is_server_error() {
+            self.memory.remove(&ask.target, &variant);
+        }
+        one(&self.counters.misses);
+        self.keep(ask, told, epoch, why, flight)
+    }
+
+    /// Asks for what a stored part lacks, or for all of it.
+    async fn complete(&self, ask: &Ask, variant: &Arc<Variant>, flight: Option<Flight>) -> Response<Body> {
+        let is_fresh = variant.stored.reuse(&ask.wishes, SystemTime::now()) == Reuse::Fresh;
+        let rest = missing_part(&variant.stored, &ask.headers);
+        let (Some(headers), true, false) = (rest, is_fresh, ask.headers.contains_key(header::RANGE)) else {
+            return self.fill(ask, forwardable(&ask.headers), "partial", flight).await;
+        };
+        let epoch = self.memory.epoch(&ask.target);
+        let told = match self.ask_origin(ask, &Method::GET, headers, empty()).await {
+            Ok(told) => told,
+            Err(error) => return self.failed(&error),
+        };
+        one(&self.counters.misses);
+        if told.head.status != StatusCode::PARTIAL_CONTENT {
+            return self.keep(ask, told, epoch, "partial", flight);
+        }
+        let exchange = ask.exchange(&Method::GET, told.asked, told.answered);
+        let whole = variant.stored.completed(&exchange, &told.head.headers);
+        let starts_it = variant.stored.part().is_some_and(|have| have.part.first == 0);
+        let rest = Limited::new(told.body, self.memory.entry_bytes_max() as usize).collect().await;
+        if let (Some(stored), Ok(rest)) = (whole, rest) {
+            let rest = rest.to_bytes();
+            let (first, second) = if starts_it { (&variant.body, &rest) } else { (&rest, &variant.body) };
+            let body: bytes::Bytes = [&first[..], &second[..]].concat().into();
+            if stored.headers().get(header::CONTENT_LENGTH) == Some(&HeaderValue::from(body.len())) {
+                let whole = Variant { stored: stored.clone(), body: body.clone() };
+                self.memory.put(&ask.target, &ask.headers, epoch, whole);
+                let response =
+                    serve(&Variant { stored, body }, ask, How::Forwarded("partial"), Some(206), told.answered);
+                return response.expect("it is whole");
+            }
+        }
+        // The two are not parts of the same.
+        self.memory.remove(&ask.target, variant);
+        self.fill(ask, forwardable(&ask.headers), "partial", flight).await
+    }
+
+    async fn fill(&self, ask: &Ask, headers: HeaderMap, why: &str, flight: Option<Flight>) -> Response<Body> {
+        one(&self.counters.misses);
+        let epoch = self.memory.epoch(&ask.target);
+        match self.ask_origin(ask, &Method::GET, headers, empty()).await {
+            Ok(told) => self.keep(ask, told, epoch, why, flight),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Passes an answer on, and keeps it where the rules allow.
+    fn keep(&self, ask: &Ask, mut told: Told, epoch: Epoch, why: &str, flight: Option<Flight>) -> Response<Body> {
+        let exchange = ask.exchange(&ask.method, told.asked, told.answered);
+        let stored = match Stored::new(&exchange, told.head.status, &told.head.headers) {
+            Ok(stored) => stored,
+            Err(reason) => {
+                debug!(?reason, target = ask.target, "not stored");
+                return relayed(&told.head, told.body, why, false);
+            }
+        };
+        let verdict = if is_unsafe(&ask.method) { Verdict::Whole } else { evaluate(&ask.headers, &stored) };
+        let fill = Fill {
+            memory: self.memory.clone(),
+            filling: self.filling.clone(),
+            target: ask.target.clone(),
+            request: ask.headers.clone(),
+            epoch,
+            stored,
+            flight,
+        };
+        let body = fill.start(told.body, &self.tasks);
+        if verdict == Verdict::NotModified {
+            told.head.status = StatusCode::NOT_MODIFIED;
+            told.head.headers = not_modified(&told.head.headers);
+            self.tasks.spawn(async move {
+                let _ = body.collect().await;
+            });
+            return relayed(&told.head, empty(), why, true);
+        }
+        relayed(&told.head, body, why, true)
+    }
+
+    /// HEAD that memory cannot answer. What it tells updates or ends the stored answer to GET (RFC 9111, §4.3.5).
+    async fn head(&self, ask: &Ask, found: Option<Arc<Variant>>) -> Response<Body> {
+        one(&self.counters.misses);
+        let epoch = self.memory.epoch(&ask.target);
+        let told = match (self.ask_origin(ask, &Method::HEAD, forwardable(&ask.headers), empty()).await, &found) {
+            (Ok(told), _) => told,
+            (Err(error), Some(variant)) => return self.without_origin(ask, variant, &error),
+            (Err(error), None) => return self.failed(&error),
+        };
+        if let Some(variant) = found.filter(|variant| told.head.status == variant.stored.status()) {
+            let exchange = ask.exchange(&Method::GET, told.asked, told.answered);
+            let is_same = variant.stored.part().is_none() && variant.stored.is_described_by(&told.head.headers);
+            match variant.stored.freshened(&exchange, &told.head.headers) {
+                (stored, true) if is_same => {
+                    let fresh = Variant { stored, body: variant.body.clone() };
+                    self.memory.put(&ask.target, &ask.headers, epoch, fresh);
+                }
+                _ => self.memory.remove(&ask.target, &variant),
+            }
+        }
+        relayed(&told.head, empty(), if ask.wishes.no_cache { "request" } else { "miss" }, false)
+    }
+
+    /// Passes a request by. A write goes on to its end even if its client leaves, since it may take effect.
+    async fn pass(self: Arc<Self>, ask: Ask, body: Body, why: &'static str) -> Response<Body> {
+        one(&self.counters.passed);
+        let (answered, answer) = oneshot::channel();
+        let (tasks, cache) = (self.tasks.clone(), self);
+        tasks.spawn(async move {
+            let response = match cache.ask_origin(&ask, &ask.method, forwardable(&ask.headers), body).await {
+                Ok(told) => cache.after_write(&ask, told, why),
+                Err(error) => cache.failed(&error),
+            };
+            let _ = answered.send(response);
+        });
+        answer.await.unwrap_or_else(|_| {
+            let hint = "ask whether it took effect before sending it again";
+            Refusal::new(StatusCode::BAD_GATEWAY, "the request was not answered", hint).into_response()
+        })
+    }
+
+    fn after_write(&self, ask: &Ask, told: Told, why: &str) -> Response<Body> {
+        let ended = invalidated(&ask.method, &self.origin_base, &ask.target, told.head.status, &told.head.headers);
+        for target in &ended {
+            self.memory.invalidate(target);
+        }
+        if ask.method == Method::POST && !ended.is_empty() {
+            let epoch = self.memory.epoch(&ask.target);
+            return self.keep(ask, told, epoch, why, None);
+        }
+        relayed(&told.head, told.body, why, false)
+    }
+
+    async fn ask_origin(
+        &self,
+        ask: &Ask,
+        method: &Method,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Told, OriginError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = format!("{}{}", self.origin_base, ask.target)
+            .parse()
+            .map_err(|error| OriginError::Broken { host: self.origin_base.clone(), cause: Broken::new(error) })?;
+        *request.headers_mut() = headers;
+        for name in [header::HOST, header::EXPECT] {
+            request.headers_mut().remove(name);
+        }
+        request.headers_mut().append(header::VIA, HeaderValue::from_static("1.1 ghoard"));
+        let capability = HeaderValue::try_from(format!("{OUR_NAME}=\"Surrogate/1.0\"")).expect("visible ASCII");
+        request.headers_mut().append("surrogate-capability", capability);
+        let asked = SystemTime::now();
+        let (head, body) = self.origin.send(request).await?.into_parts();
+        Ok(Told { head, body, asked, answered: SystemTime::now() })
+    }
+
+    /// The origin was not reached: the stored response, if it may be served all the same.
+    fn without_origin(&self, ask: &Ask, variant: &Variant, error: &OriginError) -> Response<Body> {
+        let now = SystemTime::now();
+        if variant.stored.outlives(Failure::Disconnected, &ask.wishes, self.disconnected_max, now)
+            && let Some(response) = serve(variant, ask, How::StaleOnError, None, now)
+        {
+            one(&self.counters.stale);
+            one(&self.counters.failures);
+            return response;
+        }
+        let mut response = self.failed(error);
+        if variant.stored.must_not_be_stale() {
+            *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+        }
+        response
+    }
+
+    fn failed(&self, error: &OriginError) -> Response<Body> {
+        one(&self.counters.failures);
+        let hint = "check that this machine reaches the origin";
+        Refusal { hint, ..error.refusal() }.into_response()
+    }
+}
+
+impl Handle for HttpCache {
+    fn answer(self: Arc<Self>, request: Request<Body>) -> Answering {
+        let (head, body) = request.into_parts();
+        let ask = check_any(&head).and_then(|()| Ask::new(&self.prefix, head));
+        let ask = match ask {
+            Ok(ask) => ask,
+            Err(refusal) => return Either::Left(ready(refusal.into_response())),
+        };
+        let is_read = matches!(ask.method, Method::GET | Method::HEAD);
+        if !is_read || !hyper::body::Body::is_end_stream(&body) {
+            let why = if is_read { "bypass" } else { "method" };
+            return Either::Right(self.pass(ask, body, why).boxed());
+        }
+        match self.at_once(&ask, How::Hit) {
+            Some(response) => Either::Left(ready(response)),
+            None => Either::Right(self.read(ask).boxed()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_rules::Stored;
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::limits;
+
+/// A stored response and its body.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    pub(crate) stored: Stored,
+    pub(crate) body: Bytes,
+}
+
+/// What is kept under one target, the newest first.
+type Entry = Arc<Vec<Arc<Variant>>>;
+
+/// Responses by target, within a limit in bytes; what is used seldom goes first.
+pub(crate) struct Memory {
+    cache: Cache<Arc<str>, Entry, Weight>,
+    entry_bytes_max: u64,
+    /// Held while an entry is changed: it is read, copied and put back.
+    changing: Mutex<()>,
+    /// How often targets of a class were invalidated.
+    epochs: Vec<AtomicU64>,
+    classes: RandomState,
+}
+
+/// The moment at which a request went out, as far as writes are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Epoch(u64);
+
+impl Memory {
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        Self {
+            cache: Cache::with_weighter((bytes_max / 4096).clamp(16, 1 << 20) as usize, bytes_max, Weight),
+            entry_bytes_max: limits::ENTRY_BYTES_MAX.min(bytes_max / limits::ENTRY_SHARE),
+            changing: Mutex::default(),
+            epochs: (0..limits::EPOCHS).map(|_| AtomicU64::new(0)).collect(),
+            classes: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn entry_bytes_max(&self) -> u64 {
+        self.entry_bytes_max
+    }
+
+    /// What is held, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    pub(crate) fn targets(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Returns the newest response that `request` may be given, and whether there is any for the target.
+    pub(crate) fn find(&self, target: &str, request: &HeaderMap) -> (Option<Arc<Variant>>, bool) {
+        let Some(entry) = self.cache.get(target) else { return (None, false) };
+        (entry.iter().find(|variant| variant.stored.matches(request)).cloned(), true)
+    }
+
+    pub(crate) fn epoch(&self, target: &str) -> Epoch {
+        Epoch(self.class(target).load(Ordering::Acquire))
+    }
+
+    /// Keeps a response in place of those that `request` would have been given before.
+    ///
+    /// Nothing is kept if the target was invalidated since `epoch`: the response may be from before the write.
+    pub(crate) fn put(&self, target: &str, request: &HeaderMap, epoch: Epoch, variant: Variant) {
+        self.change(target, |variants| {
+            if self.epoch(target) != epoch {
+                return;
+            }
+            variants.retain(|known| !known.stored.matches(request));
+            variants.insert(0, Arc::new(variant));
+            variants.truncate(limits::VARIANTS_MAX);
+        });
+    }
+
+    /// Forgets one response.
+    pub(crate) fn remove(&self, target: &str, variant: &Arc<Variant>) {
+        self.change(target, |variants| variants.retain(|known| !Arc::ptr_eq(known, variant)));
+    }
+
+    /// Forgets all of a target, and keeps what was asked before from being kept.
+    pub(crate) fn invalidate(&self, target: &str) {
+        let _changing = self.changing.lock().expect("no panic while held");
+        self.class(target).fetch_add(1, Ordering::AcqRel);
+        self.cache.remove(target);
+    }
+
+    fn change(&self, target: &str, change: impl FnOnce(&mut Vec<Arc<Variant>>)) {
+        let _changing = self.changing.lock().expect("no panic while held");
+        let mut variants = self.cache.get(target).map(|entry| entry.to_vec()).unwrap_or_default();
+        change(&mut variants);
+        while Weight.weigh(target, &variants) > self.entry_bytes_max.max(1) * 2 && variants.len() > 1 {
+            variants.pop();
+        }
+        if variants.is_empty() {
+            self.cache.remove(target);
+        } else {
+            self.cache.insert(target.into(), Arc::new(variants));
+        }
+    }
+
+    fn class(&self, target: &str) -> &AtomicU64 {
+        &self.epochs[self.classes.hash_one(target) as usize % limits::EPOCHS]
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weight {
+    /// Bodies and fields, with a constant for what they are kept in.
+    fn weigh(&self, target: &str, variants: &[Arc<Variant>]) -> u64 {
+        let fields = |headers: &HeaderMap| headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 64).sum::<usize>();
+        let all = variants.iter().map(|variant| variant.body.len() + fields(variant.stored.headers()) + 512);
+        (target.len() + 256 + all.sum::<usize>()) as u64
+    }
+}
+
+impl Weighter<Arc<str>, Entry> for Weight {
+    fn weight(&self, target: &Arc<str>, entry: &Entry) -> u64 {
+        self.weigh(target, entry)
+    }
+}
