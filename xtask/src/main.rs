@@ -1,6 +1,7 @@
 //! The one entry point for everything that is done to the source: `cargo xtask <command>`.
 
 mod arrows;
+mod cache_tests;
 mod ci;
 mod clients;
 mod etag;
@@ -38,6 +39,9 @@ static COMMANDS: &[Command] = &[
         name: "etag-vectors",
         help: "recompute the ETags of recorded exchanges (fetches them with pip)",
         run: etag::run,
+        name: "cache-tests",
+        help: "run the npm package http-cache-tests against `rules = http`",
+        run: cache_tests::run,
     },
     Command { name: "tidy", help: "check what the compiler does not", run: tidy::run },
     Command {
@@ -67,6 +71,7 @@ fn usage(error: &str) -> ExitCode {
     run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
     for command in COMMANDS {
         run::say(&format!("  {:12}  {}", command.name, command.help));
+        run::say(&format!("  {:11}  {}", command.name, command.help));
     }
     ExitCode::from(2)
 }

@@ -26,7 +26,7 @@ use crate::{
     fill::Fill,
     flights::{Flight, Flights, Seat},
     limits,
-    memory::{Epoch, Memory, Variant},
+    memory::{Memory, Ticket, Variant},
 };
 
 /// A shared cache in front of one origin.
@@ -166,7 +166,7 @@ impl HttpCache {
         let headers = condition_on(&variant.stored, &ask.headers);
         let was_conditional =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name));
-        let epoch = self.memory.epoch(&ask.target);
+        let ticket = self.memory.ticket(&ask.target);
         let told = match self.ask_origin(ask, &Method::GET, headers, empty()).await {
             Ok(told) => told,
             Err(error) => return self.without_origin(ask, &variant, &error),
@@ -177,7 +177,7 @@ impl HttpCache {
             let (stored, may_stay) = variant.stored.freshened(&exchange, &told.head.headers);
             let fresh = || Variant { stored: stored.clone(), body: variant.body.clone() };
             if may_stay {
-                self.memory.put(&ask.target, &ask.headers, epoch, fresh());
+                self.memory.put(&ask.target, &ask.headers, &ticket, fresh());
             } else {
                 self.memory.remove(&ask.target, &variant);
             }
@@ -196,7 +196,7 @@ impl HttpCache {
             self.memory.remove(&ask.target, &variant);
         }
         one(&self.counters.misses);
-        self.keep(ask, told, epoch, why, flight)
+        self.keep(ask, told, ticket, why, flight)
     }
 
     /// Asks for what a stored part lacks, or for all of it.
@@ -206,14 +206,14 @@ impl HttpCache {
         let (Some(headers), true, false) = (rest, is_fresh, ask.headers.contains_key(header::RANGE)) else {
             return self.fill(ask, forwardable(&ask.headers), "partial", flight).await;
         };
-        let epoch = self.memory.epoch(&ask.target);
+        let ticket = self.memory.ticket(&ask.target);
         let told = match self.ask_origin(ask, &Method::GET, headers, empty()).await {
             Ok(told) => told,
             Err(error) => return self.failed(&error),
         };
         one(&self.counters.misses);
         if told.head.status != StatusCode::PARTIAL_CONTENT {
-            return self.keep(ask, told, epoch, "partial", flight);
+            return self.keep(ask, told, ticket, "partial", flight);
         }
         let exchange = ask.exchange(&Method::GET, told.asked, told.answered);
         let whole = variant.stored.completed(&exchange, &told.head.headers);
@@ -225,7 +225,7 @@ impl HttpCache {
             let body: bytes::Bytes = [&first[..], &second[..]].concat().into();
             if stored.headers().get(header::CONTENT_LENGTH) == Some(&HeaderValue::from(body.len())) {
                 let whole = Variant { stored: stored.clone(), body: body.clone() };
-                self.memory.put(&ask.target, &ask.headers, epoch, whole);
+                self.memory.put(&ask.target, &ask.headers, &ticket, whole);
                 let response =
                     serve(&Variant { stored, body }, ask, How::Forwarded("partial"), Some(206), told.answered);
                 return response.expect("it is whole");
@@ -238,15 +238,15 @@ impl HttpCache {
 
     async fn fill(&self, ask: &Ask, headers: HeaderMap, why: &str, flight: Option<Flight>) -> Response<Body> {
         one(&self.counters.misses);
-        let epoch = self.memory.epoch(&ask.target);
+        let ticket = self.memory.ticket(&ask.target);
         match self.ask_origin(ask, &Method::GET, headers, empty()).await {
-            Ok(told) => self.keep(ask, told, epoch, why, flight),
+            Ok(told) => self.keep(ask, told, ticket, why, flight),
             Err(error) => self.failed(&error),
         }
     }
 
     /// Passes an answer on, and keeps it where the rules allow.
-    fn keep(&self, ask: &Ask, mut told: Told, epoch: Epoch, why: &str, flight: Option<Flight>) -> Response<Body> {
+    fn keep(&self, ask: &Ask, mut told: Told, ticket: Ticket, why: &str, flight: Option<Flight>) -> Response<Body> {
         let exchange = ask.exchange(&ask.method, told.asked, told.answered);
         let stored = match Stored::new(&exchange, told.head.status, &told.head.headers) {
             Ok(stored) => stored,
@@ -261,7 +261,7 @@ impl HttpCache {
             filling: self.filling.clone(),
             target: ask.target.clone(),
             request: ask.headers.clone(),
-            epoch,
+            ticket,
             stored,
             flight,
         };
@@ -280,7 +280,7 @@ impl HttpCache {
     /// HEAD that memory cannot answer. What it tells updates or ends the stored answer to GET (RFC 9111, §4.3.5).
     async fn head(&self, ask: &Ask, found: Option<Arc<Variant>>) -> Response<Body> {
         one(&self.counters.misses);
-        let epoch = self.memory.epoch(&ask.target);
+        let ticket = self.memory.ticket(&ask.target);
         let told = match (self.ask_origin(ask, &Method::HEAD, forwardable(&ask.headers), empty()).await, &found) {
             (Ok(told), _) => told,
             (Err(error), Some(variant)) => return self.without_origin(ask, variant, &error),
@@ -292,7 +292,7 @@ impl HttpCache {
             match variant.stored.freshened(&exchange, &told.head.headers) {
                 (stored, true) if is_same => {
                     let fresh = Variant { stored, body: variant.body.clone() };
-                    self.memory.put(&ask.target, &ask.headers, epoch, fresh);
+                    self.memory.put(&ask.target, &ask.headers, &ticket, fresh);
                 }
                 _ => self.memory.remove(&ask.target, &variant),
             }
@@ -324,8 +324,8 @@ impl HttpCache {
             self.memory.invalidate(target);
         }
         if ask.method == Method::POST && !ended.is_empty() {
-            let epoch = self.memory.epoch(&ask.target);
-            return self.keep(ask, told, epoch, why, None);
+            let ticket = self.memory.ticket(&ask.target);
+            return self.keep(ask, told, ticket, why, None);
         }
         relayed(&told.head, told.body, why, false)
     }

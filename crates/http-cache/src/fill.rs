@@ -14,7 +14,7 @@ use task::Tasks;
 use crate::{
     flights::Flight,
     limits,
-    memory::{Epoch, Memory, Variant},
+    memory::{Memory, Ticket, Variant},
 };
 
 /// A response that is to be kept when its body has arrived.
@@ -23,7 +23,7 @@ pub(crate) struct Fill {
     pub(crate) filling: Arc<AtomicU64>,
     pub(crate) target: String,
     pub(crate) request: HeaderMap,
-    pub(crate) epoch: Epoch,
+    pub(crate) ticket: Ticket,
     pub(crate) stored: Stored,
     /// Those who wait for it.
     pub(crate) flight: Option<Flight>,
@@ -99,7 +99,7 @@ impl Fill {
     }
 
     fn keep(self, body: Bytes) {
-        self.memory.put(&self.target, &self.request, self.epoch, Variant { stored: self.stored, body });
+        self.memory.put(&self.target, &self.request, &self.ticket, Variant { stored: self.stored, body });
         drop(self.flight);
     }
 }

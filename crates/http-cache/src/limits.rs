@@ -22,6 +22,3 @@ pub const FLIGHTS_MAX: usize = 4096;
 
 /// A client that joined another's question asks by itself after this.
 pub const JOIN_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Writes end what was asked before them, by target, in so many classes.
-pub const EPOCHS: usize = 1024;

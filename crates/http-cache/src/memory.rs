@@ -1,9 +1,6 @@
 use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -29,14 +26,44 @@ pub(crate) struct Memory {
     entry_bytes_max: u64,
     /// Held while an entry is changed: it is read, copied and put back.
     changing: Mutex<()>,
-    /// How often targets of a class were invalidated.
-    epochs: Vec<AtomicU64>,
-    classes: RandomState,
+    underway: Underway,
 }
 
-/// The moment at which a request went out, as far as writes are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Epoch(u64);
+/// For each target that the origin is being asked for: how many ask, and how often it was invalidated meanwhile.
+type Underway = Arc<Mutex<BTreeMap<String, (usize, u64)>>>;
+
+/// Held from before a request goes out until its answer is kept, to know of the writes in between.
+pub(crate) struct Ticket {
+    underway: Underway,
+    target: String,
+    invalidations: u64,
+}
+
+impl Ticket {
+    fn new(underway: &Underway, target: &str) -> Self {
+        let mut asked = underway.lock().expect("no panic while held");
+        let (users, invalidations) = asked.entry(target.to_owned()).or_default();
+        *users += 1;
+        Self { underway: underway.clone(), target: target.to_owned(), invalidations: *invalidations }
+    }
+
+    fn is_valid(&self) -> bool {
+        let asked = self.underway.lock().expect("no panic while held");
+        asked.get(&self.target).is_some_and(|(_, invalidations)| *invalidations == self.invalidations)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut asked = self.underway.lock().expect("no panic while held");
+        if let Some((users, _)) = asked.get_mut(&self.target) {
+            *users -= 1;
+            if *users == 0 {
+                asked.remove(&self.target);
+            }
+        }
+    }
+}
 
 impl Memory {
     pub(crate) fn new(bytes_max: u64) -> Self {
@@ -44,8 +71,7 @@ impl Memory {
             cache: Cache::with_weighter((bytes_max / 4096).clamp(16, 1 << 20) as usize, bytes_max, Weight),
             entry_bytes_max: limits::ENTRY_BYTES_MAX.min(bytes_max / limits::ENTRY_SHARE),
             changing: Mutex::default(),
-            epochs: (0..limits::EPOCHS).map(|_| AtomicU64::new(0)).collect(),
-            classes: RandomState::new(),
+            underway: Underway::default(),
         }
     }
 
@@ -68,16 +94,16 @@ impl Memory {
         (entry.iter().find(|variant| variant.stored.matches(request)).cloned(), true)
     }
 
-    pub(crate) fn epoch(&self, target: &str) -> Epoch {
-        Epoch(self.class(target).load(Ordering::Acquire))
+    pub(crate) fn ticket(&self, target: &str) -> Ticket {
+        Ticket::new(&self.underway, target)
     }
 
     /// Keeps a response in place of those that `request` would have been given before.
     ///
-    /// Nothing is kept if the target was invalidated since `epoch`: the response may be from before the write.
-    pub(crate) fn put(&self, target: &str, request: &HeaderMap, epoch: Epoch, variant: Variant) {
+    /// Nothing is kept if the target was invalidated since `ticket`: the response may be from before the write.
+    pub(crate) fn put(&self, target: &str, request: &HeaderMap, ticket: &Ticket, variant: Variant) {
         self.change(target, |variants| {
-            if self.epoch(target) != epoch {
+            if !ticket.is_valid() {
                 return;
             }
             variants.retain(|known| !known.stored.matches(request));
@@ -94,7 +120,9 @@ impl Memory {
     /// Forgets all of a target, and keeps what was asked before from being kept.
     pub(crate) fn invalidate(&self, target: &str) {
         let _changing = self.changing.lock().expect("no panic while held");
-        self.class(target).fetch_add(1, Ordering::AcqRel);
+        if let Some((_, invalidations)) = self.underway.lock().expect("no panic while held").get_mut(target) {
+            *invalidations += 1;
+        }
         self.cache.remove(target);
     }
 
@@ -110,10 +138,6 @@ impl Memory {
         } else {
             self.cache.insert(target.into(), Arc::new(variants));
         }
-    }
-
-    fn class(&self, target: &str) -> &AtomicU64 {
-        &self.epochs[self.classes.hash_one(target) as usize % limits::EPOCHS]
     }
 }
 
