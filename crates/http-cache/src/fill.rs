@@ -58,7 +58,7 @@ impl Fill {
                 if frame.is_none()
                     && let Some((fill, bytes)) = keeping
                 {
-                    fill.keep_if_whole(bytes.freeze(), length);
+                    fill.keep_if_whole(&bytes, length);
                 } else if let (Some(Err(broken)), Some(client)) = (frame, &mut client) {
                     let _ = client.send(Err(broken)).await;
                 }
@@ -72,7 +72,7 @@ impl Fill {
                     bytes.extend_from_slice(data);
                     // The client may know the end from the length, and ask again at once.
                     if length == Some(bytes.len() as u64) {
-                        fill.keep_if_whole(bytes.freeze(), length);
+                        fill.keep_if_whole(&bytes, length);
                     } else {
                         keeping = Some((fill, bytes));
                     }
@@ -90,11 +90,12 @@ impl Fill {
     }
 
     /// Anything but the announced length, or the announced part, is not what the origin meant.
-    fn keep_if_whole(self, body: Bytes, length: Option<u64>) {
+    fn keep_if_whole(self, body: &[u8], length: Option<u64>) {
         let bytes = body.len() as u64;
         let part = self.stored.part().map(|have| have.part.bytes());
         if length.is_none_or(|length| length == bytes) && part.is_none_or(|part| part == bytes) {
-            self.keep(body);
+            // A buffer that has grown is larger than what it holds.
+            self.keep(Bytes::copy_from_slice(body));
         }
     }
 

@@ -11,8 +11,10 @@ mod fill;
 mod flights;
 pub mod limits;
 mod memory;
+mod pass;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use cache::HttpCache;
 pub use counters::Counters;
