@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use crate::{
-    etag, readme,
+    cache_tests, etag, readme,
     run::{self, Outcome, Steps},
     sim, tidy,
 };
@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     steps.step("clippy of the simulator", || sim::lint(&[]));
     steps.step("test", readme_tests);
     steps.step("etag-vectors", || etag::run(&[]));
+    steps.step("cache-tests", || cache_tests::run(&[]));
     steps.step("sim", || sim::ci(&[]));
     steps.step("sim-apart", || sim::apart(&[]));
     steps.step("doc", || {

@@ -39,6 +39,8 @@ static COMMANDS: &[Command] = &[
         name: "etag-vectors",
         help: "recompute the ETags of recorded exchanges (fetches them with pip)",
         run: etag::run,
+    },
+    Command {
         name: "cache-tests",
         help: "run the npm package http-cache-tests against `rules = http`",
         run: cache_tests::run,
@@ -71,7 +73,6 @@ fn usage(error: &str) -> ExitCode {
     run::say(&format!("error: {error}\nhint: cargo xtask <command>, with one of"));
     for command in COMMANDS {
         run::say(&format!("  {:12}  {}", command.name, command.help));
-        run::say(&format!("  {:11}  {}", command.name, command.help));
     }
     ExitCode::from(2)
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use http_rules::Stored;
 use task::Tasks;
+use tokio::time::Instant;
 
 use crate::{
     flights::Flight,
@@ -30,8 +31,8 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    /// Returns the body for the client. It is kept before the client can have seen its end, and is read
-    /// to that end even if the client leaves.
+    /// Returns the body for the client. It is kept before the client can have seen its end, and is read on
+    /// for a while even if the client leaves.
     pub(crate) fn start(self, body: Body, tasks: &Tasks) -> Body {
         let length =
             self.stored.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -52,8 +53,15 @@ impl Fill {
         let mut reserved = Reserved { filling: self.filling.clone(), bytes: 0 };
         let bytes_max = self.memory.entry_bytes_max();
         let mut keeping = Some((self, BytesMut::new()));
+        let mut orphan_until = None;
         loop {
-            let frame = body.frame().await;
+            let frame = match orphan_until {
+                None => body.frame().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline, body.frame()).await {
+                    Ok(frame) => frame,
+                    Err(_) => return,
+                },
+            };
             let Some(Ok(frame)) = frame else {
                 if frame.is_none()
                     && let Some((fill, bytes)) = keeping
@@ -82,6 +90,7 @@ impl Fill {
                 && open.send(Ok(frame)).await.is_err()
             {
                 client = None;
+                orphan_until = Some(Instant::now() + limits::ORPHAN_PATIENCE);
             }
             if client.is_none() && keeping.is_none() {
                 return;

@@ -17,6 +17,9 @@ pub const FILLING_BYTES_MAX: u64 = 256 << 20;
 /// Pieces of a body between the origin and a client that reads slowly.
 pub const FRAMES_WAITING: usize = 4;
 
+/// A body whose client has left is read on for this long: an endless one would be read for ever.
+pub const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Targets that are being asked for, which a second client joins.
 pub const FLIGHTS_MAX: usize = 4096;
 

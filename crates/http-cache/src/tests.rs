@@ -203,6 +203,32 @@ async fn an_answer_is_kept_although_its_client_left() {
     assert_eq!(world.ask("GET", "/a", &[("range", "bytes=10000-")]).await.status, 416);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endless_answer_is_not_read_for_ever() {
+    let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    struct Ends(Arc<std::sync::atomic::AtomicBool>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let told = ended.clone();
+    let world = World::new(move |_| {
+        let pieces = stream::unfold(Ends(told.clone()), |ends| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok(hyper::body::Frame::data(Bytes::from_static(b"x"))), ends))
+        });
+        let body = StreamBody::new(pieces).boxed_unsync();
+        Some(Response::builder().header(FRESH.0, FRESH.1).body(body).unwrap())
+    });
+    drop(world.response("GET", "/a", &[]).await);
+    let (began, is_over) = (tokio::time::Instant::now(), || ended.load(std::sync::atomic::Ordering::SeqCst));
+    while !is_over() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(began.elapsed() < 2 * crate::limits::ORPHAN_PATIENCE, "still read");
+    }
+}
+
 #[tokio::test]
 async fn stale_is_served_while_one_asks() {
     let world = World::new(|_| {

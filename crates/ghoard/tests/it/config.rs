@@ -39,6 +39,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: door_socket ~/.cache/ghoard/ghoard.sock default
         out: admin_address 127.0.0.1:9121 default
         out: admin_socket ~/.cache/ghoard/ghoard-admin.sock default
+        out: rules github default
         out: origin https://api.github.com default
         out: more_origins - default
         out: origin_timeout 30 s default

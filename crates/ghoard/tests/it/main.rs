@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod admin;
+mod any_origin;
 mod clients;
 mod config;
 mod credentials;
