@@ -8,6 +8,9 @@ pub const ENTRY_BYTES_MAX: u64 = 16 << 20;
 /// Of the memory, one entry takes at most this part, so that one answer does not push out all others.
 pub const ENTRY_SHARE: u64 = 8;
 
+/// Parts of the memory that are locked apart.
+pub const SHARDS_MAX: u64 = 8;
+
 /// Responses kept under one target, chosen between by `Vary`.
 pub const VARIANTS_MAX: usize = 32;
 

@@ -1,12 +1,16 @@
 use std::{
     collections::BTreeMap,
+    hash::RandomState,
     sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_rules::Stored;
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use crate::limits;
 
@@ -22,7 +26,7 @@ type Entry = Arc<Vec<Arc<Variant>>>;
 
 /// Responses by target, within a limit in bytes; what is used seldom goes first.
 pub(crate) struct Memory {
-    cache: Cache<Arc<str>, Entry, Weight>,
+    cache: Cache<Arc<str>, Entry, Weight, RandomState>,
     entry_bytes_max: u64,
     /// Held while an entry is changed: it is read, copied and put back.
     changing: Mutex<()>,
@@ -67,9 +71,18 @@ impl Drop for Ticket {
 
 impl Memory {
     pub(crate) fn new(bytes_max: u64) -> Self {
+        let entry_bytes_max = limits::ENTRY_BYTES_MAX.min(bytes_max / limits::ENTRY_SHARE);
+        // Not the default of four per core: what does not fit into its shard is not kept.
+        let shards = (bytes_max / (4 * entry_bytes_max).max(1)).clamp(1, limits::SHARDS_MAX);
+        let options = OptionsBuilder::new()
+            .shards(shards as usize)
+            .estimated_items_capacity((bytes_max / 4096).clamp(16, 1 << 20) as usize)
+            .weight_capacity(bytes_max)
+            .build()
+            .expect("both capacities are set");
         Self {
-            cache: Cache::with_weighter((bytes_max / 4096).clamp(16, 1 << 20) as usize, bytes_max, Weight),
-            entry_bytes_max: limits::ENTRY_BYTES_MAX.min(bytes_max / limits::ENTRY_SHARE),
+            cache: Cache::with_options(options, Weight, RandomState::new(), DefaultLifecycle::default()),
+            entry_bytes_max,
             changing: Mutex::default(),
             underway: Underway::default(),
         }

@@ -10,6 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use gateway::{Body, Broken, Handle, Origin, OriginError, empty, full};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
+use proptest::prelude::*;
 use task::Tasks;
 use tokio::sync::Semaphore;
 
@@ -348,5 +349,73 @@ fn a_target_is_sent_as_it_is_stored() {
         let sent = reqwest::Url::parse(&format!("http://origin{target}")).unwrap();
         let query = sent.query().map(|query| format!("?{query}")).unwrap_or_default();
         assert_eq!(format!("{}{query}", sent.path()), target);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Read { path: u8, foo: u8, range: bool, no_cache: bool },
+    Head { path: u8 },
+    Write { path: u8 },
+}
+
+/// An origin whose resources have versions: a write makes the next one.
+fn versions(freshness: &'static str) -> World {
+    let versions = Mutex::new([0_u32; 4]);
+    World::new(move |request| {
+        let path: usize = request.uri().path()[1..].parse().unwrap();
+        let mut versions = versions.lock().unwrap();
+        if request.method() == "PUT" {
+            versions[path] += 1;
+            return answer(204, &[], "");
+        }
+        let foo = request.headers().get("foo").map_or("", |foo| foo.to_str().unwrap());
+        let (version, etag) = (versions[path], format!("\"{}-{foo}\"", versions[path]));
+        let headers = [("cache-control", freshness), ("etag", &etag), ("vary", "foo")];
+        if request.headers().get("if-none-match").is_some_and(|tag| tag == etag.as_str()) {
+            return answer(304, &headers, "");
+        }
+        answer(200, &headers, format!("{version:04}-{foo}"))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever the order: a client reads what the last write through the cache left, in its own variant.
+    #[test]
+    fn nobody_reads_what_a_write_has_ended(
+        freshness in proptest::sample::select(vec!["max-age=60", "max-age=0", "no-cache", "max-age=60, must-revalidate"]),
+        ops in proptest::collection::vec(prop_oneof![
+            4 => (0_u8..4, 0_u8..3, any::<bool>(), any::<bool>())
+                .prop_map(|(path, foo, range, no_cache)| Op::Read { path, foo, range, no_cache }),
+            1 => (0_u8..4).prop_map(|path| Op::Head { path }),
+            1 => (0_u8..4).prop_map(|path| Op::Write { path }),
+        ], 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (world, mut written) = (versions(freshness), [0_u32; 4]);
+            for op in ops {
+                match op {
+                    Op::Write { path } => {
+                        world.ask("PUT", &format!("/{path}"), &[]).await;
+                        written[usize::from(path)] += 1;
+                    }
+                    Op::Head { path } => {
+                        assert_eq!(world.ask("HEAD", &format!("/{path}"), &[]).await.status, 200);
+                    }
+                    Op::Read { path, foo, range, no_cache } => {
+                        let foo = foo.to_string();
+                        let mut headers = vec![("foo", foo.as_str())];
+                        headers.extend(range.then_some(("range", "bytes=0-")));
+                        headers.extend(no_cache.then_some(("cache-control", "no-cache")));
+                        let seen = world.ask("GET", &format!("/{path}"), &headers).await;
+                        let expected = format!("{:04}-{foo}", written[usize::from(path)]);
+                        assert_eq!(String::from_utf8_lossy(&seen.body), expected, "{seen:?}");
+                    }
+                }
+            }
+        });
     }
 }

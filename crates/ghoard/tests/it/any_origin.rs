@@ -42,10 +42,10 @@ fn any_origin_is_cached_by_http_alone() {
     // A token and `Origin` are the origin's business here; what a token got is not kept.
     for (method, more, body, status) in [
         ("GET", "", "1", "fwd=uri-miss"),
-        ("GET", "\r\norigin: https://page.example", "1", "hit"),
-        ("GET", "\r\ncache-control: no-cache", "2", "fwd=request"),
+        ("GET", "\norigin: https://page.example", "1", "hit"),
+        ("GET", "\ncache-control: no-cache", "2", "fwd=request"),
         ("DELETE", "", "3", "fwd=method"),
-        ("GET", "\r\nauthorization: Bearer x", "4", "fwd=uri-miss"),
+        ("GET", "\nauthorization: Bearer x", "4", "fwd=uri-miss"),
         ("GET", "", "5", "fwd=uri-miss"),
         ("GET", "", "5", "hit"),
     ] {
