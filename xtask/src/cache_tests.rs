@@ -70,15 +70,16 @@ fn install(folder: &Path) -> Outcome {
     }
     fs::create_dir_all(folder.join("home")).map_err(|cause| format!("{}: {cause}", folder.display()))?;
     fs::write(folder.join("package.json"), "{\"private\": true}\n").map_err(|cause| cause.to_string())?;
-    let quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    npm(folder, &[&["install", FETCH], &quiet[..]].concat())?;
-    let packed = npm(folder, &["pack", PACKAGE, "--loglevel=error"])?;
+    npm(folder, &["install", FETCH, "--no-audit", "--no-fund", "--ignore-scripts"])?;
+    let packed = npm(folder, &["pack", PACKAGE])?;
     let archive = packed.lines().last().unwrap_or_default().trim().to_owned();
     run::check(Command::new("tar").args(["-xzf", &archive]).current_dir(folder))
 }
 
 fn npm(folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("npm").args(arguments).current_dir(folder).output();
+    // By itself it would try for more than a minute.
+    let quick = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"];
+    let output = Command::new("npm").args(arguments).args(quick).current_dir(folder).output();
     let output = output.map_err(|cause| format!("npm does not run: {cause}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -198,6 +198,9 @@ impl HttpCache {
             stored,
             flight,
         };
+        if !fill.fits() {
+            return relayed(&told.head, told.body, why, false);
+        }
         let body = fill.start(told.body, &self.tasks);
         if verdict == Verdict::NotModified {
             told.head.status = StatusCode::NOT_MODIFIED;

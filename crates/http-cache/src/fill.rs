@@ -30,15 +30,21 @@ pub(crate) struct Fill {
     pub(crate) flight: Option<Flight>,
 }
 
+/// The length that the response says it has.
+fn announced(stored: &Stored) -> Option<u64> {
+    stored.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 impl Fill {
+    /// Whether it may fit. Of a body without a length that is known at its end only.
+    pub(crate) fn fits(&self) -> bool {
+        announced(&self.stored).is_none_or(|length| length <= self.memory.entry_bytes_max())
+    }
+
     /// Returns the body for the client. It is kept before the client can have seen its end, and is read on
     /// for a while even if the client leaves.
     pub(crate) fn start(self, body: Body, tasks: &Tasks) -> Body {
-        let length =
-            self.stored.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if length.is_some_and(|length: u64| length > self.memory.entry_bytes_max()) {
-            return body;
-        }
+        let length = announced(&self.stored);
         if length == Some(0) || self.stored.status() == StatusCode::NO_CONTENT {
             self.keep(Bytes::new());
             return empty();

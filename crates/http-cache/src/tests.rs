@@ -314,7 +314,7 @@ async fn variants_live_side_by_side() {
 async fn the_memory_has_a_bound() {
     let world = World::with_memory(256 << 10, |request| {
         let bytes = if request.uri().path() == "/large" { 64 << 10 } else { 4 << 10 };
-        answer(200, &[FRESH], vec![b'x'; bytes])
+        answer(200, &[FRESH, ("content-length", &bytes.to_string())], vec![b'x'; bytes])
     });
     for n in 0..200 {
         world.get(&format!("/{n}")).await;
@@ -322,7 +322,8 @@ async fn the_memory_has_a_bound() {
     }
     assert!(world.cache.held().1 > 20);
     assert_eq!(world.ask("GET", "/large", &[]).await.body.len(), 64 << 10);
-    assert!(world.ask("GET", "/large", &[]).await.told().ends_with("fwd=uri-miss"));
+    let again = world.ask("GET", "/large", &[]).await;
+    assert_eq!(again.header("cache-status"), "ghoard; fwd=uri-miss; fwd-status=200");
 }
 
 #[tokio::test]
