@@ -4,7 +4,7 @@ use github::{Family, Pattern, PatternError, Reach, Touches, enterprise_path};
 use store::Space;
 use wire::FamilyId;
 
-use crate::{Node, cache::now};
+use crate::{Node, cache::now, limits};
 
 /// What an operator wants dropped: a [`Pattern`], or a URL of one site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub struct Invalidated {
     pub families: Vec<Family>,
     /// Of these, repositories that this node has seen since its start.
     pub repositories: usize,
-    /// Records that were removed from the disk.
+    /// Records that were removed from the disk, those that had to go along included.
     pub entries: usize,
     /// What was kept before the last start is doubted as a whole: its families have no names any more.
     pub earlier: bool,
     /// All that is kept is doubted: it could not be told what is meant.
     pub everything: bool,
-    /// Whether there was anything that may have been meant.
+    /// Whether there was anything here that may have been meant.
     pub matched: bool,
 }
 
@@ -76,16 +76,15 @@ impl Node {
         }
         done.families = families.into_iter().collect();
         let known = |family: &&Family| seen.as_ref().is_some_and(|seen| seen.contains(family));
-        let is_own = |family: &&Family| what.is_own(family);
         done.repositories = done.families.iter().filter(known).filter(|family| is_repository(family)).count();
-        let has_seen = done.families.iter().filter(is_own).any(|family| known(&family));
-        self.forget(&mut done).await;
-        let was_kept = (done.earlier || done.everything) && self.store.stats().entries > 0;
-        done.matched = has_seen || done.entries > 0 || was_kept;
+        let may_be_any = (done.earlier || done.everything) && self.store.stats().entries > 0;
+        let own = self.forget(&mut done, what).await;
+        done.matched = own > 0 || may_be_any;
         done
     }
 
-    async fn forget(&self, done: &mut Invalidated) {
+    /// Returns how many answers of what was named there were, in memory or on the disk.
+    async fn forget(&self, done: &mut Invalidated, what: &Invalidate) -> usize {
         let (now, keeper) = (now(), self.cache.keeper.clone());
         let tell = |touches: &Touches, until| {
             if let Some(sharing) = &self.sharing {
@@ -95,24 +94,40 @@ impl Node {
         if done.everything {
             *done = Invalidated { everything: true, ..Invalidated::default() };
             tell(&Touches::Everything, now.as_secs());
-            return keeper.forget_everything(now).await;
+            keeper.forget_everything(now).await;
+            return 0;
         }
         if done.families.is_empty() && !done.earlier {
-            return;
+            return 0;
         }
         tell(&Touches::Families(done.families.clone()), now.as_secs());
         let ids: Vec<FamilyId> = done.families.iter().map(|family| keeper.ids.family_id(family.as_str())).collect();
-        let (store, removed) = (self.store.clone(), ids.clone());
-        // Counted here; what comes meanwhile is dropped and doubted below.
-        let count = move || removed.iter().filter_map(|id| store.remove_family(Space::Local, id).ok()).sum();
-        done.entries = self.tasks.block(count).await.unwrap_or_default();
-        keeper.forget_families(ids, now).await;
-        if done.earlier {
+        let own: Vec<bool> = done.families.iter().map(|family| what.is_own(family)).collect();
+        let only_own: Vec<FamilyId> = ids.iter().zip(&own).filter(|(_, own)| **own).map(|(id, _)| *id).collect();
+        let mut own_entries = keeper.count_in_memory(&only_own);
+        // From here on nothing of it is served; the disk follows.
+        let forgotten = keeper.forget_families(ids.clone(), now);
+        let earlier_forgotten = done.earlier.then(|| {
             // What peers know, this node may never have seen by name.
             let until = if self.net().is_some() { now } else { self.started_at };
             tell(&Touches::Everything, until.as_secs());
-            keeper.forget_before(self.started_at, now).await;
+            keeper.forget_before(self.started_at, now)
+        });
+        let store = self.store.clone();
+        let remove = self.tasks.block(move || -> Vec<usize> {
+            ids.iter().map(|id| store.remove_family(Space::Local, id).unwrap_or_default()).collect()
+        });
+        // A disk that hangs is a disk of which nothing is known.
+        let removed = tokio::time::timeout(limits::DISK_PATIENCE, remove).await.ok().flatten().unwrap_or_default();
+        for (count, is_own) in removed.into_iter().zip(own) {
+            done.entries += count;
+            own_entries += if is_own { count } else { 0 };
         }
+        forgotten.await;
+        if let Some(forgotten) = earlier_forgotten {
+            forgotten.await;
+        }
+        own_entries
     }
 }
 

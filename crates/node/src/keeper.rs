@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use canary::Bug;
@@ -222,6 +225,16 @@ impl Keeper {
             keeper.in_store(Some(now), remove).await;
         }
         .boxed()
+    }
+
+    /// How many answers of some families memory holds. Looks at each that it holds.
+    pub fn count_in_memory(&self, families: &[FamilyId]) -> usize {
+        let count = Cell::new(0);
+        self.hot.retain(|_, held| {
+            count.set(count.get() + usize::from(families.contains(&held.family)));
+            true
+        });
+        count.get()
     }
 
     /// Doubts all that is kept, in this run and, once the future has ended, in the next ones.

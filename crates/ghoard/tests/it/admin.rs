@@ -142,7 +142,11 @@ fn a_repository_is_dropped_for_every_credential_and_for_good() {
         assert_eq!(github.count(HELLO).requests, asked + 1);
     }
 
+    // A list may show the repository and goes along, and is not it.
+    machine.get("/user/repos", Some(TOKEN));
+    kept(&machine, 4);
     let (done, code) = invalidate(&machine, "nobody/nothing");
+    assert_eq!(done["entries"], 1, "{done}");
     assert_eq!((code, &done["matched"]), (Some(1), &false.into()), "{done}");
     let wrong = run(&machine, "invalidate a/b/c", None);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
