@@ -151,7 +151,17 @@ fn limited_until(response: &Response<Bytes>, at: Duration) -> Option<Duration> {
     let number = |name| response.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
     let pause = number("retry-after").map(|secs| at + Duration::from_secs(secs));
     let reset = || number("x-ratelimit-reset").map(|reset| Duration::from_secs(reset.saturating_sub(det::EPOCH_SECS)));
-    matches!(response.status().as_u16(), 403 | 429).then(|| pause.or_else(reset)).flatten()
+    let is_refusal = matches!(response.status().as_u16(), 403 | 429);
+    if let Some(pause) = pause.filter(|_| is_refusal) {
+        return Some(pause);
+    }
+    // The last request that was left is answered, and says so.
+    if number("x-ratelimit-remaining") == Some(0) {
+        return reset();
+    }
+    let text = String::from_utf8_lossy(response.body()).to_ascii_lowercase();
+    let is_unnamed = is_refusal && (response.status() == 429 || text.contains("rate limit"));
+    is_unnamed.then(|| at + github::limits::LIMIT_PAUSE_MAX)
 }
 
 /// The way from one machine to GitHub.

@@ -67,10 +67,10 @@ fn was_written_since(stage: &Stage, answer: &Answer, since: Duration) -> bool {
         .any(|write| write.node == *node && Some(&write.repo) == repo.as_ref() && is_later(write.answered))
 }
 
-/// A limit that this user's tokens were told of, and that holds on.
+/// A limit that this user's tokens were told of, or whose last request they have made, and that holds on.
 fn is_limited(stage: &Stage, reference: &Reference, answer: &Answer) -> bool {
     let Request { who, sent, .. } = &answer.request;
     let login = |who: Option<usize>| who.map(|who| stage.plan.tokens[who].login.as_str());
-    let mut limits = reference.exchanges.iter().filter(|exchange| exchange.status == Some(answer.status));
+    let mut limits = reference.exchanges.iter().filter(|_| matches!(answer.status, 403 | 429));
     limits.any(|exchange| exchange.until.is_some_and(|until| until >= *sent) && login(exchange.who) == login(*who))
 }
