@@ -103,6 +103,12 @@ fn why_knows_writes_passes_refusals_and_keeps_secrets_to_itself() {
     assert!(write["touches"].to_string().contains("\"api.github.com/repos/octocat/hello-world\""), "{write}");
     assert_eq!(why(&machine, "DELETE /repos/octocat/Hello-World", None)["touches"], "everything");
 
+    assert!(why(&machine, "POST /graphql", None)["why"].to_string().contains("depends on the document"));
+    let missing = format!("{HELLO}/issues/99999");
+    assert_eq!(machine.get(&missing, Some(TOKEN)).status, 404);
+    let told_again = why(&machine, &format!("GET {missing}"), Some(TOKEN));
+    assert_eq!((&told_again["held"]["status"], &told_again["next"][0]), (&404.into(), &"hit: answer from here".into()));
+
     let query = format!("{HELLO}?access_token=ghp_inTheQuery&page=2");
     let output = run(&machine, &format!("why GET {query}"), Some(TOKEN));
     let shown = text(&output);

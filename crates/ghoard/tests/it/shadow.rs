@@ -51,6 +51,21 @@ fn a_free_304_that_serving_would_have_had_is_counted_too() {
 }
 
 #[test]
+fn a_404_that_would_be_told_again_is_counted_and_no_mismatch() {
+    let github = GitHub::start();
+    let machine = shadow(&github);
+    let missing = "/repos/octocat/Hello-World/issues/99999";
+    for _ in 0..3 {
+        assert_eq!(machine.get(missing, Some(TOKEN)).status, 404);
+    }
+    assert_eq!((counts(&machine), github.count(missing).requests), ([2, 0, 2, 0], 3));
+    for asked in 1..=2 {
+        assert_eq!(machine.get("/rate_limit", Some(TOKEN)).status, 200);
+        assert_eq!(github.count("/rate_limit").requests, asked, "not from the ledger");
+    }
+}
+
+#[test]
 fn what_a_peer_would_have_answered_is_counted_and_not_given() {
     let github = GitHub::start();
     let (a, b) = two_members(&github);

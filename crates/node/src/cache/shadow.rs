@@ -2,12 +2,14 @@
 //! counted and compared.
 //!
 //! What would have been served is left as it is, so that it grows as old as it would when serving; only
-//! where the cache would have asked the origin, too, is the answer kept.
+//! where the cache would have asked the origin, too, is the answer kept. A 404 that is told again for a
+//! moment is the exception: to ask is to drop it, so it is kept anew.
 
 use std::sync::Arc;
 
 use gateway::Answer;
 use github::{Ask, Verdict, judge};
+use http::{HeaderMap, StatusCode, header};
 use store::EntryKey;
 use tracing::warn;
 use wire::{FamilyId, KeyId};
@@ -41,14 +43,20 @@ impl NodeCache {
         }
         let (at, family) = (self.keeper.key_of(&ask), self.keeper.family_of(&ask));
         let would = self.would_do(&ask, at, family).await;
-        let may_keep = self.exclusions.may_keep(&ask) && !matches!(would, Would::Serve(_));
+        let grows_old = matches!(&would, Would::Serve(answer) if answer.status == StatusCode::OK);
+        let may_keep = self.exclusions.may_keep(&ask) && !grows_old;
         let flown = self.clone().ask_origin(ask.clone(), at, family, may_keep, None, None).await;
         self.compare(&ask, at.key, &would, &flown);
         flown
     }
 
     async fn would_do(&self, ask: &Ask, at: EntryKey, family: FamilyId) -> Would {
-        let own = if self.exclusions.may_keep(ask) { self.keeper.known(at).await } else { None };
+        let may_keep = self.exclusions.may_keep(ask);
+        let in_memory = self.keeper.in_memory(&at).filter(|held| may_keep && will_do(ask, &held.answer));
+        if let Some(held) = in_memory {
+            return Would::Serve(held.answer.clone());
+        }
+        let own = if may_keep { self.keeper.known(at).await } else { None };
         if let Some(own) = own.as_ref().filter(|own| will_do(ask, &own.answer)) {
             return Would::Serve(own.answer.clone());
         }
@@ -80,7 +88,12 @@ impl NodeCache {
         let counters = &self.counters;
         let is_same = |known: &Answer| match flown {
             Flown::Answer { answer, .. } => answer.status == known.status && answer.plain == known.plain,
-            Flown::Told(_) | Flown::Stream(_) => false,
+            // What is kept for a moment only is told as it came: packed, perhaps.
+            Flown::Told(told) => {
+                let to = |headers: &HeaderMap| headers.get(header::LOCATION).cloned();
+                told.status == known.status && known.status != StatusCode::OK && to(&told.headers) == to(&known.headers)
+            }
+            Flown::Stream(_) => false,
         };
         match would {
             Would::Serve(known) => {
