@@ -109,7 +109,7 @@ fn a_base_url_client_stays_on_the_base_url() {
     for prefix in ["", "/api/v3"] {
         let page = machine.get(&format!("{prefix}/repos/octocat/Hello-World/issues?per_page=10"), Some(TOKEN));
         let next = page.header("link").to_owned();
-        assert!(next.contains(&format!("<http://{}/repositories/1296269/issues?", machine.base())), "{next}");
+        assert!(next.contains(&format!("<http://{}{prefix}/repositories/1296269/issues?", machine.base())), "{next}");
         assert!(!next.contains("api.github.com"), "{next}");
     }
     let by_socket = http::exchange(
