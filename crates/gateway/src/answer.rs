@@ -4,7 +4,7 @@ use github::{Ask, matches, pretty};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use wire::Millis;
 
-use crate::{Base, Body, empty, full, relay::rebase};
+use crate::{Base, Body, empty, full, relay::rebase, rename::rename};
 
 /// An answer as memory holds it, ready to be served to its scope.
 #[derive(Clone, Debug)]
@@ -80,13 +80,15 @@ impl Answer {
             return respond(StatusCode::NOT_MODIFIED, headers, empty());
         }
 
+        let renamed = rename(&self.headers, &self.plain, base);
+        let plain = renamed.as_ref().unwrap_or(&self.plain);
         let body = match &self.gzip {
-            _ if ask.wants.pretty && self.is_json() => pretty(&self.plain),
-            Some(gzip) if ask.wants.gzip => {
+            _ if ask.wants.pretty && self.is_json() => pretty(plain),
+            Some(gzip) if ask.wants.gzip && renamed.is_none() => {
                 headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 gzip.clone()
             }
-            _ => self.plain.clone(),
+            _ => plain.clone(),
         };
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         respond(self.status, headers, if ask.wants.head_only { empty() } else { full(body) })

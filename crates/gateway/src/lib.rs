@@ -14,6 +14,7 @@ pub mod limits;
 mod origin;
 mod refusal;
 mod relay;
+mod rename;
 mod service;
 mod strict;
 mod unpack;

@@ -20,6 +20,7 @@ use crate::{
     hosts::Hosts,
     limits,
     relay::{rebase, relay_head},
+    rename::rename_body,
     strict::{Checked, check},
     unpack::unpack,
 };
@@ -31,6 +32,8 @@ pub struct Base {
     pub client: String,
     /// What the origin calls itself in `Link` and `Location`.
     pub origins: Vec<String>,
+    /// Whether URLs in bodies lead there, too, as they do in those of an Enterprise Server.
+    pub in_bodies: bool,
 }
 
 /// A site behind a door.
@@ -249,11 +252,12 @@ impl<C: Cache> Service<C> {
 
     /// Passes the origin's own answer on.
     fn to_client(&self, place: Option<Place>, response: Response<Body>, head_only: bool) -> Response<Body> {
-        let (mut head, body) = response.into_parts();
+        // What another host says is about the first site, if about any.
+        let base = place.map_or(&self.served[0].base, |place| self.base(place));
+        let (mut head, body) = rename_body(response, base).into_parts();
         self.hosts.learn(&head.headers, now());
         head.headers = relay_head(&head.headers);
-        // What another host says is about the first site, if about any.
-        rebase(&mut head.headers, place.map_or(&self.served[0].base, |place| self.base(place)));
+        rebase(&mut head.headers, base);
         if !head.headers.contains_key("cache-status") {
             let status = format!("ghoard; fwd=bypass; fwd-status={}", head.status.as_u16());
             head.headers.insert("cache-status", status.parse().expect("visible ASCII"));
@@ -295,8 +299,9 @@ impl Served {
         if site.is_github() {
             origins.push(format!("https://{API_HOST}"));
         }
-        let enterprise = Base { client: format!("{client_url}{ENTERPRISE_PATH}"), origins: origins.clone() };
-        Self { site, base: Base { client: client_url, origins }, enterprise }
+        let base = |client, in_bodies| Base { client, origins: origins.clone(), in_bodies };
+        let enterprise = base(format!("{client_url}{ENTERPRISE_PATH}"), true);
+        Self { base: base(client_url, false), site, enterprise }
     }
 }
 

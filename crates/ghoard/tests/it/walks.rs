@@ -73,6 +73,24 @@ fn pygithub_survives_a_full_last_page() {
     }
 }
 
+/// Its objects go on by the URLs in the bodies that they were made of.
+#[test]
+fn pygithub_reads_and_writes_by_the_urls_in_bodies() {
+    if !is_installed("pygithub") {
+        return;
+    }
+    let github = GitHub::start();
+    github.hub().api_url.clone_from(&github.url);
+    let machine = Setup::new(&github).start();
+    let base_url = format!("http://{}/api/v3", machine.base());
+    let script = include_str!("../clients/pygithub/follow.py");
+    let told = stdout(by_script(&mut python(&machine, "follow.py", script), &base_url));
+    let expected = format!("{base_url}/repos/octocat/Hello-World\nRenamed by PyGithub\n");
+    assert_eq!(told, expected);
+    assert_eq!(github.hub().counts().total.mutations, 2);
+    assert_eq!(github.count("/repos/octocat/Hello-World").requests, 1);
+}
+
 fn every_page_is_cached(walk: Walk, prefixes: &[&str]) {
     let github = with_issues();
     // Fresh for longer than any of this takes.
@@ -154,22 +172,29 @@ fn octokit(machine: &Machine, prefix: &str) -> Vec<u64> {
         std::os::unix::fs::symlink(tools("octokit").join("node_modules"), packages).unwrap();
     }
     let script = home.write("walk.mjs", include_str!("../clients/octokit/walk.mjs"));
-    walk_by_script(machine, prefix, home.command("node").arg(script))
+    let base_url = format!("http://{}{prefix}", machine.base());
+    numbers(&stdout(by_script(home.command("node").arg(script), &base_url)))
 }
 
 fn pygithub(machine: &Machine, prefix: &str) -> Vec<u64> {
-    let home = &machine.setup.home;
-    let script = home.write("walk.py", include_str!("../clients/pygithub/walk.py"));
-    let python = tools("pygithub").join("venv/bin/python");
-    walk_by_script(machine, prefix, home.command(python.to_str().unwrap()).arg(script))
+    let base_url = format!("http://{}{prefix}", machine.base());
+    let mut python = python(machine, "walk.py", include_str!("../clients/pygithub/walk.py"));
+    numbers(&stdout(by_script(&mut python, &base_url)))
 }
 
-fn walk_by_script(machine: &Machine, prefix: &str, script: &mut Command) -> Vec<u64> {
-    let base_url = format!("http://{}{prefix}", machine.base());
+fn python(machine: &Machine, name: &str, script: &str) -> Command {
+    let home = &machine.setup.home;
+    let python = tools("pygithub").join("venv/bin/python");
+    let mut python = home.command(python.to_str().unwrap());
+    python.arg(home.write(name, script));
+    python
+}
+
+fn by_script<'a>(script: &'a mut Command, base_url: &str) -> &'a mut Command {
     // Whoever wants to reach another host ends at a port where nobody listens.
     let nobody = "http://127.0.0.1:9";
     script.env("HTTP_PROXY", nobody).env("HTTPS_PROXY", nobody).env("NO_PROXY", "127.0.0.1");
-    numbers(&stdout(script.env("BASE_URL", base_url).env("TOKEN", TOKEN)))
+    script.env("BASE_URL", base_url).env("TOKEN", TOKEN)
 }
 
 fn numbers(told: &str) -> Vec<u64> {

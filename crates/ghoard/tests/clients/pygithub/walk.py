@@ -4,7 +4,8 @@ import os
 
 from github import Auth, Github
 
-# Lazy: else PyGithub goes on by the URLs in bodies, which name GitHub itself, and it refuses them.
+# Lazy, for a base URL without /api/v3: what is said there names GitHub itself, and PyGithub refuses
+# to go on by that.
 hub = Github(
     base_url=os.environ["BASE_URL"],
     auth=Auth.Token(os.environ["TOKEN"]),
