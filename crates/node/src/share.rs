@@ -20,10 +20,10 @@ pub enum Share {
 
 impl Share {
     /// A question without a credential is answered from what was told to nobody in particular, and a
-    /// 304 to it is charged like any answer.
+    /// 304 to it is charged like any answer. What is one person's own (`/user`) is nobody else's answer.
     pub(crate) fn across(self, ask: &Ask) -> Across {
         match self {
-            _ if ask.credential.is_none() => Across::Nothing,
+            _ if ask.credential.is_none() || !ask.route.is_shareable() => Across::Nothing,
             Self::Token => Across::Nothing,
             Self::Proof => Across::Offers,
             Self::Trusted => Across::Trusted,
@@ -84,5 +84,32 @@ impl Accepted {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ScopeId, Millis>> {
         self.0.lock().expect("no panic while held")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use github::{Plan, Target};
+    use http::{HeaderMap, HeaderValue, Method, header};
+
+    use super::*;
+
+    #[test]
+    fn what_is_ones_own_is_shared_with_nobody_whatever_the_policy() {
+        let headers: HeaderMap = [(header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))].into_iter().collect();
+        let across = |share: Share, path| {
+            let target = Target::parse(path, None).unwrap();
+            let Plan::Cache(ask) = github::plan(&Method::GET, github::API_HOST, target, &headers, false) else {
+                panic!("{path} is cached");
+            };
+            share.across(&ask)
+        };
+        for path in ["/user", "/user/repos", "/notifications", "/repos/o/r/hooks"] {
+            assert_eq!(across(Share::Trusted, path), Across::Nothing, "{path}");
+            assert_eq!(across(Share::Proof, path), Across::Nothing, "{path}");
+        }
+        assert_eq!(across(Share::Trusted, "/repos/o/r"), Across::Trusted);
+        assert_eq!(across(Share::Proof, "/repos/o/r"), Across::Offers);
+        assert_eq!(across(Share::Token, "/repos/o/r"), Across::Nothing);
     }
 }

@@ -239,7 +239,8 @@ impl NodeCache {
             return None;
         }
         let headers = self.names.crossing(ask, self.filler.base(ask), &record)?;
-        let stale_until = record.stale_until;
+        // Nor is it stale for longer than the credential is known to be good.
+        let stale_until = record.stale_until.min(proved_until.after(self.filler.policy.stale_for));
         let record = wire::Record { family, headers, proved_until, stale_until, ..record };
         let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
         let answer = Arc::new(answer_of(&stored, &body, plain));
