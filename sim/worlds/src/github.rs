@@ -219,8 +219,9 @@ impl SimOrigin {
         self.stage.tell(event.since(began).to(0).ok(!exchange.is_failure()));
         {
             let mut github = self.stage.github();
-            let whole = status == Some(401);
-            if whole || is_get && matches!(status, Some(404 | 410 | 451)) {
+            // Nobody has no credential that could be refused.
+            let whole = status == Some(401) && exchange.who.is_some();
+            if whole || is_get && matches!(status, Some(401 | 404 | 410 | 451)) {
                 let path = (!whole).then(|| exchange.path.clone());
                 github.reference.refusals.push(Refused {
                     node: self.node,
