@@ -19,15 +19,14 @@ use crate::{
     plan::Plan,
     stage::Stage,
     tasks::MachineTasks,
-    weather::{Hosts, Weather, link},
+    weather::{Hosts, Losses, Weather, link},
     world::{Outcome, Recording, outcome, plant},
 };
 
 pub fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     let began = det::real_time();
     let lies = plant(&plan)?;
-    let network = Network::new(Stream::new(plan.seed, "network").next(), link(plan.link));
-    let stage = Arc::new(Stage::new(plan, network, lies, recording.echo));
+    let stage = stage(plan, lies, recording.echo);
     let recorder = Recorder::new(stage.clone(), recording.level.unwrap_or(Level::WARN));
     let _logs = tracing::subscriber::set_default(recorder);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
@@ -38,7 +37,14 @@ pub fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-async fn drive(stage: &Arc<Stage>) -> crate::weather::Losses {
+/// All that the machines of a world share.
+pub fn stage(plan: Plan, lie_about_sync: bool, echo: bool) -> Arc<Stage> {
+    let network = Network::new(Stream::new(plan.seed, "network").next(), link(plan.link));
+    Arc::new(Stage::new(plan, network, lie_about_sync, echo))
+}
+
+/// Lets the world go on until its end.
+pub async fn drive(stage: &Arc<Stage>) -> Losses {
     let sent = Arc::new(Notify::new());
     let heard = sent.clone();
     stage.network.set_tap(Box::new(move |_| heard.notify_one()));

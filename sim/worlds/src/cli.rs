@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    canaries, compare, figures, meta, output,
+    canaries, compare, dashboard, figures, meta, output,
     plan::{Layer, Plan},
     property,
     run::{self, Seeds},
@@ -107,6 +107,13 @@ enum Command {
         /// Where plans go
         #[arg(long, default_value = "target/sim")]
         out: PathBuf,
+    },
+    /// A day of pollers: what GitHub charges without a cache, with two simple ones, and with us
+    Dashboard {
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=72))]
+        hours: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Print worlds per minute, seconds and memory by size, and seeds to each planted bug
     Figures {
@@ -261,6 +268,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
                 () => property::run(&options),
             }
         }
+        Command::Dashboard { hours, seed } => dashboard::run(&dashboard::Options { hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
         Command::World { echo, log, html, text } => {
             let mut plan = String::new();

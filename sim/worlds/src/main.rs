@@ -12,6 +12,7 @@ mod cli;
 mod client;
 mod compare;
 mod core_layer;
+mod dashboard;
 mod directory;
 mod draw;
 mod figures;

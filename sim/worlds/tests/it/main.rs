@@ -91,3 +91,19 @@ fn a_case_is_the_same_alone_and_among_others() {
     let among = verdict(&["property", "--story", "--cases", "20"], "19");
     assert_eq!(among, verdict(&["property", "--story", "--cases", "1", "--seed", "19"], "19"));
 }
+
+#[test]
+fn an_hour_of_a_dashboard_is_charged_least_with_us() {
+    let said = sim(folder().path(), &["dashboard", "--hours", "1"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    // Name, polls, charged, free.
+    let charged = |name: &str| {
+        let row = said.out.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells[2], "14400", "every poll was answered: {row}");
+        cells[3].parse::<u64>().unwrap()
+    };
+    assert_eq!(charged("no cache"), 14_400);
+    let (ours, revalidating, ttl) = (charged("ghoard"), charged("always revalidate"), charged("TTL cache of 60 s"));
+    assert!(2 * ours < revalidating && revalidating < ttl, "{}", said.out);
+}
