@@ -152,12 +152,10 @@ fn limited_until(response: &Response<Bytes>, at: Duration) -> Option<Duration> {
     let pause = number("retry-after").map(|secs| at + Duration::from_secs(secs));
     let reset = || number("x-ratelimit-reset").map(|reset| Duration::from_secs(reset.saturating_sub(det::EPOCH_SECS)));
     let is_refusal = matches!(response.status().as_u16(), 403 | 429);
-    if let Some(pause) = pause.filter(|_| is_refusal) {
-        return Some(pause);
-    }
     // The last request that was left is answered, and says so.
-    if number("x-ratelimit-remaining") == Some(0) {
-        return reset();
+    let drained = if number("x-ratelimit-remaining") == Some(0) { reset() } else { None };
+    if let Some(until) = pause.filter(|_| is_refusal).max(drained) {
+        return Some(until);
     }
     let text = String::from_utf8_lossy(response.body()).to_ascii_lowercase();
     let is_unnamed = is_refusal && (response.status() == 429 || text.contains("rate limit"));
@@ -203,7 +201,7 @@ impl SimOrigin {
         let response = if latency / 2 > left { None } else { response };
         tokio::time::sleep(if response.is_some() { latency / 2 } else { left }).await;
         let status = response.as_ref().map(|response| response.status().as_u16());
-        let until = response.as_ref().and_then(|response| limited_until(response, handled));
+        let until = response.as_ref().and_then(|response| limited_until(response, det::elapsed()));
         self.ended(Times { began, handled, until }, who, path, &method, status);
         response.map(|response| response.map(full)).ok_or(OriginError::Timeout { host })
     }

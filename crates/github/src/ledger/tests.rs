@@ -75,8 +75,11 @@ fn a_retry_after_stops_everything_of_the_bucket() {
         assert_eq!(ledger.admit(A, resource, CLIENT, at(39)), stopped(40, StopReason::Refused));
     }
     assert!(goes(&mut ledger, A, CLIENT, 40));
-    learn(&mut ledger, A, 200, &headers(&[("retry-after", "30".to_owned())]), 50);
-    assert_eq!(ledger.admit(A, Resource::GRAPHQL, CLIENT, at(51)), stopped(80, StopReason::Refused));
+    let answer = headers(&[("retry-after", "30".to_owned())]);
+    learn(&mut ledger, A, 200, &answer, 50);
+    assert!(goes(&mut ledger, A, CLIENT, 51), "a 200 of the REST API refuses nothing");
+    ledger.learn(A, Resource::GRAPHQL, &answer, StatusCode::OK, b"", at(52));
+    assert_eq!(ledger.admit(A, Resource::GRAPHQL, CLIENT, at(53)), stopped(82, StopReason::Refused));
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn has_failed(stage: &Stage, reference: &Reference, answer: &Answer) -> bool {
     let since = sent.saturating_sub(patience(&stage.plan));
     let login = |who: Who| who.map(|who| stage.plan.tokens[who].login.as_str());
     reference.exchanges.iter().any(|exchange| {
-        let is_limit = exchange.until.is_some_and(|until| until >= *sent) && login(exchange.who) == login(*who);
+        let is_limit = exchange.until.is_some_and(|until| until + SLACK >= *sent) && login(exchange.who) == login(*who);
         exchange.node == *node && (exchange.ended >= since && exchange.is_failure() || is_limit)
     })
 }

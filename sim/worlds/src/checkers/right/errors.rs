@@ -72,5 +72,7 @@ fn is_limited(stage: &Stage, reference: &Reference, answer: &Answer) -> bool {
     let Request { who, sent, .. } = &answer.request;
     let login = |who: Option<usize>| who.map(|who| stage.plan.tokens[who].login.as_str());
     let mut limits = reference.exchanges.iter().filter(|_| matches!(answer.status, 403 | 429));
-    limits.any(|exchange| exchange.until.is_some_and(|until| until >= *sent) && login(exchange.who) == login(*who))
+    limits.any(|exchange| {
+        exchange.until.is_some_and(|until| until + SLACK >= *sent) && login(exchange.who) == login(*who)
+    })
 }
