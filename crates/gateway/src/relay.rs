@@ -66,6 +66,9 @@ fn replace_base(text: &str, from: &str, to: &str) -> String {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -6,8 +6,8 @@ use futures::{
     future::{Either, ready},
 };
 use github::{
-    API_HOST, Ask, Credential, ENTERPRISE_PATH, Graphql, Plan, Site, Target, Touches, Verdict, cacheable_form,
-    classify, judge, plan, plan_query,
+    API_HOST, Ask, ClientDirectives, Credential, ENTERPRISE_PATH, Graphql, Plan, Site, Target, Touches, Verdict,
+    cacheable_form, classify, judge, plan, plan_query,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
@@ -126,6 +126,10 @@ impl<C: Cache> Service<C> {
     /// What is left of the limits, from what the origin has said lately.
     fn rate_limit(&self, at: usize, head: &Parts, checked: &Checked) -> Option<Response<Body>> {
         if head.method != Method::GET || checked.target.path() != "/rate_limit" || checked.target.query().is_some() {
+            return None;
+        }
+        let directives = ClientDirectives::read(&head.headers);
+        if directives.no_store || directives.revalidates() {
             return None;
         }
         let credential = Credential::from_authorization(head.headers.get(header::AUTHORIZATION)?);

@@ -63,7 +63,8 @@ pub struct Told {
 impl Told {
     /// GitHub's own refusal, counted down: it would say no more than that.
     pub fn limited(answer: Option<LimitAnswer>) -> Self {
-        if let Some(LimitAnswer { status, headers, body }) = answer {
+        if let Some(LimitAnswer { status, mut headers, body }) = answer {
+            headers.insert("cache-status", HeaderValue::from_static("ghoard; detail=limited"));
             return Self { status, headers, body };
         }
         let refusal = Refusal::new(StatusCode::FORBIDDEN, "API rate limit exceeded", "wait until it is over");

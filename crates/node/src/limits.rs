@@ -67,5 +67,8 @@ pub const FLIGHTS_MAX: usize = 2 * gateway::limits::CONNECTIONS_MAX;
 /// An answer up to this is read to see whether it tells of a limit.
 pub const LIMIT_TEXT_BYTES_MAX: u64 = 64 << 10;
 
+/// A peer's body up to this is hashed for its ETag while the client waits: some 0.3 ms.
+pub const ETAG_AT_ONCE_BYTES_MAX: usize = 256 << 10;
+
 /// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
 pub const ACCEPTED_MAX: usize = 4096;

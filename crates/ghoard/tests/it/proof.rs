@@ -49,6 +49,12 @@ fn a_second_token_is_answered_from_the_shared_body_after_one_free_request() {
     assert_eq!(second.header("content-type"), first.header("content-type"));
     assert_ne!(second.header("etag"), first.header("etag"), "an ETag is for one token");
 
+    // A peer's answer has the ETag that GitHub gives this token, and a client that holds it is told so.
+    heard_of(&a, 2);
+    let etag = format!("\nIf-None-Match: {}", second.header("etag"));
+    assert_eq!(a.request("GET", PRIVATE, Some(COLLEAGUE), &etag).status, 304);
+    assert_eq!(tally(&github, "colleague").0, 1);
+
     // From then on it is this token's own, and an ordinary hit.
     let again = b.get(PRIVATE, Some(COLLEAGUE));
     assert!(again.header("cache-status").starts_with("ghoard; hit"), "{:?}", again.headers);

@@ -61,7 +61,7 @@ impl NodeCache {
             return Would::Serve(own.answer.clone());
         }
         let offered = match self.ask_fleet(ask, at, own.as_ref()).await {
-            Word::Told(lead) => match self.take_up(at, family, lead, own.as_ref()) {
+            Word::Told(lead) => match self.take_up(ask, at, family, lead, own.as_ref()) {
                 Some(told) if will_do(ask, &told.answer) => return Would::Serve(told.answer),
                 told => told,
             },

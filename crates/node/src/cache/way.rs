@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fleet::{Across, Want};
 use gateway::{Answer, How};
 use github::Ask;
+use http::HeaderValue;
 use store::{EntryKey, Source, Space, StoredRecord};
 use wire::{FamilyId, Millis};
 
@@ -16,6 +17,7 @@ use super::{Flown, Mode, NodeCache, now, will_do};
 use crate::{
     fill::{Filled, Keep, Told},
     keeper::{Loaded, answer_of},
+    limits,
     sharing::{Lead, Word},
 };
 
@@ -37,7 +39,7 @@ impl NodeCache {
         let mut offer = None;
         match self.ask_fleet(&ask, at, own.as_ref()).await {
             Word::Told(lead) => {
-                let told = self.take_up(at, family, lead, own.as_ref());
+                let told = self.take_up(&ask, at, family, lead, own.as_ref());
                 if let Some(answer) = told.as_ref().map(|told| &told.answer).filter(|answer| will_do(&ask, answer)) {
                     self.count_hit(&ask, answer);
                     let how = if answer.from_peer { How::PeerHit } else { How::Hit };
@@ -175,7 +177,14 @@ impl NodeCache {
     }
 
     /// Takes up what this credential was told elsewhere, as if it had been told here.
-    pub(super) fn take_up(&self, at: EntryKey, family: FamilyId, lead: Lead, own: Option<&Loaded>) -> Option<Loaded> {
+    pub(super) fn take_up(
+        &self,
+        ask: &Ask,
+        at: EntryKey,
+        family: FamilyId,
+        lead: Lead,
+        own: Option<&Loaded>,
+    ) -> Option<Loaded> {
         let digest = lead.record.version.digest;
         let own = own.filter(|own| own.stored.record.version.digest == digest);
         let source = own.map_or(Source::Peer, |own| own.stored.source);
@@ -184,7 +193,13 @@ impl NodeCache {
         if self.keeper.doubts.cover(family, at, stored.record.validated_at) {
             return None;
         }
-        let answer = Arc::new(answer_of(&stored, &body, plain));
+        let mut answer = answer_of(&stored, &body, plain);
+        if answer.etag.is_none() && answer.plain.len() <= limits::ETAG_AT_ONCE_BYTES_MAX {
+            // So that a client that has it already is told so.
+            let computed = self.filler.may_compute(ask.route).then(|| ask.expected_etag(&answer.plain));
+            answer.etag = computed.and_then(|etag| HeaderValue::try_from(etag).ok());
+        }
+        let answer = Arc::new(answer);
         self.keeper.remember(at, &stored.record, &answer);
         let (keeper, underway) = (self.keeper.clone(), self.keeping.begin());
         let told = Loaded { stored: stored.clone(), body: body.clone(), answer };
@@ -264,7 +279,7 @@ impl NodeCache {
         }
         let sharing = self.sharing_of(ask)?;
         match sharing.ask(ask, Want::Stale, sharing.share.across(ask), None).await {
-            Word::Told(lead) => self.take_up(at, family, lead, own).map(|told| told.answer),
+            Word::Told(lead) => self.take_up(ask, at, family, lead, own).map(|told| told.answer),
             Word::Trusted(lead) => self.trust(ask, at, family, &lead),
             Word::Offer(_) | Word::OwnOffer(_) | Word::Nothing => None,
         }
