@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
-use crate::Route;
+use crate::{Route, limits};
 
 /// Notices when GitHub no longer makes its ETags as the observed rule says ([`crate::etag`]).
 ///
 /// The rule is not documented and has changed once. Each ETag that comes with an answer is compared
 /// with the one that was computed: one mismatch stops computing for that route, since a computed
-/// ETag would cost a charged answer where a received one costs nothing; [`MATCHES_NEEDED`] matches in
+/// ETag would cost a charged answer where a received one costs nothing; [`limits::ETAG_MATCHES_NEEDED`] matches in
 /// a row turn it on again. Nobody is ever served wrong by a broken rule: a 304 still means what it
 /// says.
 #[derive(Debug, Default)]
@@ -15,9 +15,6 @@ pub struct Drift {
     drifted: BTreeMap<Route, u32>,
     mismatches: u64,
 }
-
-/// Matches in a row after which a route's ETags are computed again.
-pub const MATCHES_NEEDED: u32 = 20;
 
 /// What a comparison has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +41,7 @@ impl Drift {
         }
         let Some(matches) = self.drifted.get_mut(&route) else { return Changed::Nothing };
         *matches += 1;
-        if *matches < MATCHES_NEEDED {
+        if *matches < limits::ETAG_MATCHES_NEEDED {
             return Changed::Nothing;
         }
         self.drifted.remove(&route);
@@ -73,11 +70,11 @@ mod tests {
         assert_eq!(drift.compared(Route::Other, false), Changed::Stopped);
         assert!(!drift.may_compute(Route::Other));
         assert!(drift.may_compute(Route::Runs), "the others go on");
-        for _ in 1..MATCHES_NEEDED {
+        for _ in 1..limits::ETAG_MATCHES_NEEDED {
             assert_eq!(drift.compared(Route::Other, true), Changed::Nothing);
         }
         assert_eq!(drift.compared(Route::Other, false), Changed::Nothing, "in a row, or it does not count");
-        for _ in 1..MATCHES_NEEDED {
+        for _ in 1..limits::ETAG_MATCHES_NEEDED {
             assert_eq!(drift.compared(Route::Other, true), Changed::Nothing);
         }
         assert_eq!(drift.compared(Route::Other, true), Changed::Resumed);

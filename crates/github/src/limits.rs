@@ -82,3 +82,6 @@ pub const MOVED_TTL: Duration = Duration::from_secs(60);
 
 /// The longest `X-Poll-Interval` that is obeyed.
 pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// ETags in a row that must be as computed before a route's are computed again.
+pub const ETAG_MATCHES_NEEDED: u32 = 20;
