@@ -1,12 +1,11 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use crypto::IdKeys;
-use github::{Admit, Ask, Credential, Gauge, Ledger, LimitAnswer, Resource, Site, Ticket, Work};
+use github::{Admit, Ask, Credential, Family, Gauge, Ledger, LimitAnswer, Resource, Site, Ticket, Work};
 use http::{HeaderMap, StatusCode};
 use tokio::{sync::Notify, time::Instant};
 use wire::{Millis, ScopeId};
@@ -120,6 +119,8 @@ pub struct Asked {
     pub scope: ScopeId,
     pub resource: Resource,
     pub is_rate_limit: bool,
+    /// Of what was asked for, a write included; `None` if the path is no target.
+    pub family: Option<Family>,
 }
 
 impl Drop for Passage<'_> {
@@ -131,6 +132,3 @@ impl Drop for Passage<'_> {
         }
     }
 }
-
-/// How long an answer is worth a wait for its text, where that tells of a limit.
-pub const LIMIT_TEXT_PATIENCE: Duration = Duration::from_secs(2);

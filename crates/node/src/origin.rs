@@ -1,15 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Body, Origin, OriginError, full};
 use github::{Credential, Family, Resource, Site, Target, Verdict, enterprise_path, judge};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Collected};
 
 use crate::{
     Counters,
-    budgets::{Asked, Budgets, LIMIT_TEXT_PATIENCE},
+    budgets::{Asked, Budgets},
     cache::now,
     limits,
     share::Accepted,
@@ -51,6 +50,7 @@ impl MeteredOrigin {
             scope: self.budgets.scope(credential.as_ref()),
             resource: target.as_ref().map_or(Resource::CORE, Resource::of),
             is_rate_limit: request.method() == Method::GET && path == "/rate_limit",
+            family: target.map(|target| Family::of(&site.name, &target)),
         })
     }
 
@@ -74,7 +74,7 @@ impl MeteredOrigin {
     }
 
     /// Tells the ledger. The text is read where it may say what the headers do not.
-    async fn learn(&self, asked: &Asked, response: Response<Body>) -> Response<Body> {
+    async fn learn(&self, asked: &Asked, response: Response<Body>) -> Result<Response<Body>, OriginError> {
         let (head, body) = response.into_parts();
         let may_say = asked.is_rate_limit
             || matches!(head.status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
@@ -84,23 +84,19 @@ impl MeteredOrigin {
         let is_short = length.is_some_and(|length: u64| length <= limits::LIMIT_TEXT_BYTES_MAX);
         if !(may_say && is_plain && is_short) {
             self.budgets.learn(asked, &head.headers, head.status, b"");
-            return Response::from_parts(head, body);
+            return Ok(Response::from_parts(head, body));
         }
-        let text: Option<Bytes> = match tokio::time::timeout(LIMIT_TEXT_PATIENCE, body.collect()).await {
-            Ok(Ok(text)) => Some(text.to_bytes()),
-            Ok(Err(_)) | Err(_) => None,
-        };
+        // The origin behind this one ends a body of which nothing arrives.
+        let text = body.collect().await.map(Collected::to_bytes);
         self.budgets.learn(asked, &head.headers, head.status, text.as_deref().unwrap_or_default());
-        // What broke off breaks off for the client, too: the length says so.
-        Response::from_parts(head, full(text.unwrap_or_default()))
+        let text = text.map_err(|cause| OriginError::Broken { host: asked.site.clone(), cause })?;
+        Ok(Response::from_parts(head, full(text)))
     }
 }
 
 impl Origin for MeteredOrigin {
     fn send(&self, mut request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, OriginError>> {
         let Some(asked) = self.asked(&request) else { return self.inner.send(request) };
-        let site = self.sites.iter().find(|site| site.name == asked.site).expect("it was found among them");
-        let family = family_at(site, request.uri());
         self.counters.origin_requests.one();
         if request.uri().path().ends_with("/graphql") {
             self.counters.graphql_requests.one();
@@ -112,20 +108,14 @@ impl Origin for MeteredOrigin {
         let authorised = request.headers().contains_key(header::AUTHORIZATION);
         async move {
             let answer = self.inner.send(request).await;
-            self.count(&answer, authorised, family.as_ref());
+            self.count(&answer, authorised, asked.family.as_ref());
             if let Ok(response) = &answer
                 && !matches!(response.status().as_u16(), 401 | 403 | 429 | 500..)
             {
                 self.accepted.note(scope, now().after(self.accepted_for));
             }
-            Ok(self.learn(&asked, answer?).await)
+            self.learn(&asked, answer?).await
         }
         .boxed()
     }
-}
-
-/// The family of what is at `uri`, a write included.
-fn family_at(site: &Site, uri: &Uri) -> Option<Family> {
-    let path = if site.is_github() { uri.path() } else { enterprise_path(uri.path()).unwrap_or(uri.path()) };
-    Some(Family::of(&site.name, &Target::parse(path, None).ok()?))
 }
