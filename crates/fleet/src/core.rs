@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, Millis, Peer, Record};
+use wire::{Announcement, Holding, Message, Millis, Peer, Record};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
@@ -72,15 +72,18 @@ impl Fleet {
                     state.round_trip = Some(Duration::from_millis(millis.into()));
                 }
             }
-            Input::Filled { announcement } => self.filled(announcement, now),
+            Input::Filled { announcement, ask: _ } => self.filled(announcement, now),
+            Input::Ended { ask, end: _ } => {
+                self.asks.remove(&ask);
+            }
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
                 if !self.doubts.covers(key, scope, &record) {
-                    let announcement = Announcement { key, scope, record, tag, body: None };
+                    let announcement = Announcement { key, scope, record, tag, body: None, holder: None };
                     self.index.insert(&announcement, &self.config.me, body_held);
                 }
             }
-            Input::Announced { holder, records } => self.announced(&holder, records, now),
-            Input::Asked { ask, key, scope, tag_key, want, across, known } => {
+            Input::Heard { from, message } => self.heard(&from, message, now),
+            Input::Asked { ask, key, scope, tag_key, want, across, known, claim: _ } => {
                 if self.asks.len() >= limits::ASKS_MAX {
                     return self.resolve(ask, Outcome::Nothing);
                 }
@@ -122,7 +125,7 @@ impl Fleet {
             // Nobody hears it; the first neighbour is told by `catch_up`.
             self.outbox.clear();
         } else if let Some(batch) = self.outbox.next_batch(now) {
-            self.effects.push_back(Effect::Publish(batch));
+            self.effects.push_back(Effect::Publish(Message::Announce(batch)));
         }
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
@@ -157,10 +160,10 @@ impl Fleet {
             }
             room -= bytes;
             let (record, tag) = (candidate.record.clone(), candidate.tag);
-            records.push(Announcement { key, scope, record, tag, body: None });
+            records.push(Announcement { key, scope, record, tag, body: None, holder: None });
         }
         // Also when there is nothing to tell: then the newcomer knows that it has missed nothing.
-        self.effects.push_back(Effect::Send { to: peer, records });
+        self.effects.push_back(Effect::Send { to: peer, message: Message::Announce(records) });
     }
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
@@ -199,10 +202,21 @@ impl Fleet {
         }
     }
 
-    fn announced(&mut self, holder: &Peer, records: Vec<Announcement>, now: Millis) {
-        if *holder == self.config.me {
+    fn heard(&mut self, from: &Peer, message: Message, now: Millis) {
+        if *from == self.config.me {
             return;
         }
+        match message {
+            Message::Announce(records) => self.announced(from, records, now),
+            Message::Member(_)
+            | Message::Claim(_)
+            | Message::ClaimReply(_)
+            | Message::LeaseNews(_)
+            | Message::Tombstones(_) => {}
+        }
+    }
+
+    fn announced(&mut self, from: &Peer, records: Vec<Announcement>, now: Millis) {
         self.outbox.heard(records.len(), now);
         for announcement in records {
             let at = (announcement.key, announcement.scope);
@@ -211,6 +225,7 @@ impl Fleet {
                 continue;
             }
             let held = announcement.body.is_some();
+            let holder = announcement.holder.as_ref().unwrap_or(from);
             if self.index.insert(&announcement, holder, held) == Change::New || held {
                 self.effects.push_back(Effect::Keep { holder: holder.clone(), announcement });
             }

@@ -1,5 +1,10 @@
+use std::time::Duration;
+
 use crypto::TagKey;
-use wire::{Announcement, Digest, FamilyId, Holding, KeyId, Peer, PullRequest, Record, ScopeId, Tag, Version};
+use wire::{
+    Announcement, Digest, FamilyId, Holding, KeyId, LeaseEnd, Message, Peer, PullRequest, Record, ScopeId, Tag,
+    Tombstone, Version,
+};
 
 /// Names one question of a local client while the fleet works on it. Chosen by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +30,17 @@ pub enum Input {
         millis: u32,
     },
     /// The origin gave or confirmed an answer, it is kept, and it may be shared. The body is handed
-    /// along where it is small enough to be pushed.
+    /// along where it is small enough to be pushed. `ask` is the question that it answers: who waits
+    /// for its lease is told.
     Filled {
         announcement: Announcement,
+        ask: Option<AskId>,
+    },
+    /// The origin was asked for this question, and nothing came of it that is shared as an answer.
+    /// `None`: nobody asks any more.
+    Ended {
+        ask: AskId,
+        end: Option<LeaseEnd>,
     },
     /// What the store held when this node started. Not announced; told to new neighbours.
     Remembered {
@@ -36,10 +49,10 @@ pub enum Input {
         holding: Holding,
         body_held: bool,
     },
-    /// A member says that `holder` has these.
-    Announced {
-        holder: Peer,
-        records: Vec<Announcement>,
+    /// A member says something, to all or to this node.
+    Heard {
+        from: Peer,
+        message: Message,
     },
     /// A local client asks, and this node has nothing fresh of its own.
     Asked {
@@ -52,6 +65,10 @@ pub enum Input {
         across: Across,
         /// What this credential was told last, as far as this node knows.
         known: Option<Version>,
+        /// Whether to claim the question before the origin is asked: how long the origin is expected to
+        /// take, which is how long it pays to wait for another's answer. Who claims says how it ended:
+        /// [`Input::Filled`] or [`Input::Ended`].
+        claim: Option<Duration>,
     },
     /// A pull that was asked for has ended. On success the body is verified and kept.
     Pulled {
@@ -125,9 +142,11 @@ pub enum PullFailure {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Tell all members.
-    Publish(Vec<Announcement>),
+    Publish(Message),
     /// Tell one peer.
-    Send { to: Peer, records: Vec<Announcement> },
+    Send { to: Peer, message: Message },
+    /// Serve nothing so old of these, and remember that across a restart.
+    Bury(Vec<Tombstone>),
     /// Remember this in the store. A body that came along is verified first, and reported as
     /// [`Input::BodyLost`] where it is wrong.
     Keep { holder: Peer, announcement: Announcement },
@@ -155,4 +174,6 @@ pub enum Outcome {
     Trusted { record: Record },
     /// Ask the origin.
     Nothing,
+    /// Another machine has just asked the origin, which is in trouble: its status.
+    Failed { status: u16 },
 }

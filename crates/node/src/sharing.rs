@@ -146,7 +146,7 @@ impl Sharing {
     ) -> Word {
         let (id, answer) = self.waiting.lock().expect("no panic while held").wait();
         let _cancel = CancelOnDrop { sharing: self, ask: id };
-        let asked = Input::Asked { ask: id, key, scope, tag_key, want, across, known };
+        let asked = Input::Asked { ask: id, key, scope, tag_key, want, across, known, claim: None };
         if self.inputs.try_send(asked).is_err() {
             return Word::Nothing;
         }
@@ -158,7 +158,7 @@ impl Sharing {
             Outcome::Trusted { record } => (record, Word::Trusted),
             Outcome::Offer { record, own: true } => (record, Word::OwnOffer),
             Outcome::Offer { record, own: false } => (record, Word::Offer),
-            Outcome::Nothing => return Word::Nothing,
+            Outcome::Nothing | Outcome::Failed { .. } => return Word::Nothing,
         };
         self.lead(record).await.map_or(Word::Nothing, word)
     }
@@ -196,11 +196,11 @@ impl Sharing {
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = credential.map(|credential| TagKey::of(credential).tag(key, &record));
-        self.share(Announcement { key, scope, record, tag, body: Some(body) }).await;
+        self.share(Announcement { key, scope, record, tag, body: Some(body), holder: None }, None).await;
     }
 
-    pub(crate) async fn share(&self, mut announcement: Announcement) {
-        let Announcement { key, scope, record, tag, body } = announcement.clone();
+    pub(crate) async fn share(&self, mut announcement: Announcement, ask: Option<AskId>) {
+        let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
         let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
         // A fleet of one reads what is kept for this machine's clients anyway.
         if self.net.is_some() {
@@ -213,7 +213,7 @@ impl Sharing {
         }
         let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
         announcement.body = announcement.body.filter(small);
-        self.tell(Input::Filled { announcement });
+        self.tell(Input::Filled { announcement, ask });
     }
 
     /// A write goes out or was answered.
@@ -404,10 +404,12 @@ impl Running {
     fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
         let carrier = Carrier::new(&self.sharing.keys);
         match carrier.open(sealed) {
-            Ok(Message::Announce(records)) => {
-                self.sharing.counters.entries_received.many(records.len());
-                debug!(%from, records = records.len(), "heard an announce");
-                self.fleet.handle(Input::Announced { holder: from, records }, now());
+            Ok(message) => {
+                if let Message::Announce(records) = &message {
+                    self.sharing.counters.entries_received.many(records.len());
+                    debug!(%from, records = records.len(), "heard an announce");
+                }
+                self.fleet.handle(Input::Heard { from, message }, now());
                 Verdict::Accept
             }
             Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,

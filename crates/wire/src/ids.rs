@@ -3,6 +3,8 @@ use std::{fmt, sync::Arc};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -47,6 +49,22 @@ impl Peer {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for Peer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Peer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&str>::deserialize(deserializer)?;
+        if text.len() > limits::PEER_CHARS_MAX {
+            return Err(serde::de::Error::custom("a peer's name is too long"));
+        }
+        Ok(Self::new(text))
     }
 }
 

@@ -15,7 +15,8 @@ pub use body::{Body, BodyError, Form};
 pub use digest::{Digest, ParseDigestError};
 pub use ids::{FamilyId, KeyId, Peer, ScopeId};
 pub use message::{
-    Announcement, DecodeError, EncodeError, Envelope, Holding, Message, PROTOCOL_VERSION, PullReply, PullRequest,
+    Announcement, Claim, ClaimReply, ClaimWord, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
+    LeaseNews, Member, Message, News, PROTOCOL_VERSION, PullReply, PullRequest, Purpose, Role, Tombstone,
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;

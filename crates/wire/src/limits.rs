@@ -24,6 +24,15 @@ pub const PUSH_BYTES_MAX: usize = 64 << 10;
 pub const CATCH_UP_RECORDS_MAX: usize = 256;
 pub const CATCH_UP_BYTES_MAX: usize = 64 << 10;
 
+/// Records in an owner's answer that it has one: the claimant's own, and some of other credentials.
+pub const HAVE_RECORDS_MAX: usize = 4;
+
+/// Tombstones in one message. At some 40 bytes each, 40 KB.
+pub const TOMBSTONES_MAX: usize = 1024;
+
+/// Characters of a peer's name.
+pub const PEER_CHARS_MAX: usize = 64;
+
 /// Plain bytes of one sealed segment of a body.
 pub const SEGMENT_BYTES: usize = 64 << 10;
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Body, Digest, Form, KeyId, Record, ScopeId, Tag, limits};
+use crate::{Body, Digest, Form, KeyId, Peer, Record, ScopeId, Tag, limits};
 
 /// Version of the messages below. A reader skips what has another one.
 pub const PROTOCOL_VERSION: u8 = 1;
@@ -11,8 +11,15 @@ pub const PROTOCOL_VERSION: u8 = 1;
 /// names: within a version, unknown ones are ignored and missing ones take their defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
-    /// "I hold these": gossiped after fills, and sent to each new neighbour.
+    /// "I hold these": gossiped after fills, and sent to who has missed some.
     Announce(Vec<Announcement>),
+    /// "This is who I am."
+    Member(Member),
+    Claim(Claim),
+    ClaimReply(ClaimReply),
+    LeaseNews(LeaseNews),
+    /// "Serve nothing so old of these."
+    Tombstones(Vec<Tombstone>),
 }
 
 /// The outermost form of a message.
@@ -27,6 +34,11 @@ pub struct Envelope {
 }
 
 const KIND_ANNOUNCE: u8 = 1;
+const KIND_MEMBER: u8 = 2;
+const KIND_CLAIM: u8 = 3;
+const KIND_CLAIM_REPLY: u8 = 4;
+const KIND_LEASE_NEWS: u8 = 5;
+const KIND_TOMBSTONES: u8 = 6;
 
 /// One record that the sender holds, body included if it is small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +54,9 @@ pub struct Announcement {
     pub tag: Option<Tag>,
     #[serde(rename = "b", default)]
     pub body: Option<Body>,
+    /// Who holds the body, where that is not who says so.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Peer>,
 }
 
 /// What a node knows of one (key, scope) of the fleet: an announcement without its body.
@@ -97,7 +112,7 @@ pub enum DecodeError {
     /// From a newer ghoard: skip it.
     #[error("message has unknown kind {0}")]
     UnknownKind(u8),
-    #[error("announce holds {records} records, more than {records_max}")]
+    #[error("message holds {records} records, more than {records_max}")]
     TooMany { records: usize, records_max: usize },
     #[error("a record exceeds its limits")]
     RecordLimits,
@@ -107,6 +122,11 @@ impl Message {
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let (kind, body) = match self {
             Self::Announce(records) => (KIND_ANNOUNCE, rmp_serde::to_vec_named(records)?),
+            Self::Member(member) => (KIND_MEMBER, rmp_serde::to_vec_named(member)?),
+            Self::Claim(claim) => (KIND_CLAIM, rmp_serde::to_vec_named(claim)?),
+            Self::ClaimReply(reply) => (KIND_CLAIM_REPLY, rmp_serde::to_vec_named(reply)?),
+            Self::LeaseNews(news) => (KIND_LEASE_NEWS, rmp_serde::to_vec_named(news)?),
+            Self::Tombstones(tombstones) => (KIND_TOMBSTONES, rmp_serde::to_vec_named(tombstones)?),
         };
         let bytes = rmp_serde::to_vec_named(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
         if bytes.len() > limits::MESSAGE_BYTES_MAX {
@@ -123,18 +143,38 @@ impl Message {
         match kind {
             KIND_ANNOUNCE => {
                 let records: Vec<Announcement> = decode(&body)?;
-                let records_max = limits::ANNOUNCE_RECORDS_MAX.max(limits::CATCH_UP_RECORDS_MAX);
-                if records.len() > records_max {
-                    return Err(DecodeError::TooMany { records: records.len(), records_max });
-                }
-                if !records.iter().all(Announcement::is_within_limits) {
-                    return Err(DecodeError::RecordLimits);
-                }
+                not_too_many(records.len(), limits::ANNOUNCE_RECORDS_MAX.max(limits::CATCH_UP_RECORDS_MAX))?;
+                within_limits(records.iter().all(Announcement::is_within_limits))?;
                 Ok(Self::Announce(records))
+            }
+            KIND_MEMBER => Ok(Self::Member(decode(&body)?)),
+            KIND_CLAIM => Ok(Self::Claim(decode(&body)?)),
+            KIND_CLAIM_REPLY => {
+                let reply: ClaimReply = decode(&body)?;
+                within_limits(reply.word.is_within_limits())?;
+                Ok(Self::ClaimReply(reply))
+            }
+            KIND_LEASE_NEWS => {
+                let news: LeaseNews = decode(&body)?;
+                within_limits(!matches!(&news.news, News::Ended(end) if !end.is_within_limits()))?;
+                Ok(Self::LeaseNews(news))
+            }
+            KIND_TOMBSTONES => {
+                let tombstones: Vec<Tombstone> = decode(&body)?;
+                not_too_many(tombstones.len(), limits::TOMBSTONES_MAX)?;
+                Ok(Self::Tombstones(tombstones))
             }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
+}
+
+fn not_too_many(records: usize, records_max: usize) -> Result<(), DecodeError> {
+    if records > records_max { Err(DecodeError::TooMany { records, records_max }) } else { Ok(()) }
+}
+
+fn within_limits(is_within: bool) -> Result<(), DecodeError> {
+    if is_within { Ok(()) } else { Err(DecodeError::RecordLimits) }
 }
 
 impl Announcement {
@@ -167,6 +207,14 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     }
     Ok(rmp_serde::from_slice(bytes)?)
 }
+
+mod claim;
+mod member;
+mod tombstone;
+
+pub use claim::{Claim, ClaimReply, ClaimWord, LeaseEnd, LeaseNews, News, Purpose};
+pub use member::{Member, Role};
+pub use tombstone::{Grave, Tombstone};
 
 #[cfg(test)]
 mod tests;

@@ -186,7 +186,7 @@ impl Liar {
         };
         let tag = (lie == Lie::ForgedTag).then(|| TagKey::of(b"Bearer of the liar's own").tag(key, &record));
         let body = (lie != Lie::WrongBody && lie != Lie::Endless).then(|| Body::from_plain(FORGERY.into()));
-        Announcement { key, scope, record, tag, body }
+        Announcement { key, scope, record, tag, body, holder: None }
     }
 
     fn seal(&mut self, message: &[u8]) -> Bytes {

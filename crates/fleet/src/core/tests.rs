@@ -42,7 +42,7 @@ fn record(body: &str, at: u64) -> Record {
 fn announcement(record: Record, body: Option<&str>) -> Announcement {
     let tag = Some(credential().tag(KEY, &record));
     let body = body.map(|text| Body { form: Form::Identity, encoded: Bytes::copy_from_slice(text.as_bytes()) });
-    Announcement { key: KEY, scope: SCOPE, record, tag, body }
+    Announcement { key: KEY, scope: SCOPE, record, tag, body, holder: None }
 }
 
 impl Node {
@@ -72,7 +72,7 @@ impl Node {
     }
 
     fn hear(&mut self, from: &str, announcement: Announcement) -> Vec<Effect> {
-        self.input(Input::Announced { holder: peer(from), records: vec![announcement] })
+        self.input(Input::Heard { from: peer(from), message: Message::Announce(vec![announcement]) })
     }
 
     fn ask(&mut self, id: u64) -> Vec<Effect> {
@@ -82,24 +82,27 @@ impl Node {
     fn ask_with(&mut self, id: u64, tag_key: Option<TagKey>, stale_too: bool) -> Vec<Effect> {
         let want = if stale_too { Want::Stale } else { Want::Fresh };
         let (across, known) = (Across::Nothing, None);
-        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, want, across, known })
+        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, want, across, known, claim: None })
     }
 
     /// Asks for another credential than the one whose records the stories tell.
     fn ask_across(&mut self, id: u64, want: Want, across: Across, known: Option<Version>) -> Vec<Effect> {
         let tag_key = Some(TagKey::of(b"Bearer other"));
-        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: OTHER, tag_key, want, across, known })
+        self.input(Input::Asked { ask: AskId(id), key: KEY, scope: OTHER, tag_key, want, across, known, claim: None })
     }
 }
 
 /// The effects in short: what a reader of a story needs.
 fn told(effects: &[Effect]) -> Vec<String> {
     let short = |effect: &Effect| match effect {
-        Effect::Publish(batch) => {
+        Effect::Publish(Message::Announce(batch)) => {
             let bodies = batch.iter().filter(|a| a.body.is_some()).count();
             format!("publish {} with {bodies} bodies", batch.len())
         }
-        Effect::Send { to, records } => format!("send {} to {to}", records.len()),
+        Effect::Send { to, message: Message::Announce(records) } => format!("send {} to {to}", records.len()),
+        Effect::Publish(message) => format!("publish {message:?}"),
+        Effect::Send { to, message } => format!("send {message:?} to {to}"),
+        Effect::Bury(tombstones) => format!("bury {}", tombstones.len()),
         Effect::Keep { holder, announcement } => {
             format!("keep from {holder}{}", if announcement.body.is_some() { " with body" } else { "" })
         }
@@ -110,6 +113,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Resolve { outcome: Outcome::Offer { record, own }, .. } => {
             format!("offer {}{}", record.body_bytes, if *own { " of its own" } else { "" })
         }
+        Effect::Resolve { outcome: Outcome::Failed { status }, .. } => format!("failed with {status}"),
         Effect::Resolve { outcome: Outcome::Trusted { record }, .. } => format!("trust {}", record.body_bytes),
         Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
@@ -120,10 +124,13 @@ fn told(effects: &[Effect]) -> Vec<String> {
 #[test]
 fn who_filled_while_alone_is_heard_once_there_is_somebody() {
     let mut node = Node::new();
-    assert_eq!(told(&node.input(Input::Filled { announcement: announcement(record("a", 0), None) })), [""; 0]);
+    assert_eq!(
+        told(&node.input(Input::Filled { announcement: announcement(record("a", 0), None), ask: None })),
+        [""; 0]
+    );
     node.at(40_000).connect("b");
     let later = announcement(record("b", 40), None);
-    assert_eq!(told(&node.input(Input::Filled { announcement: later })), ["publish 1 with 0 bodies"]);
+    assert_eq!(told(&node.input(Input::Filled { announcement: later, ask: None })), ["publish 1 with 0 bodies"]);
 }
 
 #[test]
@@ -144,7 +151,7 @@ fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
     let fill = |node: &mut Node, n: u8| {
         let mut announcement = announcement(record("body", 0), Some("body"));
         announcement.key = KeyId([n; 16]);
-        node.input(Input::Filled { announcement })
+        node.input(Input::Filled { announcement, ask: None })
     };
     assert_eq!(told(&fill(&mut node, 1)), ["publish 1 with 1 bodies"]);
     assert!(fill(node.at(10), 2).is_empty());
@@ -156,7 +163,9 @@ fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
 #[test]
 fn what_nobody_heard_is_told_to_the_first_neighbour() {
     let mut node = Node::new();
-    assert!(node.input(Input::Filled { announcement: announcement(record("body", 0), Some("body")) }).is_empty());
+    assert!(
+        node.input(Input::Filled { announcement: announcement(record("body", 0), Some("body")), ask: None }).is_empty()
+    );
     node.connect("b");
     assert_eq!(told(&node.input(Input::PeerReady { peer: peer("b") })), ["send 1 to b"]);
 }
@@ -379,7 +388,16 @@ fn a_confirmation_for_one_makes_the_version_fresh_for_all_who_can_prove() {
     node.hear("a", announcement(mine, Some("body")));
     let ask = |node: &mut Node, id, across| {
         let (want, known, tag_key) = (Want::Fresh, None, Some(credential()));
-        told(&node.input(Input::Asked { ask: AskId(id), key: KEY, scope: SCOPE, tag_key, want, across, known }))
+        told(&node.input(Input::Asked {
+            ask: AskId(id),
+            key: KEY,
+            scope: SCOPE,
+            tag_key,
+            want,
+            across,
+            known,
+            claim: None,
+        }))
     };
     assert_eq!(ask(node.at(100_000), 1, Across::Offers), ["offer 4 of its own"]);
 
@@ -396,7 +414,10 @@ fn a_body_that_the_fleet_knows_is_not_sent_again_for_another_credential() {
     node.connect("b");
     node.hear("b", announcement(record("body", 0), Some("body")));
     let proved = Announcement { scope: OTHER, ..announcement(record("body", 1), Some("body")) };
-    assert_eq!(told(&node.at(1000).input(Input::Filled { announcement: proved })), ["publish 1 with 0 bodies"]);
+    assert_eq!(
+        told(&node.at(1000).input(Input::Filled { announcement: proved, ask: None })),
+        ["publish 1 with 0 bodies"]
+    );
 }
 
 #[test]
@@ -441,7 +462,7 @@ fn an_answer_that_must_be_pulled_comes_before_an_offer_that_is_here() {
     node.hear("b", Announcement { scope: OTHER, tag: None, ..announcement(record("another view", 1), Some("x")) });
     node.hear("a", announcement(record("body", 0), None));
     let (want, across, known, tag_key) = (Want::Fresh, Across::Offers, None, Some(credential()));
-    let asked = Input::Asked { ask: AskId(1), key: KEY, scope: SCOPE, tag_key, want, across, known };
+    let asked = Input::Asked { ask: AskId(1), key: KEY, scope: SCOPE, tag_key, want, across, known, claim: None };
     assert_eq!(told(&node.at(1000).input(asked)), ["pull from a"]);
     assert_eq!(told(&node.input(Input::PeerGone { peer: peer("a") })), ["offer 12"]);
 }

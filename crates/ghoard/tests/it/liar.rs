@@ -55,6 +55,7 @@ impl Liar {
             record,
             tag: None,
             body: Some(Body::from_plain(body.to_vec().into())),
+            holder: None,
         }
     }
 
@@ -64,7 +65,7 @@ impl Liar {
             let Some(Event::Gossip { data, id, .. }) = self.events.next().await else { continue };
             self.net.accept_gossip(&id);
             let plain = self.keys.sealing.open(b"ghoard/1 message", &data).unwrap();
-            let Message::Announce(mut records) = Message::decode(&plain).unwrap();
+            let Message::Announce(mut records) = Message::decode(&plain).unwrap() else { continue };
             if let Some(record) = records.pop() {
                 return record;
             }

@@ -14,8 +14,9 @@ impl Running {
         while let Some(effect) = self.fleet.next_effect() {
             let sharing = self.sharing.clone();
             match effect {
-                Effect::Publish(records) => sharing.publish(records),
-                Effect::Send { to, records } => sharing.send(&to, records),
+                Effect::Publish(message) => sharing.publish(&message),
+                Effect::Send { to, message } => sharing.send(&to, &message),
+                Effect::Bury(_) => {}
                 Effect::Keep { holder, announcement } => {
                     sharing.shelve(Job::Keep { holder, announcement: Box::new(announcement) });
                 }
@@ -40,28 +41,33 @@ impl Sharing {
         self.net.iter().for_each(|net| net.drop_peer(peer, why));
     }
 
-    fn publish(&self, records: Vec<Announcement>) {
+    fn publish(&self, message: &Message) {
         let Some(net) = &self.net else { return };
-        self.counters.entries_sent.many(records.len());
-        match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
+        self.count_sent(message);
+        match Carrier::new(&self.keys).seal(message) {
             Ok(sealed) => net.publish(sealed),
-            Err(error) => warn!(%error, "an announce was not sent"),
+            Err(error) => warn!(%error, "a message to all members was not sent"),
         }
     }
 
-    fn send(&self, to: &Peer, records: Vec<Announcement>) {
+    fn send(&self, to: &Peer, message: &Message) {
         let Some(net) = &self.net else { return };
-        debug!(%to, records = records.len(), "telling a new neighbour what is here");
-        self.counters.entries_sent.many(records.len());
-        match Carrier::new(&self.keys).seal(&Message::Announce(records)) {
+        self.count_sent(message);
+        match Carrier::new(&self.keys).seal(message) {
             Ok(sealed) => net.send(to, sealed),
-            Err(error) => warn!(%error, "records for a new neighbour were not sent"),
+            Err(error) => warn!(%to, %error, "a message to a member was not sent"),
+        }
+    }
+
+    fn count_sent(&self, message: &Message) {
+        if let Message::Announce(records) = message {
+            self.counters.entries_sent.many(records.len());
         }
     }
 
     /// Keeps what a member announced. Returns false if the body that came along is not to be had.
     pub(super) async fn keep(self: &Arc<Self>, holder: &Peer, announcement: Announcement) -> bool {
-        let Announcement { key, scope, record, tag, body } = announcement;
+        let Announcement { key, scope, record, tag, body, holder: _ } = announcement;
         let (store, has_body) = (self.store.clone(), body.is_some());
         let put = move || {
             if let Some(body) = &body {

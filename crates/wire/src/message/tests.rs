@@ -39,6 +39,7 @@ prop_compose! {
             record,
             tag: tag.map(Tag),
             body: body.map(|encoded| Body { form: Form::Identity, encoded }),
+            holder: None,
         }
     }
 }
@@ -108,8 +109,14 @@ fn an_announce_has_the_bytes_that_the_protocol_documents() {
         stale_until: Millis(1_800_003_660_000),
     };
     let body = Some(Body { form: Form::Identity, encoded: "{}".into() });
-    let announcement =
-        Announcement { key: KeyId([1; 16]), scope: ScopeId([4; 16]), record, tag: Some(Tag([5; 32])), body };
+    let announcement = Announcement {
+        key: KeyId([1; 16]),
+        scope: ScopeId([4; 16]),
+        record,
+        tag: Some(Tag([5; 32])),
+        body,
+        holder: None,
+    };
     let bytes = Message::Announce(vec![announcement]).encode().unwrap();
     let text = include_str!("../../../../docs/PROTOCOL.md");
     let (_, rest) = text.split_once("```json vectors\n").unwrap();

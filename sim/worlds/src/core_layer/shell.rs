@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Config, Effect, Fleet, Input, Outcome, PullFailure, Want};
-use wire::{Announcement, Body, Digest, Peer, Record, Version};
+use wire::{Announcement, Body, Digest, Message, Peer, Record, Version};
 
 use super::{Happening, World};
 use crate::{
@@ -213,7 +213,16 @@ impl World {
         let tag_key = bytes.as_deref().map(TagKey::of);
         shell.asks.insert(ask, Asked { began, token, path });
         shell.fleet.handle(
-            Input::Asked { ask, key, scope, tag_key, want: Want::Fresh, across: Across::Nothing, known: None },
+            Input::Asked {
+                ask,
+                key,
+                scope,
+                tag_key,
+                want: Want::Fresh,
+                across: Across::Nothing,
+                known: None,
+                claim: None,
+            },
             now,
         );
         vec![node]
@@ -247,8 +256,8 @@ impl World {
         };
         shell.held.insert(digest);
         let tag = bytes.as_deref().map(|bytes| TagKey::of(bytes).tag(key, &record));
-        let announcement = Announcement { key, scope, record, tag, body: Some(body) };
-        shell.fleet.handle(Input::Filled { announcement }, now);
+        let announcement = Announcement { key, scope, record, tag, body: Some(body), holder: None };
+        shell.fleet.handle(Input::Filled { announcement, ask: None }, now);
         vec![node]
     }
 
@@ -256,15 +265,16 @@ impl World {
     pub fn carry_out(&mut self, node: usize) {
         while let Some(effect) = self.shells[node].fleet.next_effect() {
             match effect {
-                Effect::Publish(records) => {
+                Effect::Publish(message) => {
                     let peers: Vec<usize> = self.shells[node].peers.iter().copied().collect();
                     for peer in peers {
-                        self.send(node, peer, records.clone());
+                        self.send(node, peer, message.clone());
                     }
                 }
-                Effect::Send { to, records } => {
+                Effect::Bury(_) => {}
+                Effect::Send { to, message } => {
                     if let Some(to) = self.place(&to) {
-                        self.send(node, to, records);
+                        self.send(node, to, message);
                     }
                 }
                 Effect::Keep { announcement, .. } => {
@@ -316,11 +326,11 @@ impl World {
         self.shells.iter().position(|shell| shell.plan.id == id)
     }
 
-    fn send(&mut self, from: usize, to: usize, records: Vec<Announcement>) {
+    fn send(&mut self, from: usize, to: usize, message: Message) {
         let at = self.now + self.hop();
         let life = self.shells[to].life;
-        let holder = peer(self.shells[from].plan.id);
-        let input = Box::new(Input::Announced { holder, records });
+        let sender = peer(self.shells[from].plan.id);
+        let input = Box::new(Input::Heard { from: sender, message });
         self.queue.add(at, Happening::Arrive { node: to, from: Some(from), life, input });
     }
 
@@ -330,7 +340,7 @@ impl World {
         let lane = self.shells[node].lane();
         let whose = token.map_or_else(|| "nobody".to_owned(), |token| format!("t{token}"));
         match outcome {
-            Outcome::Nothing | Outcome::Offer { .. } | Outcome::Trusted { .. } => {
+            Outcome::Nothing | Outcome::Failed { .. } | Outcome::Offer { .. } | Outcome::Trusted { .. } => {
                 let at = self.now + Duration::from_millis(self.plan.origin_ms);
                 let life = self.shells[node].life;
                 self.tell(Event::new(Kind::Origin, lane, format!("{path} of {whose}")).to(0));
