@@ -35,10 +35,14 @@ pub enum Bug {
     NeverValidates,
     /// What a credential was told of one key stays when GitHub denies it.
     KeepsADeniedKey,
+    /// An owner keeps a lease whose holder is done.
+    NeverReleasesALease,
+    /// An owner takes its own question for somebody else's, and waits for itself.
+    WaitsOnItself,
 }
 
 impl Bug {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -50,6 +54,8 @@ impl Bug {
         Self::PanicsInATask,
         Self::NeverValidates,
         Self::KeepsADeniedKey,
+        Self::NeverReleasesALease,
+        Self::WaitsOnItself,
     ];
 
     /// The name on a command line.
@@ -66,6 +72,8 @@ impl Bug {
             Self::PanicsInATask => "panics-in-a-task",
             Self::NeverValidates => "never-validates",
             Self::KeepsADeniedKey => "keeps-a-denied-key",
+            Self::NeverReleasesALease => "never-releases-a-lease",
+            Self::WaitsOnItself => "waits-on-itself",
         }
     }
 }

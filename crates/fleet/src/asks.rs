@@ -1,23 +1,87 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Deref, time::Duration};
 
 use crypto::TagKey;
-use wire::{Digest, KeyId, Millis, Peer, ScopeId, Version};
+use wire::{Digest, KeyId, Millis, Peer, Purpose, ScopeId, Version};
 
 use crate::{Across, Want, index::At, limits};
 
-/// A local client's question while the fleet works on it.
-pub struct Ask {
+/// What a local client asks.
+pub struct Question {
     pub key: KeyId,
     pub scope: ScopeId,
     pub tag_key: Option<TagKey>,
     pub want: Want,
     pub across: Across,
     pub known: Option<Version>,
-    pub began: Millis,
+}
+
+/// A local client's question while the fleet works on it.
+pub struct Ask {
+    pub question: Question,
+    /// From when the peer budget counts: when it was asked, or when what it waited for ended.
+    pub clock: Millis,
     /// Set with the first pull; never moved, however many peers are tried.
     pub deadline: Option<Millis>,
     pub pulling: Option<Pulling>,
     pub tried: BTreeSet<Peer>,
+    /// Whether to claim it before the origin is asked, and how long the origin is expected to take.
+    pub claim: Option<Duration>,
+    pub claiming: Option<Claiming>,
+    /// Claims that have ended without an answer.
+    pub rounds: u32,
+    pub owners_tried: BTreeSet<Peer>,
+    /// What an owner knew was of no use.
+    pub insists: bool,
+    /// The origin may be asked: a lease is held, or nobody is to be waited for.
+    pub may_go: bool,
+}
+
+/// A claim whose answer, or whose end, is awaited.
+pub struct Claiming {
+    pub owner: Peer,
+    pub purpose: Purpose,
+    /// When the owner counts as silent, or the wait as vain.
+    pub until: Millis,
+    pub is_waiting: bool,
+}
+
+impl Deref for Ask {
+    type Target = Question;
+
+    fn deref(&self) -> &Question {
+        &self.question
+    }
+}
+
+impl Ask {
+    pub fn new(question: Question, claim: Option<Duration>, now: Millis) -> Self {
+        Self {
+            question,
+            clock: now,
+            deadline: None,
+            pulling: None,
+            tried: BTreeSet::new(),
+            claim,
+            claiming: None,
+            rounds: 0,
+            owners_tried: BTreeSet::new(),
+            insists: false,
+            may_go: false,
+        }
+    }
+
+    /// Whether there is a claim to make, or to wait for, before anything is asked of the origin.
+    pub fn must_claim(&self) -> bool {
+        self.claim.is_some() && !self.may_go
+    }
+
+    /// Something came of a claim: look again, with a new peer budget.
+    pub fn next_round(&mut self, now: Millis) {
+        self.rounds += 1;
+        self.owners_tried.clear();
+        self.tried.clear();
+        (self.clock, self.deadline) = (now, None);
+    }
 }
 
 /// A body on its way here. The record may be another credential's.

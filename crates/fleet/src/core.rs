@@ -3,20 +3,26 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, Message, Millis, Peer, Record};
+use wire::{Announcement, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, Role};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
     announce::{Outbox, bytes_of},
-    asks::{Ask, PeerState},
+    asks::{Ask, PeerState, Question},
     doubt::Doubts,
     index::{Candidate, Change, Index},
+    leases::Leases,
     limits,
+    members::{MemberView, Members},
     offer::{Kin, Refuted},
 };
+use claims::{Failures, Led};
 
 pub struct Config {
     pub me: Peer,
+    pub role: Role,
+    /// When this node was started.
+    pub since: Millis,
     /// There are no other members: every record is this machine's own, and needs no tag.
     pub alone: bool,
     /// This node's own proof window: a neighbour's longer one does not count here.
@@ -29,9 +35,15 @@ pub struct Config {
 pub struct Fleet {
     config: Config,
     peers: BTreeMap<Peer, PeerState>,
+    members: Members,
     index: Index,
     doubts: Doubts,
     asks: BTreeMap<AskId, Ask>,
+    /// Leases that other questions of ours hold while the origin is asked.
+    led: BTreeMap<AskId, Led>,
+    /// Leases of the keys that this node owns.
+    leases: Leases,
+    failures: Failures,
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
@@ -41,11 +53,15 @@ pub struct Fleet {
 impl Fleet {
     pub fn new(config: Config) -> Self {
         Self {
+            members: Members::new(config.me.clone(), config.role, config.since),
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
             doubts: Doubts::default(),
             asks: BTreeMap::new(),
+            led: BTreeMap::new(),
+            leases: Leases::default(),
+            failures: Failures::default(),
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
@@ -65,17 +81,22 @@ impl Fleet {
                     self.peers.insert(peer, PeerState { near, round_trip: None });
                 }
             }
-            Input::PeerReady { peer } => self.catch_up(peer, now),
+            Input::PeerReady { peer } => {
+                let member = self.members.own(self.index.len());
+                self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
+                self.catch_up(peer, now);
+            }
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
                     state.round_trip = Some(Duration::from_millis(millis.into()));
                 }
             }
-            Input::Filled { announcement, ask: _ } => self.filled(announcement, now),
-            Input::Ended { ask, end: _ } => {
-                self.asks.remove(&ask);
+            Input::Filled { announcement, ask } => {
+                let end = self.filled(announcement, now).map(LeaseEnd::Filled);
+                ask.into_iter().for_each(|ask| self.release(ask, end.clone(), now));
             }
+            Input::Ended { ask, end } => self.release(ask, end, now),
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
                 if !self.doubts.covers(key, scope, &record) {
                     let announcement = Announcement { key, scope, record, tag, body: None, holder: None };
@@ -83,19 +104,22 @@ impl Fleet {
                 }
             }
             Input::Heard { from, message } => self.heard(&from, message, now),
-            Input::Asked { ask, key, scope, tag_key, want, across, known, claim: _ } => {
+            Input::Asked { ask, key, scope, tag_key, want, across, known, claim } => {
                 if self.asks.len() >= limits::ASKS_MAX {
-                    return self.resolve(ask, Outcome::Nothing);
+                    return self.resolve(ask, Outcome::Nothing, now);
                 }
-                let (deadline, pulling, tried) = (None, None, BTreeSet::new());
-                let state = Ask { key, scope, tag_key, want, across, known, began: now, deadline, pulling, tried };
-                self.asks.insert(ask, state);
+                let question = Question { key, scope, tag_key, want, across, known };
+                self.asks.insert(ask, Ask::new(question, claim, now));
                 self.advance(ask, now);
             }
             Input::Pulled { ask, from, result } => self.pulled(ask, &from, result, now),
-            Input::Cancelled { ask } => {
-                self.asks.remove(&ask);
+            Input::Cancelled { ask } => self.abandon(ask, now),
+            Input::Leaving => {
+                self.members.leave();
+                let member = self.members.own(self.index.len());
+                self.effects.push_back(Effect::Publish(Message::Member(member)));
             }
+            Input::Counted { charged, proofs, hits } => self.members.count(charged, proofs, hits),
             Input::Invalidated { touched, date_secs } => {
                 self.doubts.invalidate(&touched, date_secs);
                 self.forget_doubtful();
@@ -119,13 +143,21 @@ impl Fleet {
         let late: Vec<AskId> =
             self.asks.iter().filter(|(_, ask)| ask.deadline.is_some_and(|at| at <= now)).map(|(id, _)| *id).collect();
         for ask in late {
-            self.resolve(ask, Outcome::Nothing);
+            self.resolve(ask, Outcome::Nothing, now);
         }
+        self.wake_claims(now);
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour is told by `catch_up`.
             self.outbox.clear();
-        } else if let Some(batch) = self.outbox.next_batch(now) {
-            self.effects.push_back(Effect::Publish(Message::Announce(batch)));
+        } else {
+            if let Some(batch) = self.outbox.next_batch(now) {
+                self.effects.push_back(Effect::Publish(Message::Announce(batch)));
+            }
+            if self.members.due() <= now {
+                self.members.told(now);
+                let member = self.members.own(self.index.len());
+                self.effects.push_back(Effect::Publish(Message::Member(member)));
+            }
         }
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
@@ -139,15 +171,25 @@ impl Fleet {
     /// When [`Fleet::wake`] is needed, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().filter_map(|ask| ask.deadline);
-        asks.chain(self.outbox.due()).min()
+        let tells = (!self.peers.is_empty()).then(|| self.members.due());
+        asks.chain(self.outbox.due()).chain(tells).chain(self.claims_due()).min()
     }
 
     pub fn index_len(&self) -> usize {
         self.index.len()
     }
 
+    pub fn members_len(&self) -> usize {
+        self.members.len()
+    }
+
     pub fn asks_len(&self) -> usize {
         self.asks.len()
+    }
+
+    /// The other members, as far as they have said who they are.
+    pub fn members(&self) -> impl Iterator<Item = MemberView> {
+        self.members.view(|peer| self.peers.get(peer).map(|state| state.round_trip))
     }
 
     fn catch_up(&mut self, peer: Peer, now: Millis) {
@@ -168,6 +210,7 @@ impl Fleet {
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
+        self.owner_gone(peer, now);
         let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
         let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
         for ask in asks {
@@ -175,11 +218,12 @@ impl Fleet {
         }
     }
 
-    fn filled(&mut self, mut announcement: Announcement, now: Millis) {
+    /// Returns what those are told who wait for this very answer.
+    fn filled(&mut self, mut announcement: Announcement, now: Millis) -> Option<Box<Announcement>> {
         let at = (announcement.key, announcement.scope);
         // A write may have gone out while this was on its way here.
         if self.doubts.covers(at.0, at.1, &announcement.record) {
-            return;
+            return None;
         }
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
         let fresh_until = announcement.record.fresh_until;
@@ -195,11 +239,13 @@ impl Fleet {
         }
         self.index.insert(&announcement, &self.config.me, true);
         // What is only confirmed is told if the news is worth it: half a lifetime or more.
+        let told = Box::new(announcement.clone());
         let gained = fresh_until.since(known.unwrap_or_default());
         let is_news = gained >= fresh_until.since(now) / 2;
         if is_news && fresh_until.since(now) >= limits::ANNOUNCE_REMAINING_MIN {
             self.outbox.push(announcement, self.peers.len() + 1, now);
         }
+        Some(told)
     }
 
     fn heard(&mut self, from: &Peer, message: Message, now: Millis) {
@@ -208,16 +254,17 @@ impl Fleet {
         }
         match message {
             Message::Announce(records) => self.announced(from, records, now),
-            Message::Member(_)
-            | Message::Claim(_)
-            | Message::ClaimReply(_)
-            | Message::LeaseNews(_)
-            | Message::Tombstones(_) => {}
+            Message::Member(member) => self.members.hear(from, member, now),
+            Message::Claim(claim) => self.claimed(from, claim, now),
+            Message::ClaimReply(reply) => self.on_word(AskId(reply.id), from, reply.key, reply.word, now),
+            Message::LeaseNews(news) => self.lease_news(from, news, now),
+            Message::Tombstones(_) => {}
         }
     }
 
     fn announced(&mut self, from: &Peer, records: Vec<Announcement>, now: Millis) {
         self.outbox.heard(records.len(), now);
+        let keys: BTreeSet<KeyId> = records.iter().map(|announcement| announcement.key).collect();
         for announcement in records {
             let at = (announcement.key, announcement.scope);
             let is_doubtful = self.doubts.covers(at.0, at.1, &announcement.record);
@@ -227,9 +274,13 @@ impl Fleet {
             let held = announcement.body.is_some();
             let holder = announcement.holder.as_ref().unwrap_or(from);
             if self.index.insert(&announcement, holder, held) == Change::New || held {
-                self.effects.push_back(Effect::Keep { holder: holder.clone(), announcement });
+                self.effects.push_back(Effect::Keep { from: from.clone(), announcement });
             }
         }
+        // Who waits for somebody's answer may have been given it.
+        let waits = |ask: &Ask| ask.claiming.is_some() && ask.pulling.is_none() && keys.contains(&ask.key);
+        let waiting: Vec<AskId> = self.asks.iter().filter(|(_, ask)| waits(ask)).map(|(id, _)| *id).collect();
+        waiting.into_iter().for_each(|ask| self.advance(ask, now));
     }
 
     fn forget_doubtful(&mut self) {
@@ -237,9 +288,11 @@ impl Fleet {
         self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
     }
 
-    fn resolve(&mut self, ask: AskId, outcome: Outcome) {
-        self.asks.remove(&ask);
+    fn resolve(&mut self, ask: AskId, outcome: Outcome, now: Millis) {
         self.effects.push_back(Effect::Resolve { ask, outcome });
+        if let Some(state) = self.asks.remove(&ask) {
+            self.stop_claiming(ask, state, now);
+        }
     }
 }
 
@@ -256,6 +309,7 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
         && record.status == 200
 }
 
+mod claims;
 mod search;
 #[cfg(test)]
 mod tests;

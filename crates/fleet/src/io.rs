@@ -97,6 +97,15 @@ pub enum Input {
         key: Option<KeyId>,
         date_secs: u64,
     },
+    /// What this node has done since its start: requests to the origin that were charged, free proofs,
+    /// and answers that cost nothing.
+    Counted {
+        charged: u64,
+        proofs: u64,
+        hits: u64,
+    },
+    /// This node is about to stop.
+    Leaving,
     /// The store no longer holds this body.
     BodyLost {
         digest: Digest,
@@ -149,7 +158,7 @@ pub enum Effect {
     Bury(Vec<Tombstone>),
     /// Remember this in the store. A body that came along is verified first, and reported as
     /// [`Input::BodyLost`] where it is wrong.
-    Keep { holder: Peer, announcement: Announcement },
+    Keep { from: Peer, announcement: Announcement },
     /// Remove this from the store.
     Forget { key: KeyId, scope: ScopeId },
     /// Fetch a body; answer with [`Input::Pulled`].
@@ -176,4 +185,7 @@ pub enum Outcome {
     Nothing,
     /// Another machine has just asked the origin, which is in trouble: its status.
     Failed { status: u16 },
+    /// Another machine has just asked with this very credential, and was told this, which is no answer
+    /// to keep. The tag was checked.
+    Told { told: Box<Announcement> },
 }

@@ -18,8 +18,11 @@ mod core;
 mod doubt;
 mod index;
 mod io;
+mod leases;
 pub mod limits;
+mod members;
 mod offer;
 
 pub use core::{Config, Fleet};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};
+pub use members::MemberView;

@@ -69,3 +69,50 @@ pub const REFUTED_PAUSE: Duration = Duration::from_secs(600);
 
 /// Answers of other credentials that are considered for one question: more views than this are rare.
 pub const OFFERS_MAX: usize = 4;
+
+/// Members whose word is remembered. At some 200 bytes each, 1 MB.
+pub const MEMBERS_MAX: usize = 4096;
+
+/// How often a node says who it is, and how much more seldom with each member there is.
+pub const MEMBER_INTERVAL: Duration = Duration::from_secs(60);
+pub const MEMBER_INTERVAL_EACH: Duration = Duration::from_millis(600);
+
+/// Members that own keys: enough that some are always there, few enough that all are connected to all.
+pub const ANCHORS_MAX: usize = 16;
+
+/// Owners of one key: the second serves when the first is silent.
+pub const OWNERS: usize = 2;
+
+/// An owner that left a claim unanswered is not asked for so long.
+pub const SILENT_OWNER_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the answer to a claim is waited for: three round trips, within these.
+pub const CLAIM_WAIT_MIN: Duration = Duration::from_millis(50);
+pub const CLAIM_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Claims for one question: for its fill, for its proof, and once more after somebody died.
+pub const CLAIM_ROUNDS_MAX: u32 = 4;
+
+/// A lease ends unless it is renewed in this time, and after the longest time in any case.
+pub const LEASE_TIME: Duration = Duration::from_secs(3);
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(1);
+pub const LEASE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Keys with leases or waiters at one owner, and waiters of one key. Over it the answer is "go ahead".
+pub const LEASED_KEYS_MAX: usize = 4096;
+pub const LEASE_WAITERS_MAX: usize = 2048;
+
+/// Leases and waiters at one owner together, and leases that it holds elsewhere.
+pub const LEASES_MAX: usize = 16_384;
+
+/// Proofs of one key under way over the fleet: if all its credentials draw on one budget, GitHub
+/// takes no more for an attack.
+pub const PROOF_LEASES_MAX: usize = 20;
+
+/// Longest wait for one's turn to prove; then one goes ahead.
+pub const PROOF_QUEUE_MAX: Duration = Duration::from_secs(2);
+
+/// Failures of the origin that are believed of one member in [`FAILURES_WINDOW`]: a liar cannot keep
+/// clients from the origin for long.
+pub const FAILURES_MAX: u32 = 16;
+pub const FAILURES_WINDOW: Duration = Duration::from_secs(60);

@@ -122,6 +122,11 @@ impl Ledger {
         Admit::Go(self.go_ahead(scope, work, now))
     }
 
+    /// Whether requests of `scope` would be refused now.
+    pub fn is_stopped(&self, scope: ScopeId, resource: Resource, now: Millis) -> bool {
+        self.state(scope).is_some_and(|state| state.stop(resource, now).is_some())
+    }
+
     /// Counts a request that goes out however many are on their way.
     pub fn go_ahead(&mut self, scope: ScopeId, work: Work, now: Millis) -> Ticket {
         let is_proof = work == Work::Proof;

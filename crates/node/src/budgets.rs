@@ -73,6 +73,12 @@ impl Budgets {
         }
     }
 
+    /// Whether GitHub would refuse it now.
+    pub fn is_stopped(&self, ask: &Ask) -> bool {
+        let scope = self.scope(ask.credential.as_ref());
+        self.ledger(&ask.host).is_some_and(|ledger| ledger.is_stopped(scope, Resource::of(&ask.target), now()))
+    }
+
     /// Takes an answer in, whatever was asked.
     pub fn learn(&self, asked: &Asked, headers: &HeaderMap, status: StatusCode, body: &[u8]) {
         if let Some(mut ledger) = self.ledger(&asked.site) {

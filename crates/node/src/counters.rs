@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fleet::Input;
+
 use crate::savings::Families;
 
 macro_rules! counters {
@@ -34,6 +36,8 @@ counters! {
     misses,
     /// Requests that joined another that was on its way.
     collapsed,
+    /// Refusals that were told again because another machine had just been told them.
+    told_again,
     /// All requests to the API, whatever for.
     origin_requests,
     /// Of these, what GitHub charges: all but a 304 to a credential.
@@ -74,6 +78,14 @@ counters! {
     shadow_would_save,
     /// In shadow mode: of the first, those for which the origin had another answer.
     shadow_mismatches,
+}
+
+impl Counters {
+    /// What the other members are told.
+    pub(crate) fn for_the_fleet(&self) -> Input {
+        let hits = self.local_hits.get() + self.peer_hits.get() + self.collapsed.get();
+        Input::Counted { charged: self.origin_charged.get(), proofs: self.origin_proofs.get(), hits }
+    }
 }
 
 #[derive(Default)]

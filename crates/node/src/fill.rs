@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use store::{Source, StoredRecord};
 use task::Tasks;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use wire::{Body, Digest, FamilyId, Form, Header, Millis, Record, Version, limits::BODY_BYTES_MAX};
 
@@ -23,6 +24,7 @@ use crate::{
     Counters,
     budgets::{Admission, Budgets},
     keeper::{Loaded, answer_of},
+    origin_time::OriginTime,
 };
 
 /// What the origin's answer came to.
@@ -35,8 +37,9 @@ pub enum Filled {
     Refused { whole_credential: bool, date_secs: u64, told: Told },
     /// Little is left of the budget: the stale answer that is there is better.
     Spared,
-    /// The origin cannot answer now: a stale answer is better.
-    Unavailable(Told),
+    /// The origin cannot answer now: a stale answer is better. Its own word, or our own if it was not
+    /// asked or not heard.
+    Unavailable { told: Told, is_its_own: bool },
     /// Pass it on.
     Told(Told),
     /// Over the limit: stream it to the one who asked.
@@ -80,6 +83,14 @@ impl Told {
 }
 
 impl Told {
+    /// Another machine has just asked, and the origin was in trouble.
+    pub fn failed_elsewhere(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let hint = "another machine has just asked the same; ask again";
+        let refusal = Refusal::new(status, "GitHub answered with an error of its own", hint);
+        Self { status, headers: Refusal::headers(), body: refusal.text().into() }
+    }
+
     /// The client wanted the cache's answer or none (RFC 9111, §5.2.1.7).
     pub fn not_cached() -> Self {
         let hint = "leave only-if-cached out to ask the origin";
@@ -101,6 +112,7 @@ pub struct Filler {
     pub sites: Arc<[Site]>,
     pub policy: Policy,
     pub drift: Mutex<Drift>,
+    pub origin_time: OriginTime,
     pub tasks: Tasks,
     pub counters: Arc<Counters>,
     pub budgets: Arc<Budgets>,
@@ -129,19 +141,19 @@ impl Filler {
             Admission::Go(passage) => passage,
             Admission::Stopped(answer) => {
                 self.counters.origin_spared.one();
-                return Filled::Unavailable(Told::limited(answer));
+                return Filled::Unavailable { told: Told::limited(answer), is_its_own: false };
             }
             Admission::PreferStale => {
                 self.counters.origin_spared.one();
                 return Filled::Spared;
             }
         };
-        let began: Millis = SystemTime::now().into();
+        let (began, started): (Millis, _) = (SystemTime::now().into(), Instant::now());
         let response = loop {
             match self.origin.send(self.request(ask, validator.as_ref())).await {
                 Ok(response) => break response,
                 Err(_) if canary::sings(Bug::RetriesWithoutEnd) => {}
-                Err(error) => return Filled::Unavailable(Told::from(&error)),
+                Err(error) => return Filled::Unavailable { told: Told::from(&error), is_its_own: false },
             }
         };
         let (head, stream) = response.into_parts();
@@ -152,11 +164,13 @@ impl Filler {
             Read::Broken => {
                 let host = ask.host.clone();
                 let cause = gateway::Broken::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
-                return Filled::Unavailable(Told::from(&OriginError::Broken { host, cause }));
+                let told = Told::from(&OriginError::Broken { host, cause });
+                return Filled::Unavailable { told, is_its_own: false };
             }
         };
-        let told = |head: Parts, body| Told { status: head.status, headers: head.headers, body };
+        self.origin_time.observe(ask.route, started.elapsed());
         let base = &self.site(ask).url;
+        let told = Told { status: head.status, headers: head.headers.clone(), body: body.clone() };
         match (judge_at(base, &ask.target, head.status, &head.headers, &body, began), known) {
             (Verdict::Fill, _) => self.filled(ask, family, head, body, began, date_secs).await,
             (Verdict::Confirmed, Some(known)) => {
@@ -165,16 +179,30 @@ impl Filler {
                 let is_dated = validator.is_some_and(|validator| matches!(validator, Validator::Date(_)));
                 self.confirmed(ask, &head, known, how, is_dated, began, date_secs)
             }
-            (Verdict::CredentialRefused, _) => {
-                Filled::Refused { whole_credential: ask.credential.is_some(), date_secs, told: told(head, body) }
+            (verdict, _) => self.refused(ask, verdict, told, began, date_secs),
+        }
+    }
+
+    /// Takes up what the origin has just told another machine, asked with this very credential.
+    pub fn told_elsewhere(&self, ask: &Ask, told: Told, began: Millis, date_secs: u64) -> Filled {
+        let base = &self.site(ask).url;
+        let verdict = judge_at(base, &ask.target, told.status, &told.headers, &told.body, began);
+        self.refused(ask, verdict, told, began, date_secs)
+    }
+
+    /// Whatever is no answer to keep.
+    fn refused(&self, ask: &Ask, verdict: Verdict, told: Told, began: Millis, date_secs: u64) -> Filled {
+        match verdict {
+            Verdict::CredentialRefused => {
+                Filled::Refused { whole_credential: ask.credential.is_some(), date_secs, told }
             }
-            (Verdict::Negative { ttl } | Verdict::Moved { ttl }, _) => {
+            Verdict::Negative { ttl } | Verdict::Moved { ttl } => {
                 let ttl = ttl.min(self.policy.proof_window());
-                Filled::Brief { answer: brief(&head, &body, began, ttl), told: told(head, body), date_secs }
+                Filled::Brief { answer: brief(&told, began, ttl), told, date_secs }
             }
-            (Verdict::Denied, _) => Filled::Refused { whole_credential: false, date_secs, told: told(head, body) },
-            (Verdict::Limited { .. } | Verdict::Outage, _) => Filled::Unavailable(told(head, body)),
-            (Verdict::PassOn | Verdict::Confirmed, _) => Filled::Told(told(head, body)),
+            Verdict::Denied => Filled::Refused { whole_credential: false, date_secs, told },
+            Verdict::Limited { .. } | Verdict::Outage => Filled::Unavailable { told, is_its_own: true },
+            Verdict::PassOn | Verdict::Confirmed | Verdict::Fill => Filled::Told(told),
         }
     }
 
@@ -383,13 +411,13 @@ enum Validator {
 }
 
 /// An answer that is kept for a moment, as the credential got it.
-fn brief(head: &Parts, encoded: &Bytes, began: Millis, ttl: Duration) -> Arc<Answer> {
-    let is_gzip = head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-    let body = Body { form: if is_gzip { Form::Gzip } else { Form::Identity }, encoded: encoded.clone() };
+fn brief(told: &Told, began: Millis, ttl: Duration) -> Arc<Answer> {
+    let is_gzip = told.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+    let body = Body { form: if is_gzip { Form::Gzip } else { Form::Identity }, encoded: told.body.clone() };
     let kept = [header::CONTENT_TYPE, header::LOCATION];
-    let headers = kept.into_iter().filter_map(|name| Some((name.clone(), head.headers.get(&name)?.clone()))).collect();
+    let headers = kept.into_iter().filter_map(|name| Some((name.clone(), told.headers.get(&name)?.clone()))).collect();
     Arc::new(Answer {
-        status: head.status,
+        status: told.status,
         headers,
         etag: None,
         plain: body.plain(BODY_BYTES_MAX).unwrap_or_default(),

@@ -19,6 +19,8 @@ pub mod limits;
 mod names;
 mod node;
 mod origin;
+mod origin_time;
+mod refusal;
 mod savings;
 mod share;
 mod sharing;

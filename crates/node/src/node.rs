@@ -27,6 +27,7 @@ use crate::{
     limits,
     names::Names,
     origin::MeteredOrigin,
+    origin_time::OriginTime,
     savings::Saving,
     share::{Accepted, Exclusions, Share},
     sharing::Sharing,
@@ -171,6 +172,7 @@ impl Node {
             sites: sites.clone(),
             policy,
             drift: Mutex::default(),
+            origin_time: OriginTime::default(),
             tasks: tasks.clone(),
             counters: counters.clone(),
             budgets,
@@ -287,7 +289,7 @@ impl Node {
 
     /// Answers of the fleet that this node has heard of.
     pub fn index_len(&self) -> usize {
-        self.sharing.as_ref().map_or(0, |sharing| sharing.index_len())
+        self.sharing.as_ref().map_or(0, |sharing| sharing.sizes()[0])
     }
 
     /// What this node holds in tables that others can make grow, with the bound of each.
@@ -299,8 +301,11 @@ impl Node {
         ];
         if let Some(sharing) = &self.sharing {
             let peers = self.net().map(Net::peers).unwrap_or_default().len();
+            let [index, leases, members] = sharing.sizes();
             tables.extend([
-                Table { name: "index", len: sharing.index_len(), len_max: fleet::limits::INDEX_ENTRIES_MAX },
+                Table { name: "index", len: index, len_max: fleet::limits::INDEX_ENTRIES_MAX },
+                Table { name: "leases", len: leases, len_max: fleet::limits::LEASES_MAX },
+                Table { name: "members", len: members, len_max: fleet::limits::MEMBERS_MAX },
                 Table { name: "asks", len: sharing.waiting_len(), len_max: fleet::limits::ASKS_MAX },
                 Table { name: "peers", len: peers, len_max: fleet::limits::PEERS_MAX },
             ]);

@@ -5,6 +5,7 @@
 
 mod carry;
 mod effects;
+mod lease;
 mod pulls;
 mod shelf;
 
@@ -30,10 +31,11 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Digest, Holding, KeyId, Message, Millis, Peer, Record, ScopeId, Version};
+use wire::{Announcement, Body, Digest, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, ScopeId, Version};
 
 use crate::{Counters, Share, cache::now, limits};
 use carry::Carrier;
+pub use lease::Lease;
 use shelf::Job;
 
 /// A handle to the sharing task.
@@ -50,7 +52,7 @@ pub struct Sharing {
     waiting: Mutex<Waiting>,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
-    index_len: AtomicUsize,
+    sizes: [AtomicUsize; 3],
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
 }
@@ -73,6 +75,10 @@ pub enum Word {
     OwnOffer(Lead),
     /// Another credential was told this: the origin may confirm it for this one, too.
     Offer(Lead),
+    /// Another machine has asked with this credential, and was refused.
+    Refused(Box<Announcement>),
+    /// Another machine has asked, and the origin is in trouble: its status.
+    Failed(u16),
     Nothing,
 }
 
@@ -114,12 +120,13 @@ impl Sharing {
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
-            index_len: AtomicUsize::default(),
+            sizes: Default::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
-        let mut fleet =
-            Fleet::new(fleet::Config { me, alone, proof_window: policy.proof_window(), stale_for: policy.stale_for });
+        let (proof_window, stale_for) = (policy.proof_window(), policy.stale_for);
+        let (role, since) = (wire::Role::Node, now());
+        let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
         let date_secs = doubtful_until.as_secs();
         fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
         let running = Running { sharing: sharing.clone(), fleet, told };
@@ -129,38 +136,53 @@ impl Sharing {
     }
 
     /// Asks the fleet what it knows for this credential; the body is verified.
-    pub async fn ask(&self, ask: &Ask, want: Want, across: Across, known: Option<Version>) -> Word {
+    ///
+    /// With `claim`, how long the origin is expected to take, the question is claimed before the origin
+    /// may be asked, and waits while another machine asks it; the lease goes with what then comes.
+    pub async fn ask(
+        self: &Arc<Self>,
+        ask: &Ask,
+        want: Want,
+        across: Across,
+        known: Option<Version>,
+        claim: Option<Duration>,
+    ) -> (Word, Option<Lease>) {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
-        self.ask_for(key, scope, credential.map(TagKey::of), want, across, known).await
+        self.ask_for(key, scope, credential.map(TagKey::of), want, across, known, claim).await
     }
 
     pub(crate) async fn ask_for(
-        &self,
+        self: &Arc<Self>,
         key: KeyId,
         scope: ScopeId,
         tag_key: Option<TagKey>,
         want: Want,
         across: Across,
         known: Option<Version>,
-    ) -> Word {
+        claim: Option<Duration>,
+    ) -> (Word, Option<Lease>) {
         let (id, answer) = self.waiting.lock().expect("no panic while held").wait();
         let _cancel = CancelOnDrop { sharing: self, ask: id };
-        let asked = Input::Asked { ask: id, key, scope, tag_key, want, across, known, claim: None };
+        let asked = Input::Asked { ask: id, key, scope, tag_key, want, across, known, claim };
         if self.inputs.try_send(asked).is_err() {
-            return Word::Nothing;
+            return (Word::Nothing, None);
         }
-        let Ok(Ok(outcome)) = tokio::time::timeout(limits::FLEET_ANSWER_MAX, answer).await else {
-            return Word::Nothing;
+        let lease = claim.map(|_| Lease::new(self.clone(), id));
+        let patience = limits::FLEET_ANSWER_MAX + claim.unwrap_or_default();
+        let Ok(Ok(outcome)) = tokio::time::timeout(patience, answer).await else {
+            return (Word::Nothing, lease);
         };
         let (record, word): (Record, fn(Lead) -> Word) = match outcome {
             Outcome::Found { record, .. } => (record, Word::Told),
             Outcome::Trusted { record } => (record, Word::Trusted),
             Outcome::Offer { record, own: true } => (record, Word::OwnOffer),
             Outcome::Offer { record, own: false } => (record, Word::Offer),
-            Outcome::Nothing | Outcome::Failed { .. } => return Word::Nothing,
+            Outcome::Nothing => return (Word::Nothing, lease),
+            Outcome::Told { told } => return (Word::Refused(told), None),
+            Outcome::Failed { status } => return (Word::Failed(status), None),
         };
-        self.lead(record).await.map_or(Word::Nothing, word)
+        (self.lead(record).await.map_or(Word::Nothing, word), lease)
     }
 
     /// Reads the body of a record that the index says is held.
@@ -190,16 +212,27 @@ impl Sharing {
         }
     }
 
-    /// The origin told this credential this: keep it for the fleet, and announce it.
-    pub async fn filled(&self, ask: &Ask, mut record: Record, body: Body) {
+    /// The origin told this credential this: keep it for the fleet, and announce it. Who waits for the
+    /// lease is told.
+    pub async fn filled(&self, ask: &Ask, mut record: Record, body: Body, lease: Option<Lease>) {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = credential.map(|credential| TagKey::of(credential).tag(key, &record));
-        self.share(Announcement { key, scope, record, tag, body: Some(body), holder: None }, None).await;
+        let announcement = Announcement { key, scope, record, tag, body: Some(body), holder: None };
+        self.share(announcement, lease).await;
     }
 
-    pub(crate) async fn share(&self, mut announcement: Announcement, ask: Option<AskId>) {
+    /// The origin refused this credential this: what those are told who asked with the same one.
+    pub fn refusal(&self, ask: &Ask, mut record: Record, body: Body) -> Option<LeaseEnd> {
+        let credential = ask.credential.as_ref().map(Credential::reveal)?;
+        let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(Some(credential)));
+        record.family = self.keys.ids.family_id(ask.family.as_str());
+        let tag = Some(TagKey::of(credential).tag(key, &record));
+        Some(LeaseEnd::Told(Box::new(Announcement { key, scope, record, tag, body: Some(body), holder: None })))
+    }
+
+    pub(crate) async fn share(&self, mut announcement: Announcement, lease: Option<Lease>) {
         let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
         let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
         // A fleet of one reads what is kept for this machine's clients anyway.
@@ -213,7 +246,7 @@ impl Sharing {
         }
         let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
         announcement.body = announcement.body.filter(small);
-        self.tell(Input::Filled { announcement, ask });
+        self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
     }
 
     /// A write goes out or was answered.
@@ -250,8 +283,9 @@ impl Sharing {
         self.received.subscribe()
     }
 
-    pub fn index_len(&self) -> usize {
-        self.index_len.load(Ordering::Relaxed)
+    /// Answers that the core knows of, leases that it keeps or holds with those who wait, and members.
+    pub fn sizes(&self) -> [usize; 3] {
+        std::array::from_fn(|at| self.sizes[at].load(Ordering::Relaxed))
     }
 
     /// Clients that wait for the core's word.
@@ -320,8 +354,13 @@ impl Running {
         if tokio::time::timeout(limits::DISK_PATIENCE, self.remember()).await.is_err() {
             warn!("the disk is slow; starting without the fleet's records");
         }
-        self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
+        self.tell_sizes();
+        let mut counted_at = Millis::ZERO;
         loop {
+            if now().since(counted_at) >= limits::COUNT_INTERVAL {
+                counted_at = now();
+                self.fleet.handle(self.sharing.counters.for_the_fleet(), counted_at);
+            }
             let until = self.fleet.next_deadline().map_or(Duration::from_secs(60), |at| at.since(now()));
             tokio::select! {
                 biased;
@@ -340,7 +379,15 @@ impl Running {
                 self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
             }
             self.carry_out();
-            self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
+            self.tell_sizes();
+        }
+    }
+
+    fn tell_sizes(&self) {
+        let (kept, led) = self.fleet.leases_len();
+        let sizes = [self.fleet.index_len(), kept + led, self.fleet.members_len()];
+        for (told, size) in self.sharing.sizes.iter().zip(sizes) {
+            told.store(size, Ordering::Relaxed);
         }
     }
 
@@ -383,14 +430,12 @@ impl Running {
                 self.fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now());
             }
             Event::Gossip { source, data, id } => {
-                let verdict = self.heard(source, &data);
+                let verdict = self.heard(source, &data, false);
                 self.sharing.net.iter().for_each(|net| net.report(&id, verdict));
                 return;
             }
             Event::Message { from, data } => {
-                self.heard(from, &data);
-                self.carry_out();
-                self.sharing.shelve(Job::CaughtUp);
+                self.heard(from, &data, true);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),
@@ -401,15 +446,20 @@ impl Running {
     }
 
     /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
-    fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
+    fn heard(&mut self, from: Peer, sealed: &[u8], is_direct: bool) -> Verdict {
         let carrier = Carrier::new(&self.sharing.keys);
         match carrier.open(sealed) {
             Ok(message) => {
+                let is_catch_up = is_direct && matches!(message, Message::Announce(_));
                 if let Message::Announce(records) = &message {
                     self.sharing.counters.entries_received.many(records.len());
                     debug!(%from, records = records.len(), "heard an announce");
                 }
                 self.fleet.handle(Input::Heard { from, message }, now());
+                if is_catch_up {
+                    self.carry_out();
+                    self.sharing.shelve(Job::CaughtUp);
+                }
                 Verdict::Accept
             }
             Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,

@@ -83,7 +83,7 @@ pub async fn read(sharing: &Arc<Sharing>, awaited: Awaited, Receipts(mut receive
     loop {
         // It may be here from an earlier run, or its body may have to be pulled.
         let Awaited { key, scope, tag_key } = awaited.clone();
-        let word = sharing.ask_for(key, scope, tag_key, Want::Stale, Across::Nothing, None).await;
+        let (word, _) = sharing.ask_for(key, scope, tag_key, Want::Stale, Across::Nothing, None, None).await;
         if let Word::Told(lead) = word {
             return Receipt::Body { bytes: lead.plain, from };
         }

@@ -146,11 +146,12 @@ impl Reference {
         value.is_some_and(|value| value.starts_with('"') && !value.starts_with("\"\""))
     }
 
-    /// How long the slowest exchange about `path` took that was under way between two moments.
-    pub fn slowest(&self, node: u32, path: &str, from: Duration, to: Duration) -> Duration {
+    /// How long the slowest exchange about `path` took, whoever's, that was under way between two
+    /// moments.
+    pub fn slowest(&self, path: &str, from: Duration, to: Duration) -> Duration {
         let mut slowest = Duration::ZERO;
         for exchange in self.exchanges.iter().rev().take_while(|exchange| exchange.ended >= from) {
-            if exchange.node == node && exchange.path == path && exchange.began <= to {
+            if exchange.path == path && exchange.began <= to {
                 slowest = slowest.max(exchange.ended - exchange.began);
             }
         }

@@ -43,7 +43,11 @@ impl Fleet {
             }
             Some((purpose, *at, *candidate, Some(pull_from(candidate)?)))
         });
-        let Some((purpose, at, candidate, pull)) = next else { return self.resolve(id, Outcome::Nothing) };
+        let is_answer = matches!(next, Some((Use::Answer | Use::Trusted, ..)));
+        if !is_answer && ask.must_claim() {
+            return self.claim(id, now);
+        }
+        let Some((purpose, at, candidate, pull)) = next else { return self.resolve(id, Outcome::Nothing, now) };
         let record = candidate.record.clone();
         let Some((holder, state)) = pull else {
             let outcome = match purpose {
@@ -52,12 +56,12 @@ impl Fleet {
                 Use::Offer => Outcome::Offer { record, own: false },
                 Use::OwnOffer => Outcome::Offer { record, own: true },
             };
-            return self.resolve(id, outcome);
+            return self.resolve(id, outcome, now);
         };
         let patience = patience(state, record.body_bytes);
         let digest = record.version.digest;
         let ask = self.asks.get_mut(&id).expect("it was there above");
-        ask.deadline.get_or_insert(ask.began.after(patience));
+        ask.deadline.get_or_insert(ask.clock.after(patience));
         ask.tried.insert(holder.clone());
         ask.pulling = Some(Pulling { from: holder.clone(), at, digest });
         let request = PullRequest { key: at.0, scope: at.1, digest };

@@ -48,7 +48,8 @@ fn announcement(record: Record, body: Option<&str>) -> Announcement {
 impl Node {
     fn new() -> Self {
         let (proof_window, stale_for) = (Duration::from_secs(60), Duration::from_secs(3600));
-        let config = Config { me: peer("me"), alone: false, proof_window, stale_for };
+        let (me, role, since) = (peer("me"), Role::Node, Millis::ZERO);
+        let config = Config { me, role, since, alone: false, proof_window, stale_for };
         Self { fleet: Fleet::new(config), now: 0 }
     }
 
@@ -103,8 +104,8 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Publish(message) => format!("publish {message:?}"),
         Effect::Send { to, message } => format!("send {message:?} to {to}"),
         Effect::Bury(tombstones) => format!("bury {}", tombstones.len()),
-        Effect::Keep { holder, announcement } => {
-            format!("keep from {holder}{}", if announcement.body.is_some() { " with body" } else { "" })
+        Effect::Keep { from, announcement } => {
+            format!("keep from {from}{}", if announcement.body.is_some() { " with body" } else { "" })
         }
         Effect::Forget { .. } => "forget".into(),
         Effect::Pull { from, .. } => format!("pull from {from}"),
@@ -113,12 +114,17 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Resolve { outcome: Outcome::Offer { record, own }, .. } => {
             format!("offer {}{}", record.body_bytes, if *own { " of its own" } else { "" })
         }
+        Effect::Resolve { outcome: Outcome::Told { .. }, .. } => "told".into(),
         Effect::Resolve { outcome: Outcome::Failed { status }, .. } => format!("failed with {status}"),
         Effect::Resolve { outcome: Outcome::Trusted { record }, .. } => format!("trust {}", record.body_bytes),
         Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
     };
-    effects.iter().map(short).collect()
+    // That it says who it is goes without saying.
+    let is_news = |effect: &&Effect| {
+        !matches!(effect, Effect::Send { message: Message::Member(_), .. } | Effect::Publish(Message::Member(_)))
+    };
+    effects.iter().filter(is_news).map(short).collect()
 }
 
 #[test]

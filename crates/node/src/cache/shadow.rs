@@ -45,7 +45,7 @@ impl NodeCache {
         let would = self.would_do(&ask, at, family).await;
         let grows_old = matches!(&would, Would::Serve(answer) if answer.status == StatusCode::OK);
         let may_keep = self.exclusions.may_keep(&ask) && !grows_old;
-        let flown = self.clone().ask_origin(ask.clone(), at, family, may_keep, None, None).await;
+        let flown = self.clone().ask_origin(ask.clone(), at, family, may_keep, None, None, None).await;
         self.compare(&ask, at.key, &would, &flown);
         flown
     }
@@ -60,7 +60,7 @@ impl NodeCache {
         if let Some(own) = own.as_ref().filter(|own| will_do(ask, &own.answer)) {
             return Would::Serve(own.answer.clone());
         }
-        let offered = match self.ask_fleet(ask, at, own.as_ref()).await {
+        let offered = match self.ask_fleet(ask, at, own.as_ref(), None).await.0 {
             Word::Told(lead) => match self.take_up(ask, at, family, lead, own.as_ref()) {
                 Some(told) if will_do(ask, &told.answer) => return Would::Serve(told.answer),
                 told => told,
@@ -71,7 +71,7 @@ impl NodeCache {
             },
             Word::OwnOffer(lead) => Some(self.told_once(family, lead)),
             Word::Offer(lead) => self.offered(ask, family, lead),
-            Word::Nothing => None,
+            Word::Refused(_) | Word::Failed(_) | Word::Nothing => None,
         };
         match offered.or(own).map(|known| known.answer) {
             Some(answer) if self.may_validate(ask, &answer) => Would::Validate(answer),

@@ -11,14 +11,14 @@ use gateway::{Answer, How};
 use github::Ask;
 use http::HeaderValue;
 use store::{EntryKey, Source, Space, StoredRecord};
-use wire::{FamilyId, Millis};
+use wire::{FamilyId, LeaseEnd, Millis};
 
 use super::{Flown, Mode, NodeCache, now, will_do};
 use crate::{
     fill::{Filled, Keep, Told},
     keeper::{Loaded, answer_of},
-    limits,
-    sharing::{Lead, Word},
+    limits, refusal,
+    sharing::{Lead, Lease, Word},
 };
 
 impl NodeCache {
@@ -37,7 +37,8 @@ impl NodeCache {
             return Flown::Answer { answer: known.answer.clone(), how: How::Hit };
         }
         let mut offer = None;
-        match self.ask_fleet(&ask, at, own.as_ref()).await {
+        let (word, lease) = self.ask_fleet(&ask, at, own.as_ref(), self.claim_of(&ask)).await;
+        match word {
             Word::Told(lead) => {
                 let told = self.take_up(&ask, at, family, lead, own.as_ref());
                 if let Some(answer) = told.as_ref().map(|told| &told.answer).filter(|answer| will_do(&ask, answer)) {
@@ -56,12 +57,24 @@ impl NodeCache {
             },
             Word::OwnOffer(lead) => own = Some(self.told_once(family, lead)),
             Word::Offer(lead) => offer = self.offered(&ask, family, lead),
+            Word::Refused(announcement) => {
+                if let Some((told, began, date_secs)) = refusal::read(*announcement) {
+                    self.counters.told_again.one();
+                    let filled = self.filler.told_elsewhere(&ask, told, began, date_secs);
+                    return self.settle(ask, at, family, may_keep, own.as_ref(), filled, None).await;
+                }
+            }
+            Word::Failed(status) => {
+                self.counters.told_again.one();
+                let filled = Filled::Unavailable { told: Told::failed_elsewhere(status), is_its_own: false };
+                return self.settle(ask, at, family, may_keep, own.as_ref(), filled, None).await;
+            }
             Word::Nothing => {}
         }
         if ask.wants.directives.only_if_cached {
             return Flown::Told(Told::not_cached());
         }
-        self.ask_origin(ask, at, family, may_keep, own.as_ref(), offer.as_ref()).await
+        self.ask_origin(ask, at, family, may_keep, own.as_ref(), offer.as_ref(), lease).await
     }
 
     /// Asks the origin, with what may be confirmed, and keeps what it says if that may be kept.
@@ -73,11 +86,14 @@ impl NodeCache {
         may_keep: bool,
         own: Option<&Loaded>,
         offer: Option<&Loaded>,
+        lease: Option<Lease>,
     ) -> Flown {
         self.counters.misses.one();
+        let began = now();
         let filled = match self.fill(&ask, at, family, own, offer).await {
             Ok(filled) => filled,
             Err(answer) => {
+                lease.into_iter().for_each(|lease| lease.ended(LeaseEnd::Alone));
                 self.counters.stale.one();
                 return Flown::Answer { answer, how: How::Stale };
             }
@@ -85,6 +101,41 @@ impl NodeCache {
         if let (Some(offer), Filled::Kept { how: How::Filled, .. }, Some(sharing)) = (offer, &filled, &self.sharing) {
             sharing.refuted(&ask, offer.stored.record.version.digest);
         }
+        let lease = self.tell_waiters(&ask, &filled, began, lease);
+        self.settle(ask, at, family, may_keep, own, filled, lease).await
+    }
+
+    /// Tells who waits for this question, at other machines, what is no answer to keep. An answer is
+    /// told when it is kept.
+    fn tell_waiters(&self, ask: &Ask, filled: &Filled, began: Millis, lease: Option<Lease>) -> Option<Lease> {
+        let (lease, sharing) = (lease?, self.sharing.as_ref()?);
+        let end = match filled {
+            Filled::Kept { keep: Keep::Everywhere, .. } => return Some(lease),
+            Filled::Brief { told, date_secs, .. } | Filled::Refused { told, date_secs, .. } => {
+                refusal::lease_end(sharing, ask, told, began, *date_secs)
+            }
+            Filled::Unavailable { told, is_its_own: true } => {
+                refusal::lease_end(sharing, ask, told, began, began.as_secs())
+            }
+            // That the origin cannot be reached from here says nothing of others: let the next one try.
+            Filled::Unavailable { is_its_own: false, told } if told.status.is_server_error() => return None,
+            _ => LeaseEnd::Alone,
+        };
+        lease.ended(end);
+        None
+    }
+
+    /// Keeps, drops and answers, as what came of the question says.
+    async fn settle(
+        &self,
+        ask: Ask,
+        at: EntryKey,
+        family: FamilyId,
+        may_keep: bool,
+        own: Option<&Loaded>,
+        filled: Filled,
+        lease: Option<Lease>,
+    ) -> Flown {
         match filled {
             Filled::Kept { stored, body, answer, how, keep } => {
                 if !may_keep {
@@ -97,7 +148,7 @@ impl NodeCache {
                 self.names.learn(&ask, &stored.record, &answer.plain);
                 self.keeper.remember(at, &stored.record, &answer);
                 if keep == Keep::Everywhere {
-                    self.keep(ask, at, stored, body);
+                    self.keep(ask, at, stored, body, lease);
                 }
                 Flown::Answer { answer, how }
             }
@@ -124,7 +175,7 @@ impl NodeCache {
                 Flown::Told(told)
             }
             Filled::Spared => Flown::Told(Told::limited(None)),
-            Filled::Unavailable(told) => match self.stale(&ask, at, family, own).await {
+            Filled::Unavailable { told, .. } => match self.stale(&ask, at, family, own).await {
                 Some(answer) => {
                     self.counters.stale.one();
                     Flown::Answer { answer, how: How::Stale }
@@ -163,8 +214,14 @@ impl NodeCache {
     }
 
     /// Asks the fleet what it knows for this credential.
-    pub(super) async fn ask_fleet(&self, ask: &Ask, at: EntryKey, own: Option<&Loaded>) -> Word {
-        let Some(sharing) = self.sharing_of(ask) else { return Word::Nothing };
+    pub(super) async fn ask_fleet(
+        &self,
+        ask: &Ask,
+        at: EntryKey,
+        own: Option<&Loaded>,
+        claim: Option<Duration>,
+    ) -> (Word, Option<Lease>) {
+        let Some(sharing) = self.sharing_of(ask) else { return (Word::Nothing, None) };
         let want = if ask.wants.directives.revalidates() { Want::Offer } else { Want::Fresh };
         let mut across = sharing.share.across(ask);
         // Without its ETag another credential's answer cannot be offered.
@@ -173,7 +230,16 @@ impl NodeCache {
         {
             across = Across::Nothing;
         }
-        sharing.ask(ask, want, across, own.map(|own| own.stored.record.version)).await
+        sharing.ask(ask, want, across, own.map(|own| own.stored.record.version), claim).await
+    }
+
+    /// Whether the question is claimed before the origin is asked: how long the origin should take. Who
+    /// has conditions of his own is not told what others got without them, and what GitHub would refuse
+    /// nobody waits for.
+    fn claim_of(&self, ask: &Ask) -> Option<Duration> {
+        let is_plain = ask.wants.directives == github::ClientDirectives::default();
+        let may_claim = is_plain && self.mode == Mode::Serve && !self.filler.budgets.is_stopped(ask);
+        may_claim.then(|| self.filler.origin_time.expected(ask.route))
     }
 
     /// Takes up what this credential was told elsewhere, as if it had been told here.
@@ -278,15 +344,15 @@ impl NodeCache {
             return None;
         }
         let sharing = self.sharing_of(ask)?;
-        match sharing.ask(ask, Want::Stale, sharing.share.across(ask), None).await {
+        match sharing.ask(ask, Want::Stale, sharing.share.across(ask), None, None).await.0 {
             Word::Told(lead) => self.take_up(ask, at, family, lead, own).map(|told| told.answer),
             Word::Trusted(lead) => self.trust(ask, at, family, &lead),
-            Word::Offer(_) | Word::OwnOffer(_) | Word::Nothing => None,
+            Word::Offer(_) | Word::OwnOffer(_) | Word::Refused(_) | Word::Failed(_) | Word::Nothing => None,
         }
     }
 
     /// Keeps and announces in the background: the client does not wait for the disk.
-    fn keep(&self, ask: Ask, at: EntryKey, stored: StoredRecord, body: wire::Body) {
+    fn keep(&self, ask: Ask, at: EntryKey, stored: StoredRecord, body: wire::Body, lease: Option<Lease>) {
         let (keeper, sharing, underway) = (self.keeper.clone(), self.sharing_of(&ask).cloned(), self.keeping.begin());
         self.tasks.spawn(async move {
             let _underway = underway;
@@ -294,7 +360,7 @@ impl NodeCache {
             keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
             let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
             if let Some(sharing) = sharing.filter(|_| !doubtful) {
-                sharing.filled(&ask, stored.record, body).await;
+                sharing.filled(&ask, stored.record, body, lease).await;
             }
         });
     }

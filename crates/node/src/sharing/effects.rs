@@ -17,8 +17,8 @@ impl Running {
                 Effect::Publish(message) => sharing.publish(&message),
                 Effect::Send { to, message } => sharing.send(&to, &message),
                 Effect::Bury(_) => {}
-                Effect::Keep { holder, announcement } => {
-                    sharing.shelve(Job::Keep { holder, announcement: Box::new(announcement) });
+                Effect::Keep { from, announcement } => {
+                    sharing.shelve(Job::Keep { holder: from, announcement: Box::new(announcement) });
                 }
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
                 Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),

@@ -86,6 +86,9 @@ pub enum News {
 pub enum LeaseEnd {
     /// With an answer for all who can prove that they may see it; the body is inside if it is small.
     Filled(Box<Announcement>),
+    /// With a refusal for this very credential: no answer, absent, limited. Its tag says that it is meant
+    /// for who holds the same.
+    Told(Box<Announcement>),
     /// The origin itself is in trouble, whoever asks: its status, 500 to 599.
     Failed {
         #[serde(rename = "s")]
@@ -110,7 +113,7 @@ impl ClaimWord {
 impl LeaseEnd {
     pub(super) fn is_within_limits(&self) -> bool {
         match self {
-            Self::Filled(announcement) => announcement.is_within_limits(),
+            Self::Filled(announcement) | Self::Told(announcement) => announcement.is_within_limits(),
             Self::Failed { status } => (500..600).contains(status),
             Self::Alone => true,
         }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::Millis;
 
 /// What a member says of itself: gossiped now and then, and told to each new neighbour.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     #[serde(rename = "r", default)]
     pub role: Role,

@@ -37,7 +37,7 @@ pub fn check(stage: &Arc<Stage>) {
 /// When nobody asks, nothing is on its way, and nobody holds more connections than there are peers for.
 pub fn at_rest(stage: &Arc<Stage>) {
     for (machine, name, len, _) in tables(stage) {
-        if matches!(name, "flights" | "asks") && len > 0 {
+        if matches!(name, "flights" | "asks" | "leases") && len > 0 {
             stage.violated(Some(machine.lane()), "bounded.rest", format!("{len} entries in {name}, and nobody asks"));
         }
     }

@@ -26,9 +26,9 @@ const PULL_RATE_MIN: u64 = 4 << 20;
 /// Of a question and of a write alike.
 pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), Broken> {
     let Request { node, path, sent, done, .. } = request;
-    // Origin time: what its own machine's requests for this took meanwhile; two, as it may have
-    // waited for another's.
-    let origin = stage.github().reference.slowest(*node, path, *sent, *done);
+    // Origin time: what requests for this took meanwhile, this machine's or another's for which it
+    // waited; two, as it may then have asked for itself.
+    let origin = stage.github().reference.slowest(path, *sent, *done);
     let body = Duration::from_millis(body_bytes as u64 * 1000 / PULL_RATE_MIN);
     let limit = budget(&stage.plan) + 2 * origin + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
     let took = done.saturating_sub(*sent);

@@ -176,14 +176,16 @@ fn is_on_its_way(reference: &Reference, told: &Told, (node, who, path): (u32, Wh
     })
 }
 
-/// Whether GitHub could not answer this machine just now, or has said until when it will not.
+/// Whether GitHub could not answer this machine just now, nor another one for whose answer it waited,
+/// or has said until when it will not.
 fn has_failed(stage: &Stage, reference: &Reference, answer: &Answer) -> bool {
-    let Request { node, who, sent, .. } = &answer.request;
+    let Request { node, who, path, sent, .. } = &answer.request;
     let since = sent.saturating_sub(patience(&stage.plan));
     let login = |who: Who| who.map(|who| stage.plan.tokens[who].login.as_str());
     reference.exchanges.iter().any(|exchange| {
         let is_limit = exchange.until.is_some_and(|until| until + SLACK >= *sent) && login(exchange.who) == login(*who);
-        exchange.node == *node && (exchange.ended >= since && exchange.is_failure() || is_limit)
+        let is_ours = exchange.node == *node || exchange.path == *path;
+        is_limit || is_ours && exchange.ended >= since && exchange.is_failure()
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Config, Effect, Fleet, Input, Outcome, PullFailure, Want};
-use wire::{Announcement, Body, Digest, Message, Peer, Record, Version};
+use wire::{Announcement, Body, Digest, Message, Peer, Record, Role, Version};
 
 use super::{Happening, World};
 use crate::{
@@ -78,7 +78,8 @@ impl Shell {
 }
 
 fn core(id: u32, timing: Timing) -> Fleet {
-    Fleet::new(Config { alone: false, me: peer(id), proof_window: timing.proof, stale_for: timing.stale })
+    let (role, since) = (Role::Node, wire::Millis::ZERO);
+    Fleet::new(Config { alone: false, me: peer(id), role, since, proof_window: timing.proof, stale_for: timing.stale })
 }
 
 fn peer(id: u32) -> Peer {
@@ -340,7 +341,11 @@ impl World {
         let lane = self.shells[node].lane();
         let whose = token.map_or_else(|| "nobody".to_owned(), |token| format!("t{token}"));
         match outcome {
-            Outcome::Nothing | Outcome::Failed { .. } | Outcome::Offer { .. } | Outcome::Trusted { .. } => {
+            Outcome::Nothing
+            | Outcome::Failed { .. }
+            | Outcome::Told { .. }
+            | Outcome::Offer { .. }
+            | Outcome::Trusted { .. } => {
                 let at = self.now + Duration::from_millis(self.plan.origin_ms);
                 let life = self.shells[node].life;
                 self.tell(Event::new(Kind::Origin, lane, format!("{path} of {whose}")).to(0));

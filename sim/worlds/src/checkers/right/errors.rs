@@ -1,8 +1,9 @@
-//! Errors: GitHub's own and of now, or told again for a moment to the credential that got them, or
+//! Errors: GitHub's own and of now, to this machine or to one for whose answer it waited, or told again for a moment to the credential that got them, or
 //! ghoard's own where GitHub could not be asked.
 
 use std::time::Duration;
 
+use fleet::limits::PEER_BUDGET_FAR;
 use github::{Route, Target, limits::MOVED_TTL};
 
 use super::{SLACK, repo_of};
@@ -22,11 +23,16 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
     }
     let github = stage.github();
     let reference = &github.reference;
+    // At whichever machine: who asks the same at another one waits for its answer, and trouble of
+    // GitHub's own is everybody's.
     let exchanges = || {
-        let own = |exchange: &&Exchange| (exchange.node, exchange.who, &exchange.path) == (*node, *who, path);
+        let is_trouble = answer.status >= 500;
+        let own = move |exchange: &&Exchange| exchange.path == *path && (exchange.who == *who || is_trouble);
         reference.exchanges.iter().rev().filter(own)
     };
-    let mut meanwhile = exchanges().take_while(|exchange| exchange.ended >= *sent);
+    // A word to another machine may have been on its way when this one asked.
+    let lately = exchanges().take_while(|exchange| exchange.ended + PEER_BUDGET_FAR >= *sent);
+    let mut meanwhile = lately.filter(|exchange| exchange.node != *node || exchange.ended >= *sent);
     let is_of_now = meanwhile.any(|exchange| {
         exchange.ended <= *done + SLACK
             && (exchange.status == Some(answer.status) || exchange.status.is_none() && answer.status >= 502)

@@ -1,0 +1,64 @@
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+
+use github::Route;
+
+use crate::limits;
+
+/// How long the origin takes, by kind of route: the mean, and four times how far answers lie from it,
+/// both averaged over the last ones (as TCP reckons with round trips: RFC 6298, §2).
+///
+/// It says how long it pays to wait for another machine's answer instead of asking oneself.
+#[derive(Default)]
+pub struct OriginTime(Mutex<BTreeMap<Route, Observed>>);
+
+#[derive(Clone, Copy)]
+struct Observed {
+    mean: f64,
+    spread: f64,
+}
+
+impl OriginTime {
+    pub fn observe(&self, route: Route, took: Duration) {
+        let took = took.as_secs_f64();
+        let mut observed = self.0.lock().expect("no panic while held");
+        observed
+            .entry(route)
+            .and_modify(|known| {
+                known.spread += ((known.mean - took).abs() - known.spread) / 4.0;
+                known.mean += (took - known.mean) / 8.0;
+            })
+            .or_insert(Observed { mean: took, spread: took / 2.0 });
+    }
+
+    pub fn expected(&self, route: Route) -> Duration {
+        let observed = self.0.lock().expect("no panic while held").get(&route).copied();
+        let expected = observed.map(|Observed { mean, spread }| Duration::from_secs_f64(mean + 4.0 * spread));
+        expected.unwrap_or(limits::ORIGIN_TIME_GUESS).clamp(limits::ORIGIN_TIME_MIN, limits::ORIGIN_TIME_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_origin_is_expected_as_it_is_and_a_fitful_one_later() {
+        let route = Route::Runs;
+        let (steady, fitful) = (OriginTime::default(), OriginTime::default());
+        assert_eq!(steady.expected(route), limits::ORIGIN_TIME_GUESS);
+        for n in 0..50 {
+            steady.observe(route, Duration::from_millis(200));
+            fitful.observe(route, Duration::from_millis(if n % 2 == 0 { 100 } else { 300 }));
+        }
+        let ms = |time: &OriginTime| time.expected(route).as_millis();
+        assert!((195..210).contains(&ms(&steady)), "{}", ms(&steady));
+        assert!((500..700).contains(&ms(&fitful)), "{}", ms(&fitful));
+    }
+
+    #[test]
+    fn no_wait_is_endless() {
+        let time = OriginTime::default();
+        time.observe(Route::Runs, Duration::from_secs(3600));
+        assert_eq!(time.expected(Route::Runs), limits::ORIGIN_TIME_MAX);
+    }
+}
