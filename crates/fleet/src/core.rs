@@ -3,20 +3,22 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, Message, Millis, Peer, Record};
+use wire::{Announcement, Holding, Message, Millis, Peer, Record, Role};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
-    announce::{Outbox, bytes_of},
+    announce::Outbox,
     asks::{Ask, PeerState},
     doubt::Doubts,
     index::{Candidate, Change, Index},
     limits,
     offer::{Kin, Refuted},
+    sync::{Sync, View},
 };
 
 pub struct Config {
     pub me: Peer,
+    pub role: Role,
     /// There are no other members: every record is this machine's own, and needs no tag.
     pub alone: bool,
     /// This node's own proof window: a neighbour's longer one does not count here.
@@ -35,12 +37,14 @@ pub struct Fleet {
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
+    sync: Sync,
     effects: VecDeque<Effect>,
 }
 
 impl Fleet {
     pub fn new(config: Config) -> Self {
         Self {
+            sync: Sync::new(config.me.clone(), config.role),
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
@@ -65,7 +69,7 @@ impl Fleet {
                     self.peers.insert(peer, PeerState { near, round_trip: None });
                 }
             }
-            Input::PeerReady { peer } => self.catch_up(peer, now),
+            Input::PeerReady { peer } => self.sync.peer_ready(peer, view(&self.index, &self.peers, now)),
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
@@ -122,7 +126,7 @@ impl Fleet {
             self.resolve(ask, Outcome::Nothing);
         }
         if self.peers.is_empty() {
-            // Nobody hears it; the first neighbour is told by `catch_up`.
+            // Nobody hears it; the first neighbour compares.
             self.outbox.clear();
         } else if let Some(batch) = self.outbox.next_batch(now) {
             self.effects.push_back(Effect::Publish(Message::Announce(batch)));
@@ -130,6 +134,7 @@ impl Fleet {
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
         }
+        self.sync.step(view(&self.index, &self.peers, now), &mut self.effects);
     }
 
     pub fn next_effect(&mut self) -> Option<Effect> {
@@ -139,7 +144,7 @@ impl Fleet {
     /// When [`Fleet::wake`] is needed, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().filter_map(|ask| ask.deadline);
-        asks.chain(self.outbox.due()).min()
+        asks.chain(self.outbox.due()).chain(self.sync.due(&self.peers)).min()
     }
 
     pub fn index_len(&self) -> usize {
@@ -150,24 +155,14 @@ impl Fleet {
         self.asks.len()
     }
 
-    fn catch_up(&mut self, peer: Peer, now: Millis) {
-        let mut room = wire::limits::CATCH_UP_BYTES_MAX;
-        let mut records = Vec::new();
-        for ((key, scope), candidate) in self.index.newest_held(now, wire::limits::CATCH_UP_RECORDS_MAX) {
-            let bytes = bytes_of(&candidate.record, None);
-            if bytes > room {
-                break;
-            }
-            room -= bytes;
-            let (record, tag) = (candidate.record.clone(), candidate.tag);
-            records.push(Announcement { key, scope, record, tag, body: None, holder: None });
-        }
-        // Also when there is nothing to tell: then the newcomer knows that it has missed nothing.
-        self.effects.push_back(Effect::Send { to: peer, message: Message::Announce(records) });
+    /// Whether a neighbour has told what this node missed, or has nothing to tell.
+    pub fn has_caught_up(&self) -> bool {
+        self.sync.has_caught_up()
     }
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
+        self.sync.peer_gone(peer, now);
         let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
         let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
         for ask in asks {
@@ -208,6 +203,12 @@ impl Fleet {
         }
         match message {
             Message::Announce(records) => self.announced(from, records, now),
+            Message::Sync(step) => {
+                self.sync.heard(from, step, view(&self.index, &self.peers, now), &mut self.effects);
+            }
+            Message::Want(want) => {
+                self.sync.wanted(from, want, view(&self.index, &self.peers, now), &mut self.effects);
+            }
             Message::Member(_)
             | Message::Claim(_)
             | Message::ClaimReply(_)
@@ -217,7 +218,9 @@ impl Fleet {
     }
 
     fn announced(&mut self, from: &Peer, records: Vec<Announcement>, now: Millis) {
-        self.outbox.heard(records.len(), now);
+        if !self.sync.is_told(from, now) {
+            self.outbox.heard(records.len(), now);
+        }
         for announcement in records {
             let at = (announcement.key, announcement.scope);
             let is_doubtful = self.doubts.covers(at.0, at.1, &announcement.record);
@@ -241,6 +244,11 @@ impl Fleet {
         self.asks.remove(&ask);
         self.effects.push_back(Effect::Resolve { ask, outcome });
     }
+}
+
+/// What a comparison of indexes may look at.
+fn view<'a>(index: &'a Index, peers: &'a BTreeMap<Peer, PeerState>, now: Millis) -> View<'a> {
+    View { index, peers, members: peers.len() + 1, now }
 }
 
 /// Whether a peer's times can be true. They are refused rather than clamped, since the tag binds them.

@@ -20,6 +20,7 @@ mod index;
 mod io;
 pub mod limits;
 mod offer;
+mod sync;
 
 pub use core::{Config, Fleet};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};

@@ -30,7 +30,7 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Digest, Holding, KeyId, Message, Millis, Peer, Record, ScopeId, Version};
+use wire::{Announcement, Body, Digest, Holding, KeyId, Message, Millis, Peer, Record, Role, ScopeId, Version};
 
 use crate::{Counters, Share, cache::now, limits};
 use carry::Carrier;
@@ -118,11 +118,11 @@ impl Sharing {
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
-        let mut fleet =
-            Fleet::new(fleet::Config { me, alone, proof_window: policy.proof_window(), stale_for: policy.stale_for });
+        let (role, proof_window, stale_for) = (Role::default(), policy.proof_window(), policy.stale_for);
+        let mut fleet = Fleet::new(fleet::Config { me, role, alone, proof_window, stale_for });
         let date_secs = doubtful_until.as_secs();
         fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
-        let running = Running { sharing: sharing.clone(), fleet, told };
+        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false };
         tasks.spawn(running.run(queue, events));
         tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
         (sharing, for_dialler)
@@ -259,7 +259,7 @@ impl Sharing {
         self.waiting.lock().expect("no panic while held").answers.len()
     }
 
-    /// Whether a neighbour has told this node what it missed.
+    /// Whether a neighbour has told this node what it missed, and that is kept.
     pub fn is_caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Relaxed)
     }
@@ -312,6 +312,8 @@ struct Running {
     fleet: Fleet,
     /// Comings and goings, for whoever dials.
     told: mpsc::Sender<Event>,
+    /// The shelf has been told that a neighbour has told all that was missing.
+    has_caught_up: bool,
 }
 
 impl Running {
@@ -340,6 +342,10 @@ impl Running {
                 self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
             }
             self.carry_out();
+            if !self.has_caught_up && self.fleet.has_caught_up() {
+                self.has_caught_up = true;
+                self.sharing.shelve(Job::CaughtUp);
+            }
             self.sharing.index_len.store(self.fleet.index_len(), Ordering::Relaxed);
         }
     }
@@ -389,8 +395,6 @@ impl Running {
             }
             Event::Message { from, data } => {
                 self.heard(from, &data);
-                self.carry_out();
-                self.sharing.shelve(Job::CaughtUp);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),

@@ -48,7 +48,7 @@ fn announcement(record: Record, body: Option<&str>) -> Announcement {
 impl Node {
     fn new() -> Self {
         let (proof_window, stale_for) = (Duration::from_secs(60), Duration::from_secs(3600));
-        let config = Config { me: peer("me"), alone: false, proof_window, stale_for };
+        let config = Config { me: peer("me"), role: Role::Node, alone: false, proof_window, stale_for };
         Self { fleet: Fleet::new(config), now: 0 }
     }
 
@@ -158,16 +158,6 @@ fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
     assert!(fill(node.at(20), 3).is_empty());
     assert_eq!(node.fleet.next_deadline(), Some(Millis(T0 * 1000 + 100)));
     assert_eq!(told(&node.at(100).wake()), ["publish 2 with 2 bodies"]);
-}
-
-#[test]
-fn what_nobody_heard_is_told_to_the_first_neighbour() {
-    let mut node = Node::new();
-    assert!(
-        node.input(Input::Filled { announcement: announcement(record("body", 0), Some("body")), ask: None }).is_empty()
-    );
-    node.connect("b");
-    assert_eq!(told(&node.input(Input::PeerReady { peer: peer("b") })), ["send 1 to b"]);
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Shell {
 }
 
 fn core(id: u32, timing: Timing) -> Fleet {
-    Fleet::new(Config { alone: false, me: peer(id), proof_window: timing.proof, stale_for: timing.stale })
+    let role = wire::Role::default();
+    Fleet::new(Config { alone: false, me: peer(id), role, proof_window: timing.proof, stale_for: timing.stale })
 }
 
 fn peer(id: u32) -> Peer {
