@@ -5,6 +5,8 @@ use wire::{Digest, Millis, Place, Record};
 
 use crate::index::{At, Index};
 
+const NEGENTROPY_VERSION: u8 = 0x61;
+
 /// What a node knows that is of use beyond a cutoff, ready to be compared with another's.
 ///
 /// The elements are ordered by when they were validated: what is missing is mostly recent, and only
@@ -68,7 +70,8 @@ impl Set {
 
     /// The answer to a frame of who began; `None` if it makes no sense.
     pub fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
-        self.engine.reconcile(frame).ok()
+        // To another version the engine answers with its own, which looks like "all is the same".
+        self.engine.reconcile(frame).ok().filter(|_| frame.first() == Some(&NEGENTROPY_VERSION))
     }
 
     /// Reads an answer. Returns the next frame, or `Some(None)` at the end; `None` if it makes no sense.
