@@ -44,7 +44,7 @@ fn compare(case: &str, here: &[Entry], there: &[Entry], ahead_ms: i64) {
     world.ahead_ms[1] = ahead_ms;
     world.know(0, here);
     world.know(1, there);
-    let (known, missing) = (world.known(1), world.known(1) - world.known(0));
+    let (known, missing) = (world.known(1), world.known(1).saturating_sub(world.known(0)));
     world.meet(0, 1);
     let is_done = world.run(Duration::from_secs(60), |world| world.nodes[0].has_caught_up());
     assert!(is_done, "{case} does not end");

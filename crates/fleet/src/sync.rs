@@ -170,7 +170,7 @@ impl Sync {
     pub fn due(&self, peers: &BTreeMap<Peer, PeerState>) -> Option<Millis> {
         let heard = self.served.values().map(|served| served.heard_at).chain(self.begun.iter().map(|b| b.heard_at));
         let silent = heard.map(|at| at.after(limits::SYNC_SILENCE_MAX));
-        let telling = self.begun.iter().any(|begun| begun.is_telling());
+        let telling = self.begun.iter().any(Begun::is_telling);
         let comparing = telling || self.served.values().any(|served| served.is_telling() && !served.is_page());
         let paging = self.served.values().any(|served| served.is_telling() && served.is_page());
         let comparing = comparing.then(|| self.for_comparisons.free_at());

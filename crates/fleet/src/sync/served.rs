@@ -119,7 +119,7 @@ impl Sync {
         view: View,
         out: &mut Out,
     ) {
-        let is_asking_on = self.served.get(from).is_some_and(|served| served.is_page());
+        let is_asking_on = self.served.get(from).is_some_and(Served::is_page);
         if !view.peers.contains_key(from) || is_asking_on {
             return;
         }

@@ -89,7 +89,7 @@ impl Set {
         let (here, there) = (dates(&found.here), dates(&found.there));
         let newer = |ids: &[Id], others: &BTreeMap<Place, [u8; 8]>| {
             let is_newer = |id: &&Id| others.get(&place(id)).is_none_or(|other| *other <= date(id));
-            ids.iter().filter(is_newer).map(|id| place(id)).rev().collect::<Vec<_>>()
+            ids.iter().filter(is_newer).map(place).rev().collect::<Vec<_>>()
         };
         let tell = newer(&found.here, &there).into_iter().flat_map(|place| self.at(place)).collect();
         Todo { tell, want: newer(&found.there, &here) }
