@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{Announcement, Digest, KeyId, Millis, Peer, Record, ScopeId, Tag};
 
-use crate::limits;
+use crate::{limits, sync::Element};
 
 pub type At = (KeyId, ScopeId);
 
@@ -14,6 +14,8 @@ pub struct Candidate {
     pub holders: BTreeSet<Peer>,
     /// Whether this node's store has the body.
     pub held: bool,
+    /// What it is in a comparison: hashing 50,000 when one begins would take the core 70 ms.
+    pub element: Element,
 }
 
 /// Who holds which answer, as far as this node has heard.
@@ -71,7 +73,8 @@ impl Index {
             None => {
                 let record = announcement.record.clone();
                 let holders = BTreeSet::from([holder.clone()]);
-                candidates.push(Candidate { record, tag: announcement.tag, holders, held });
+                let element = Element::of(at, &record);
+                candidates.push(Candidate { record, tag: announcement.tag, holders, held, element });
                 candidates.sort_by_key(|c| std::cmp::Reverse((c.record.version, c.record.validated_at)));
                 if candidates.len() > limits::CANDIDATES_MAX {
                     let pushed_out = rival_to_drop(&candidates);

@@ -3,6 +3,7 @@
 
 mod begun;
 mod budget;
+mod element;
 mod served;
 mod set;
 mod when;
@@ -23,6 +24,7 @@ use crate::{
 };
 use begun::{Begun, Stage};
 use budget::Budget;
+pub use element::Element;
 use served::Served;
 
 /// The comparisons of one node with its neighbours.

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use wire::{Digest, Millis, Place, Record};
+use wire::{Millis, Place};
 
+use super::Element;
 use crate::index::{At, Index};
 
 const NEGENTROPY_VERSION: u8 = 0x61;
@@ -46,10 +47,10 @@ impl Set {
         let mut places = Vec::with_capacity(index.len());
         for (at, candidate) in index.newest() {
             if candidate.record.stale_until > cutoff {
-                let place = place_of(at);
-                let id = id_of(place, at, &candidate.record);
-                elements.insert(candidate.record.validated_at.as_secs(), id).expect("it is not sealed yet");
-                places.push((place, at));
+                let Element(id) = candidate.element;
+                let id_in_set = Id::from_byte_array(id);
+                elements.insert(candidate.record.validated_at.as_secs(), id_in_set).expect("it is not sealed yet");
+                places.push((candidate.element.place(), at));
             }
         }
         places.sort_unstable();
@@ -85,39 +86,17 @@ impl Set {
     }
 
     pub fn settle(&self, found: &Difference) -> Todo {
-        let dates = |ids: &[Id]| ids.iter().map(|id| (place(id), date(id))).collect::<BTreeMap<_, _>>();
+        let dates = |ids: &[Id]| {
+            let elements = ids.iter().map(|id| Element(id.to_bytes()));
+            elements.map(|element| (element.place(), element.date())).collect::<BTreeMap<_, _>>()
+        };
         let (here, there) = (dates(&found.here), dates(&found.there));
-        let newer = |ids: &[Id], others: &BTreeMap<Place, [u8; 8]>| {
-            let is_newer = |id: &&Id| others.get(&place(id)).is_none_or(|other| *other <= date(id));
-            ids.iter().filter(is_newer).map(place).rev().collect::<Vec<_>>()
+        let newer = |ids: &[Id], others: &BTreeMap<Place, [u8; 6]>| {
+            let is_newer = |e: &Element| others.get(&e.place()).is_none_or(|other| *other <= e.date());
+            let elements = ids.iter().rev().map(|id| Element(id.to_bytes()));
+            elements.filter(is_newer).map(Element::place).collect::<Vec<_>>()
         };
         let tell = newer(&found.here, &there).into_iter().flat_map(|place| self.at(place)).collect();
         Todo { tell, want: newer(&found.there, &here) }
     }
-}
-
-fn place_of((key, scope): At) -> Place {
-    let hash = Digest::of(&[key.0, scope.0].concat());
-    Place(hash.0.first_chunk().copied().expect("a hash has 32 bytes"))
-}
-
-/// An element's id: its place (8 bytes), so that two records of one (key, scope) are known as such;
-/// the version's date (8), so that one knows which is newer; and a hash of the whole (16).
-fn id_of(place: Place, (key, scope): At, record: &Record) -> Id {
-    let date = record.version.date_secs.to_be_bytes();
-    let validated_at = record.validated_at.0.to_be_bytes();
-    let hash = Digest::of(&[&key.0[..], &scope.0, &date, &record.version.digest.0, &validated_at].concat());
-    let mut id = [0; 32];
-    id[..8].copy_from_slice(&place.0);
-    id[8..16].copy_from_slice(&date);
-    id[16..].copy_from_slice(&hash.0[..16]);
-    Id::from_byte_array(id)
-}
-
-fn place(id: &Id) -> Place {
-    Place(id.as_bytes().first_chunk().copied().expect("an id has 32 bytes"))
-}
-
-fn date(id: &Id) -> [u8; 8] {
-    id.as_bytes()[8..].first_chunk().copied().expect("an id has 32 bytes")
 }

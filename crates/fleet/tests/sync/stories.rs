@@ -129,7 +129,7 @@ fn a_cutoff_that_is_far_off_is_refused_and_a_frame_without_sense_ends_the_sessio
     assert_eq!(world.take_traffic().refusals, far.len() as u64);
     for frame in [vec![], vec![0x62], vec![0x61, 0, 0, 9], vec![0x61, 0, 0, 2, 0xff, 0xff, 0x7f]] {
         world.hear(0, 1, ask(2, T0 + 30 + world.now.as_secs(), frame.clone()));
-        world.hear(0, 1, want(2, WantWord::Places(vec![wire::Place([0; 8])])));
+        world.hear(0, 1, want(2, WantWord::Places(vec![wire::Place([0; 6])])));
         let traffic = world.take_traffic();
         assert_eq!((traffic.refusals, traffic.words), (1, 1), "{frame:?}: {traffic:?}");
         world.now += limits::SYNC_SERVE_INTERVAL;

@@ -156,7 +156,7 @@ fn the_words_of_a_comparison_survive_their_encoding() {
         ask(limits::SYNC_FRAME_BYTES_MAX),
         Message::Sync(SyncStep { session: 1, entries: 0, word: SyncWord::Answer { frame: vec![0x61] } }),
         Message::Sync(SyncStep { session: 1, entries: 0, word: SyncWord::No }),
-        want(WantWord::Places(vec![Place([3; 8]); limits::TOLD_RECORDS_MAX])),
+        want(WantWord::Places(vec![Place([3; 6]); limits::TOLD_RECORDS_MAX])),
         want(WantWord::Page { from: Some(cursor), records_max: 256 }),
         want(WantWord::Page { from: None, records_max: 256 }),
         want(WantWord::Told { next: Some(cursor) }),
@@ -170,7 +170,7 @@ fn the_words_of_a_comparison_survive_their_encoding() {
 fn a_frame_or_a_wish_over_its_limit_is_refused() {
     let over = [
         ask(limits::SYNC_FRAME_BYTES_MAX + 1),
-        want(WantWord::Places(vec![Place([3; 8]); limits::TOLD_RECORDS_MAX + 1])),
+        want(WantWord::Places(vec![Place([3; 6]); limits::TOLD_RECORDS_MAX + 1])),
         want(WantWord::Page { from: None, records_max: 257 }),
     ];
     for message in over {
