@@ -41,7 +41,7 @@ impl Difference {
 }
 
 impl Set {
-    /// Takes time in proportion to the index: 50,000 entries some 60 ms (`sync-cost` measures it).
+    /// Takes time in proportion to the index: 50,000 entries some 80 ms (`sync-cost` measures it).
     pub fn new(index: &Index, cutoff: Millis) -> Self {
         let mut elements = NegentropyStorageVector::with_capacity(index.len());
         let mut places = Vec::with_capacity(index.len());
