@@ -7,7 +7,7 @@ use wire::{Announcement, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
-    announce::{Outbox, bytes_of},
+    announce::Outbox,
     asks::{Ask, PeerState, Question},
     doubt::Doubts,
     index::{Candidate, Change, Index},
@@ -15,6 +15,7 @@ use crate::{
     limits,
     members::{MemberView, Members},
     offer::{Kin, Refuted},
+    sync::{Sync, View},
 };
 use claims::{Failures, Led};
 
@@ -47,6 +48,7 @@ pub struct Fleet {
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
+    sync: Sync,
     effects: VecDeque<Effect>,
 }
 
@@ -54,6 +56,7 @@ impl Fleet {
     pub fn new(config: Config) -> Self {
         Self {
             members: Members::new(config.me.clone(), config.role, config.since),
+            sync: Sync::new(config.me.clone(), config.role),
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
@@ -84,7 +87,7 @@ impl Fleet {
             Input::PeerReady { peer } => {
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
-                self.catch_up(peer, now);
+                self.sync.peer_ready(peer, view(&self.index, &self.peers, now));
             }
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
@@ -147,7 +150,7 @@ impl Fleet {
         }
         self.wake_claims(now);
         if self.peers.is_empty() {
-            // Nobody hears it; the first neighbour is told by `catch_up`.
+            // Nobody hears it; the first neighbour compares.
             self.outbox.clear();
         } else {
             if let Some(batch) = self.outbox.next_batch(now) {
@@ -162,6 +165,7 @@ impl Fleet {
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
         }
+        self.sync.step(view(&self.index, &self.peers, now), &mut self.effects);
     }
 
     pub fn next_effect(&mut self) -> Option<Effect> {
@@ -172,7 +176,8 @@ impl Fleet {
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().filter_map(|ask| ask.deadline);
         let tells = (!self.peers.is_empty()).then(|| self.members.due());
-        asks.chain(self.outbox.due()).chain(tells).chain(self.claims_due()).min()
+        let asks = asks.chain(self.outbox.due()).chain(tells).chain(self.claims_due());
+        asks.chain(self.sync.due(&self.peers)).min()
     }
 
     pub fn index_len(&self) -> usize {
@@ -192,25 +197,15 @@ impl Fleet {
         self.members.view(|peer| self.peers.get(peer).map(|state| state.round_trip))
     }
 
-    fn catch_up(&mut self, peer: Peer, now: Millis) {
-        let mut room = wire::limits::CATCH_UP_BYTES_MAX;
-        let mut records = Vec::new();
-        for ((key, scope), candidate) in self.index.newest_held(now, wire::limits::CATCH_UP_RECORDS_MAX) {
-            let bytes = bytes_of(&candidate.record, None);
-            if bytes > room {
-                break;
-            }
-            room -= bytes;
-            let (record, tag) = (candidate.record.clone(), candidate.tag);
-            records.push(Announcement { key, scope, record, tag, body: None, holder: None });
-        }
-        // Also when there is nothing to tell: then the newcomer knows that it has missed nothing.
-        self.effects.push_back(Effect::Send { to: peer, message: Message::Announce(records) });
+    /// Whether a neighbour has told what this node missed, or has nothing to tell.
+    pub fn has_caught_up(&self) -> bool {
+        self.sync.has_caught_up()
     }
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
         self.owner_gone(peer, now);
+        self.sync.peer_gone(peer, now);
         let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
         let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
         for ask in asks {
@@ -258,12 +253,20 @@ impl Fleet {
             Message::Claim(claim) => self.claimed(from, claim, now),
             Message::ClaimReply(reply) => self.on_word(AskId(reply.id), from, reply.key, reply.word, now),
             Message::LeaseNews(news) => self.lease_news(from, news, now),
+            Message::Sync(step) => {
+                self.sync.heard(from, step, view(&self.index, &self.peers, now), &mut self.effects);
+            }
+            Message::Want(want) => {
+                self.sync.wanted(from, want, view(&self.index, &self.peers, now), &mut self.effects);
+            }
             Message::Tombstones(_) => {}
         }
     }
 
     fn announced(&mut self, from: &Peer, records: Vec<Announcement>, now: Millis) {
-        self.outbox.heard(records.len(), now);
+        if !self.sync.is_told(from, now) {
+            self.outbox.heard(records.len(), now);
+        }
         let keys: BTreeSet<KeyId> = records.iter().map(|announcement| announcement.key).collect();
         for announcement in records {
             let at = (announcement.key, announcement.scope);
@@ -294,6 +297,11 @@ impl Fleet {
             self.stop_claiming(ask, state, now);
         }
     }
+}
+
+/// What a comparison of indexes may look at.
+fn view<'a>(index: &'a Index, peers: &'a BTreeMap<Peer, PeerState>, now: Millis) -> View<'a> {
+    View { index, peers, members: peers.len() + 1, now }
 }
 
 /// Whether a peer's times can be true. They are refused rather than clamped, since the tag binds them.

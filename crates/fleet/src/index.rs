@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{Announcement, Digest, KeyId, Millis, Peer, Record, ScopeId, Tag};
 
-use crate::limits;
+use crate::{limits, sync::Element};
 
 pub type At = (KeyId, ScopeId);
 
@@ -14,6 +14,8 @@ pub struct Candidate {
     pub holders: BTreeSet<Peer>,
     /// Whether this node's store has the body.
     pub held: bool,
+    /// What it is in a comparison: hashed when it comes, since 50,000 at once hold the core up.
+    pub element: Element,
 }
 
 /// Who holds which answer, as far as this node has heard.
@@ -25,6 +27,8 @@ pub struct Index {
     entries: BTreeMap<At, Vec<Candidate>>,
     /// When each entry's last record becomes useless.
     expiry: BTreeSet<(Millis, At)>,
+    /// When each entry's newest record was validated.
+    validated: BTreeSet<(Millis, At)>,
 }
 
 /// What an announcement changed.
@@ -69,7 +73,8 @@ impl Index {
             None => {
                 let record = announcement.record.clone();
                 let holders = BTreeSet::from([holder.clone()]);
-                candidates.push(Candidate { record, tag: announcement.tag, holders, held });
+                let element = Element::of(at, &record);
+                candidates.push(Candidate { record, tag: announcement.tag, holders, held, element });
                 candidates.sort_by_key(|c| std::cmp::Reverse((c.record.version, c.record.validated_at)));
                 if candidates.len() > limits::CANDIDATES_MAX {
                     let pushed_out = rival_to_drop(&candidates);
@@ -135,26 +140,29 @@ impl Index {
         gone
     }
 
-    /// The newest records that are fresh and whose body is here, at most `max`.
-    pub fn newest_held(&self, now: Millis, max: usize) -> Vec<(At, &Candidate)> {
-        let mut held: Vec<_> = self
-            .entries
-            .iter()
-            .filter_map(|(at, candidates)| Some((*at, candidates.iter().find(|c| c.held && c.record.is_fresh(now))?)))
-            .collect();
-        held.sort_by_key(|(at, candidate)| (std::cmp::Reverse(candidate.record.validated_at), *at));
-        held.truncate(max);
-        held
+    /// The newest record of each (key, scope).
+    pub fn newest(&self) -> impl Iterator<Item = (At, &Candidate)> {
+        self.entries.iter().filter_map(|(at, candidates)| Some((*at, candidates.first()?)))
+    }
+
+    /// When the newest record of each was validated: the latest first, only those before `from`.
+    pub fn by_validation(&self, from: Option<(Millis, At)>) -> impl Iterator<Item = (Millis, At)> {
+        let until = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        self.validated.range((std::ops::Bound::Unbounded, until)).rev().copied()
     }
 
     fn take(&mut self, at: At) -> Vec<Candidate> {
         let candidates = self.entries.remove(&at).unwrap_or_default();
         self.expiry.remove(&(useless_from(&candidates), at));
+        if let Some(newest) = candidates.first() {
+            self.validated.remove(&(newest.record.validated_at, at));
+        }
         candidates
     }
 
     fn put(&mut self, at: At, candidates: Vec<Candidate>) {
-        if !candidates.is_empty() {
+        if let Some(newest) = candidates.first() {
+            self.validated.insert((newest.record.validated_at, at));
             self.expiry.insert((useless_from(&candidates), at));
             self.entries.insert(at, candidates);
         }

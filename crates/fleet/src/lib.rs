@@ -22,6 +22,7 @@ mod leases;
 pub mod limits;
 mod members;
 mod offer;
+mod sync;
 
 pub use core::{Config, Fleet};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};

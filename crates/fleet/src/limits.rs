@@ -29,7 +29,7 @@ pub const ANNOUNCE_WINDOW: Duration = Duration::from_millis(100);
 /// Bytes of one announce before sealing; leaves room in `wire::limits::MESSAGE_BYTES_MAX`.
 pub const ANNOUNCE_BYTES_MAX: usize = 96 << 10;
 
-/// Announces that wait to be sent. Over it the oldest is dropped: catch-up finds it later.
+/// Announces that wait to be sent. Over it the oldest is dropped: a comparison finds it later.
 pub const OUTBOX_MAX: usize = 4096;
 
 /// An answer that is fresh for less than this is not worth telling.
@@ -116,3 +116,53 @@ pub const PROOF_QUEUE_MAX: Duration = Duration::from_secs(2);
 /// clients from the origin for long.
 pub const FAILURES_MAX: u32 = 16;
 pub const FAILURES_WINDOW: Duration = Duration::from_secs(60);
+
+/// How often a node compares its index with a neighbour's, give or take a fifth: what gossip has lost
+/// is missed so long. An anchor, whom many ask, does it more often; in a large fleet it would be too
+/// many, and who is asked has compared with others meanwhile.
+pub const SYNC_PERIOD: Duration = Duration::from_secs(60);
+pub const SYNC_PERIOD_ANCHOR: Duration = Duration::from_secs(30);
+pub const SYNC_PERIOD_LARGE: Duration = Duration::from_secs(120);
+pub const LARGE_FLEET_NODES: usize = 1000;
+
+/// Shortest time between two comparisons that a node begins: a hundred neighbours may come at once.
+pub const SYNC_START_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Comparisons that one neighbour may ask for: building the set of a full index is work.
+pub const SYNC_SERVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Sessions at once, the own and those of others. At some 4 MB for a full index, 8 MB.
+pub const SYNC_SESSIONS_MAX: usize = 2;
+
+/// A session ends when nothing is heard for so long: the neighbour is gone, or does not speak it.
+pub const SYNC_SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// Steps of one comparison. Each brings some 500 ids; what is left is found the next time.
+pub const SYNC_STEPS_MAX: usize = 64;
+
+/// Only what is of use so much later is compared, so that clocks that differ by less, and records
+/// that are about to be removed, make no difference (measured: 0.3 KB in place of up to 8).
+pub const SYNC_CUTOFF_AHEAD: Duration = Duration::from_secs(30);
+
+/// A cutoff that is farther from this node's clock is refused: the sets would not be alike.
+pub const SYNC_CUTOFF_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// Records asked for after one comparison. More is missing only where a snapshot is due.
+pub const SYNC_WANTS_MAX: usize = 2048;
+
+/// Bytes per second, and at once, that records and frames of comparisons may take.
+pub const SYNC_BYTES_PER_SEC: u64 = 64 << 10;
+pub const SYNC_BYTES_BURST: u64 = 512 << 10;
+
+/// The same for snapshots: 5,000 records at once, and then a joiner every two seconds.
+pub const SNAPSHOT_BYTES_PER_SEC: u64 = 2 << 20;
+pub const SNAPSHOT_BYTES_BURST: u64 = 4 << 20;
+
+/// A page costs its server at least so much of its budget, also if it is empty.
+pub const SNAPSHOT_PAGE_BYTES_MIN: u64 = 1 << 10;
+
+/// Away for longer, a node takes a snapshot: most of what it knew is over.
+pub const AWAY_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// A neighbour that knows so many times more is asked for a snapshot.
+pub const SNAPSHOT_RATIO: u32 = 4;

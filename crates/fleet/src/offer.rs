@@ -124,7 +124,7 @@ struct Rank {
 mod tests {
     use std::collections::BTreeSet;
 
-    use wire::{FamilyId, Record};
+    use wire::{FamilyId, KeyId, Record};
 
     use super::*;
 
@@ -142,7 +142,8 @@ mod tests {
             proved_until: until,
             stale_until: until,
         };
-        Candidate { record, tag: None, holders: BTreeSet::new(), held: true }
+        let element = crate::sync::Element::of((KeyId([1; 16]), ScopeId([1; 16])), &record);
+        Candidate { record, tag: None, holders: BTreeSet::new(), held: true, element }
     }
 
     fn scope(n: u8) -> ScopeId {

@@ -129,7 +129,7 @@ impl Sharing {
         let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
         let date_secs = doubtful_until.as_secs();
         fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
-        let running = Running { sharing: sharing.clone(), fleet, told };
+        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false };
         tasks.spawn(running.run(queue, events));
         tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
         (sharing, for_dialler)
@@ -293,7 +293,7 @@ impl Sharing {
         self.waiting.lock().expect("no panic while held").answers.len()
     }
 
-    /// Whether a neighbour has told this node what it missed.
+    /// Whether a neighbour has told this node what it missed, and that is kept.
     pub fn is_caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Relaxed)
     }
@@ -346,6 +346,8 @@ struct Running {
     fleet: Fleet,
     /// Comings and goings, for whoever dials.
     told: mpsc::Sender<Event>,
+    /// The shelf has been told that a neighbour has told all that was missing.
+    has_caught_up: bool,
 }
 
 impl Running {
@@ -379,6 +381,10 @@ impl Running {
                 self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
             }
             self.carry_out();
+            if !self.has_caught_up && self.fleet.has_caught_up() {
+                self.has_caught_up = true;
+                self.sharing.shelve(Job::CaughtUp);
+            }
             self.tell_sizes();
         }
     }
@@ -430,12 +436,12 @@ impl Running {
                 self.fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now());
             }
             Event::Gossip { source, data, id } => {
-                let verdict = self.heard(source, &data, false);
+                let verdict = self.heard(source, &data);
                 self.sharing.net.iter().for_each(|net| net.report(&id, verdict));
                 return;
             }
             Event::Message { from, data } => {
-                self.heard(from, &data, true);
+                self.heard(from, &data);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),
@@ -446,20 +452,15 @@ impl Running {
     }
 
     /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
-    fn heard(&mut self, from: Peer, sealed: &[u8], is_direct: bool) -> Verdict {
+    fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
         let carrier = Carrier::new(&self.sharing.keys);
         match carrier.open(sealed) {
             Ok(message) => {
-                let is_catch_up = is_direct && matches!(message, Message::Announce(_));
                 if let Message::Announce(records) = &message {
                     self.sharing.counters.entries_received.many(records.len());
                     debug!(%from, records = records.len(), "heard an announce");
                 }
                 self.fleet.handle(Input::Heard { from, message }, now());
-                if is_catch_up {
-                    self.carry_out();
-                    self.sharing.shelve(Job::CaughtUp);
-                }
                 Verdict::Accept
             }
             Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,

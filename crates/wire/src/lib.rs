@@ -15,8 +15,9 @@ pub use body::{Body, BodyError, Form};
 pub use digest::{Digest, ParseDigestError};
 pub use ids::{FamilyId, KeyId, Peer, ScopeId};
 pub use message::{
-    Announcement, Claim, ClaimReply, ClaimWord, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
-    LeaseNews, Member, Message, News, PROTOCOL_VERSION, PullReply, PullRequest, Purpose, Role, Tombstone,
+    Announcement, Claim, ClaimReply, ClaimWord, Cursor, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
+    LeaseNews, Member, Message, News, PROTOCOL_VERSION, Place, PullReply, PullRequest, Purpose, Role, SyncStep,
+    SyncWord, Tombstone, Want, WantWord,
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;

@@ -20,9 +20,12 @@ pub const MESSAGE_BYTES_MAX: usize = 128 << 10;
 /// A body that may travel inside an announce, in its encoded form.
 pub const PUSH_BYTES_MAX: usize = 64 << 10;
 
-/// Records told to a peer that has just connected, and their bytes together.
-pub const CATCH_UP_RECORDS_MAX: usize = 256;
-pub const CATCH_UP_BYTES_MAX: usize = 64 << 10;
+/// Records that one member asks another for at once, and their bytes in one message.
+pub const TOLD_RECORDS_MAX: usize = 256;
+pub const TOLD_BYTES_MAX: usize = 64 << 10;
+
+/// One step of a comparison: the ids of some 500 records.
+pub const SYNC_FRAME_BYTES_MAX: usize = 16 << 10;
 
 /// Records in an owner's answer that it has one: the claimant's own, and some of other credentials.
 pub const HAVE_RECORDS_MAX: usize = 4;

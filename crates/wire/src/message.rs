@@ -20,6 +20,8 @@ pub enum Message {
     LeaseNews(LeaseNews),
     /// "Serve nothing so old of these."
     Tombstones(Vec<Tombstone>),
+    Sync(SyncStep),
+    Want(Want),
 }
 
 /// The outermost form of a message.
@@ -39,6 +41,8 @@ const KIND_CLAIM: u8 = 3;
 const KIND_CLAIM_REPLY: u8 = 4;
 const KIND_LEASE_NEWS: u8 = 5;
 const KIND_TOMBSTONES: u8 = 6;
+const KIND_SYNC: u8 = 8;
+const KIND_WANT: u8 = 9;
 
 /// One record that the sender holds, body included if it is small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +131,8 @@ impl Message {
             Self::ClaimReply(reply) => (KIND_CLAIM_REPLY, rmp_serde::to_vec_named(reply)?),
             Self::LeaseNews(news) => (KIND_LEASE_NEWS, rmp_serde::to_vec_named(news)?),
             Self::Tombstones(tombstones) => (KIND_TOMBSTONES, rmp_serde::to_vec_named(tombstones)?),
+            Self::Sync(sync) => (KIND_SYNC, rmp_serde::to_vec_named(sync)?),
+            Self::Want(want) => (KIND_WANT, rmp_serde::to_vec_named(want)?),
         };
         let bytes = rmp_serde::to_vec_named(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
         if bytes.len() > limits::MESSAGE_BYTES_MAX {
@@ -143,7 +149,7 @@ impl Message {
         match kind {
             KIND_ANNOUNCE => {
                 let records: Vec<Announcement> = decode(&body)?;
-                not_too_many(records.len(), limits::ANNOUNCE_RECORDS_MAX.max(limits::CATCH_UP_RECORDS_MAX))?;
+                not_too_many(records.len(), limits::ANNOUNCE_RECORDS_MAX.max(limits::TOLD_RECORDS_MAX))?;
                 within_limits(records.iter().all(Announcement::is_within_limits))?;
                 Ok(Self::Announce(records))
             }
@@ -163,6 +169,16 @@ impl Message {
                 let tombstones: Vec<Tombstone> = decode(&body)?;
                 not_too_many(tombstones.len(), limits::TOMBSTONES_MAX)?;
                 Ok(Self::Tombstones(tombstones))
+            }
+            KIND_SYNC => {
+                let sync: SyncStep = decode(&body)?;
+                within_limits(sync.is_within_limits())?;
+                Ok(Self::Sync(sync))
+            }
+            KIND_WANT => {
+                let want: Want = decode(&body)?;
+                within_limits(want.is_within_limits())?;
+                Ok(Self::Want(want))
             }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
@@ -210,10 +226,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 
 mod claim;
 mod member;
+mod sync;
 mod tombstone;
 
 pub use claim::{Claim, ClaimReply, ClaimWord, LeaseEnd, LeaseNews, News, Purpose};
 pub use member::{Member, Role};
+pub use sync::{Cursor, Place, SyncStep, SyncWord, Want, WantWord};
 pub use tombstone::{Grave, Tombstone};
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl World {
         let known: Vec<usize> = self.shells.iter().map(|shell| shell.fleet.index_len()).collect();
         self.tell(Event::of_all(Kind::Note, format!("entries known at {now}: {known:?}")));
         if is_calm
-            && self.charged < wire::limits::CATCH_UP_RECORDS_MAX as u64
+            && self.charged < wire::limits::TOLD_RECORDS_MAX as u64
             && known.windows(2).any(|two| two[0] != two[1])
         {
             self.violated(None, "back.index", format!("the indexes differ at rest: {known:?}"));

@@ -167,16 +167,6 @@ fn a_fill_is_published_at_once_and_the_next_ones_in_batches() {
 }
 
 #[test]
-fn what_nobody_heard_is_told_to_the_first_neighbour() {
-    let mut node = Node::new();
-    assert!(
-        node.input(Input::Filled { announcement: announcement(record("body", 0), Some("body")), ask: None }).is_empty()
-    );
-    node.connect("b");
-    assert_eq!(told(&node.input(Input::PeerReady { peer: peer("b") })), ["send 1 to b"]);
-}
-
-#[test]
 fn a_pushed_body_answers_without_a_pull() {
     let mut node = Node::new();
     assert_eq!(told(&node.hear("a", announcement(record("body", 0), Some("body")))), ["keep from a with body"]);

@@ -139,3 +139,42 @@ fn a_body_or_record_over_its_limit_is_refused() {
         matches!(Message::decode(&vec![0; oversize]), Err(DecodeError::TooLong { bytes, .. }) if bytes == oversize)
     );
 }
+
+fn ask(frame_bytes: usize) -> Message {
+    let word = SyncWord::Ask { cutoff_secs: 1_800_000_030, frame: vec![7; frame_bytes] };
+    Message::Sync(SyncStep { session: 9, entries: 5000, word })
+}
+
+fn want(word: WantWord) -> Message {
+    Message::Want(Want { session: 9, word })
+}
+
+#[test]
+fn the_words_of_a_comparison_survive_their_encoding() {
+    let cursor = Cursor { validated_at: Millis(5), key: KeyId([1; 16]), scope: ScopeId([2; 16]) };
+    let words = [
+        ask(limits::SYNC_FRAME_BYTES_MAX),
+        Message::Sync(SyncStep { session: 1, entries: 0, word: SyncWord::Answer { frame: vec![0x61] } }),
+        Message::Sync(SyncStep { session: 1, entries: 0, word: SyncWord::No }),
+        want(WantWord::Places(vec![Place([3; 6]); limits::TOLD_RECORDS_MAX])),
+        want(WantWord::Page { from: Some(cursor), records_max: 256 }),
+        want(WantWord::Page { from: None, records_max: 256 }),
+        want(WantWord::Told { next: Some(cursor) }),
+    ];
+    for message in words {
+        assert_eq!(Message::decode(&message.encode().unwrap()).unwrap(), message);
+    }
+}
+
+#[test]
+fn a_frame_or_a_wish_over_its_limit_is_refused() {
+    let over = [
+        ask(limits::SYNC_FRAME_BYTES_MAX + 1),
+        want(WantWord::Places(vec![Place([3; 6]); limits::TOLD_RECORDS_MAX + 1])),
+        want(WantWord::Page { from: None, records_max: 257 }),
+    ];
+    for message in over {
+        let read = Message::decode(&message.encode().unwrap());
+        assert!(matches!(read, Err(DecodeError::RecordLimits)), "{read:?}");
+    }
+}
