@@ -3,16 +3,17 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, Message, Millis, Peer, Record};
+use wire::{Announcement, Grave, Holding, KeyId, Message, Millis, Peer, Record, ScopeId, Tombstone};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
     announce::{Outbox, bytes_of},
     asks::{Ask, PeerState},
-    doubt::Doubts,
+    doubt::Graves,
     index::{Candidate, Change, Index},
     limits,
     offer::{Kin, Refuted},
+    speakers::Speakers,
 };
 
 pub struct Config {
@@ -30,7 +31,10 @@ pub struct Fleet {
     config: Config,
     peers: BTreeMap<Peer, PeerState>,
     index: Index,
-    doubts: Doubts,
+    graves: Graves,
+    /// What peers told up to this date only this machine doubts.
+    doubted_here: u64,
+    speakers: Speakers,
     asks: BTreeMap<AskId, Ask>,
     kin: Kin,
     refuted: Refuted,
@@ -44,7 +48,9 @@ impl Fleet {
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
-            doubts: Doubts::default(),
+            graves: Graves::default(),
+            doubted_here: 0,
+            speakers: Speakers::default(),
             asks: BTreeMap::new(),
             kin: Kin::default(),
             refuted: Refuted::default(),
@@ -62,10 +68,14 @@ impl Fleet {
             }
             Input::PeerConnected { peer, near } => {
                 if self.peers.len() < limits::PEERS_MAX {
+                    self.speakers.connected(&peer, now);
                     self.peers.insert(peer, PeerState { near, round_trip: None });
                 }
             }
-            Input::PeerReady { peer } => self.catch_up(peer, now),
+            Input::PeerReady { peer } => {
+                self.tell_tombstones(&peer);
+                self.catch_up(peer, now);
+            }
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
@@ -77,7 +87,7 @@ impl Fleet {
                 self.asks.remove(&ask);
             }
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
-                if !self.doubts.covers(key, scope, &record) {
+                if !self.is_doubtful(key, scope, &record) {
                     let announcement = Announcement { key, scope, record, tag, body: None, holder: None };
                     self.index.insert(&announcement, &self.config.me, body_held);
                 }
@@ -97,13 +107,14 @@ impl Fleet {
                 self.asks.remove(&ask);
             }
             Input::Invalidated { touched, date_secs } => {
-                self.doubts.invalidate(&touched, date_secs);
-                self.forget_doubtful();
+                self.bury_own(tombstones::of_write(touched, date_secs), now);
             }
             Input::Denied { scope, key, date_secs } => {
-                self.doubts.deny(scope, key, date_secs);
-                self.forget_doubtful();
+                let of = key.map_or(Grave::Scope(scope), |key| Grave::Denied(key, scope));
+                self.bury_own([Tombstone { of, date_secs }], now);
             }
+            Input::Buried { tombstones } => self.bury_again(tombstones),
+            Input::Doubted { date_secs } => self.doubt_here(date_secs),
             Input::BodyLost { digest } => {
                 self.index.retain(|_, candidate| {
                     candidate.held &= candidate.record.version.digest != digest;
@@ -127,6 +138,7 @@ impl Fleet {
         } else if let Some(batch) = self.outbox.next_batch(now) {
             self.effects.push_back(Effect::Publish(Message::Announce(batch)));
         }
+        self.graves.expire(now);
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
         }
@@ -144,6 +156,10 @@ impl Fleet {
 
     pub fn index_len(&self) -> usize {
         self.index.len()
+    }
+
+    pub fn graves_len(&self) -> usize {
+        self.graves.len()
     }
 
     pub fn asks_len(&self) -> usize {
@@ -178,7 +194,7 @@ impl Fleet {
     fn filled(&mut self, mut announcement: Announcement, now: Millis) {
         let at = (announcement.key, announcement.scope);
         // A write may have gone out while this was on its way here.
-        if self.doubts.covers(at.0, at.1, &announcement.record) {
+        if self.is_doubtful(at.0, at.1, &announcement.record) {
             return;
         }
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
@@ -208,11 +224,8 @@ impl Fleet {
         }
         match message {
             Message::Announce(records) => self.announced(from, records, now),
-            Message::Member(_)
-            | Message::Claim(_)
-            | Message::ClaimReply(_)
-            | Message::LeaseNews(_)
-            | Message::Tombstones(_) => {}
+            Message::Member(_) | Message::Claim(_) | Message::ClaimReply(_) | Message::LeaseNews(_) => {}
+            Message::Tombstones(tombstones) => self.tombstones_heard(from, tombstones, now),
         }
     }
 
@@ -220,7 +233,7 @@ impl Fleet {
         self.outbox.heard(records.len(), now);
         for announcement in records {
             let at = (announcement.key, announcement.scope);
-            let is_doubtful = self.doubts.covers(at.0, at.1, &announcement.record);
+            let is_doubtful = self.is_doubtful(at.0, at.1, &announcement.record);
             if is_doubtful || !is_plausible(&announcement.record, now) {
                 continue;
             }
@@ -232,8 +245,17 @@ impl Fleet {
         }
     }
 
+    fn is_doubtful(&self, key: KeyId, scope: ScopeId, record: &Record) -> bool {
+        let date_secs = record.version.date_secs;
+        date_secs <= self.doubted_here || self.graves.cover(key, scope, record.family, date_secs)
+    }
+
     fn forget_doubtful(&mut self) {
-        let gone = self.index.retain(|(key, scope), candidate| !self.doubts.covers(key, scope, &candidate.record));
+        let (graves, doubted) = (&self.graves, self.doubted_here);
+        let gone = self.index.retain(|(key, scope), candidate| {
+            let Record { family, version, .. } = &candidate.record;
+            version.date_secs > doubted && !graves.cover(key, scope, *family, version.date_secs)
+        });
         self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
     }
 
@@ -259,3 +281,4 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
 mod search;
 #[cfg(test)]
 mod tests;
+mod tombstones;

@@ -20,6 +20,8 @@ mod index;
 mod io;
 pub mod limits;
 mod offer;
+mod speakers;
 
 pub use core::{Config, Fleet};
+pub use doubt::{Buried, GraveChange, Graves};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};
