@@ -65,6 +65,18 @@ impl Graves {
         self.over(key, scope, family).any(|buried| date_secs <= buried.date_secs)
     }
 
+    /// The same, but for what was denied to one credential.
+    pub fn cover_but_denial(&self, key: KeyId, scope: ScopeId, family: FamilyId, date_secs: u64) -> bool {
+        let graves = [Grave::Everything, Grave::Family(family), Grave::Key(key), Grave::Scope(scope)];
+        let mut buried = graves.iter().filter_map(|grave| self.dates.get(grave));
+        buried.any(|buried| date_secs <= buried.date_secs)
+    }
+
+    /// Whether a whole credential was refused, as heard at `moment` or later.
+    pub fn refused_since(&self, scope: ScopeId, moment: Millis) -> bool {
+        self.dates.get(&Grave::Scope(scope)).is_some_and(|buried| moment <= buried.heard_at)
+    }
+
     /// Whether something about it was heard at `moment` or later.
     pub fn heard_since(&self, key: KeyId, scope: ScopeId, family: FamilyId, moment: Millis) -> bool {
         self.over(key, scope, family).any(|buried| moment <= buried.heard_at)
@@ -96,7 +108,7 @@ impl Graves {
         changed.into_iter().collect()
     }
 
-    /// The tombstones over one answer, four at most besides that over everything.
+    /// The tombstones over one answer.
     fn over(&self, key: KeyId, scope: ScopeId, family: FamilyId) -> impl Iterator<Item = &Buried> {
         let graves =
             [Grave::Everything, Grave::Family(family), Grave::Key(key), Grave::Scope(scope), Grave::Denied(key, scope)];
