@@ -96,7 +96,8 @@ impl Node {
             if let Some(sharing) = &self.sharing {
                 sharing.doubt_here(keeper.graves.origin_secs(None, now));
             }
-            keeper.forget_everything(now).await;
+            // Which the fleet is not told: after a restart its members' word on it must not count either.
+            keeper.forget_before(now, now, now).await;
             return 0;
         }
         if done.families.is_empty() && !done.earlier {
