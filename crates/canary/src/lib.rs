@@ -39,10 +39,12 @@ pub enum Bug {
     NeverReleasesALease,
     /// An owner takes its own question for somebody else's, and waits for itself.
     WaitsOnItself,
+    /// A new neighbour is not told what is buried.
+    LosesATombstone,
 }
 
 impl Bug {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -56,6 +58,7 @@ impl Bug {
         Self::KeepsADeniedKey,
         Self::NeverReleasesALease,
         Self::WaitsOnItself,
+        Self::LosesATombstone,
     ];
 
     /// The name on a command line.
@@ -74,6 +77,7 @@ impl Bug {
             Self::KeepsADeniedKey => "keeps-a-denied-key",
             Self::NeverReleasesALease => "never-releases-a-lease",
             Self::WaitsOnItself => "waits-on-itself",
+            Self::LosesATombstone => "loses-a-tombstone",
         }
     }
 }

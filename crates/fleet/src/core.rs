@@ -3,18 +3,19 @@ use std::{
     time::Duration,
 };
 
-use wire::{Announcement, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, Role};
+use wire::{Announcement, Grave, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, Role, ScopeId, Tombstone};
 
 use crate::{
     AskId, Effect, Input, Outcome, PullFailure,
     announce::Outbox,
     asks::{Ask, PeerState, Question},
-    doubt::Doubts,
+    doubt::Graves,
     index::{Candidate, Change, Index},
     leases::Leases,
     limits,
     members::{MemberView, Members},
     offer::{Kin, Refuted},
+    speakers::Speakers,
     sync::{Sync, View},
 };
 use claims::{Failures, Led};
@@ -38,7 +39,10 @@ pub struct Fleet {
     peers: BTreeMap<Peer, PeerState>,
     members: Members,
     index: Index,
-    doubts: Doubts,
+    graves: Graves,
+    /// What peers told up to this date only this machine doubts.
+    doubted_here: u64,
+    speakers: Speakers,
     asks: BTreeMap<AskId, Ask>,
     /// Leases that other questions of ours hold while the origin is asked.
     led: BTreeMap<AskId, Led>,
@@ -60,7 +64,9 @@ impl Fleet {
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
-            doubts: Doubts::default(),
+            graves: Graves::default(),
+            doubted_here: 0,
+            speakers: Speakers::default(),
             asks: BTreeMap::new(),
             led: BTreeMap::new(),
             leases: Leases::default(),
@@ -81,12 +87,14 @@ impl Fleet {
             }
             Input::PeerConnected { peer, near } => {
                 if self.peers.len() < limits::PEERS_MAX {
+                    self.speakers.connected(&peer, now);
                     self.peers.insert(peer, PeerState { near, round_trip: None });
                 }
             }
             Input::PeerReady { peer } => {
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
+                self.tell_tombstones(&peer);
                 self.sync.peer_ready(peer, view(&self.index, &self.peers, now));
             }
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
@@ -101,7 +109,7 @@ impl Fleet {
             }
             Input::Ended { ask, end } => self.release(ask, end, now),
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
-                if !self.doubts.covers(key, scope, &record) {
+                if !self.is_doubtful(key, scope, &record) {
                     let announcement = Announcement { key, scope, record, tag, body: None, holder: None };
                     self.index.insert(&announcement, &self.config.me, body_held);
                 }
@@ -124,13 +132,14 @@ impl Fleet {
             }
             Input::Counted { charged, proofs, hits } => self.members.count(charged, proofs, hits),
             Input::Invalidated { touched, date_secs } => {
-                self.doubts.invalidate(&touched, date_secs);
-                self.forget_doubtful();
+                self.bury_own(tombstones::of_write(touched, date_secs), now);
             }
             Input::Denied { scope, key, date_secs } => {
-                self.doubts.deny(scope, key, date_secs);
-                self.forget_doubtful();
+                let of = key.map_or(Grave::Scope(scope), |key| Grave::Denied(key, scope));
+                self.bury_own([Tombstone { of, date_secs }], now);
             }
+            Input::Buried { tombstones } => self.bury_again(tombstones),
+            Input::Doubted { date_secs } => self.doubt_here(date_secs),
             Input::BodyLost { digest } => {
                 self.index.retain(|_, candidate| {
                     candidate.held &= candidate.record.version.digest != digest;
@@ -162,6 +171,7 @@ impl Fleet {
                 self.effects.push_back(Effect::Publish(Message::Member(member)));
             }
         }
+        self.graves.expire(now);
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
         }
@@ -186,6 +196,10 @@ impl Fleet {
 
     pub fn members_len(&self) -> usize {
         self.members.len()
+    }
+
+    pub fn graves_len(&self) -> usize {
+        self.graves.len()
     }
 
     pub fn asks_len(&self) -> usize {
@@ -217,7 +231,7 @@ impl Fleet {
     fn filled(&mut self, mut announcement: Announcement, now: Millis) -> Option<Box<Announcement>> {
         let at = (announcement.key, announcement.scope);
         // A write may have gone out while this was on its way here.
-        if self.doubts.covers(at.0, at.1, &announcement.record) {
+        if self.is_doubtful(at.0, at.1, &announcement.record) {
             return None;
         }
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
@@ -253,13 +267,13 @@ impl Fleet {
             Message::Claim(claim) => self.claimed(from, claim, now),
             Message::ClaimReply(reply) => self.on_word(AskId(reply.id), from, reply.key, reply.word, now),
             Message::LeaseNews(news) => self.lease_news(from, news, now),
+            Message::Tombstones(tombstones) => self.tombstones_heard(from, tombstones, now),
             Message::Sync(step) => {
                 self.sync.heard(from, step, view(&self.index, &self.peers, now), &mut self.effects);
             }
             Message::Want(want) => {
                 self.sync.wanted(from, want, view(&self.index, &self.peers, now), &mut self.effects);
             }
-            Message::Tombstones(_) => {}
         }
     }
 
@@ -270,7 +284,7 @@ impl Fleet {
         let keys: BTreeSet<KeyId> = records.iter().map(|announcement| announcement.key).collect();
         for announcement in records {
             let at = (announcement.key, announcement.scope);
-            let is_doubtful = self.doubts.covers(at.0, at.1, &announcement.record);
+            let is_doubtful = self.is_doubtful(at.0, at.1, &announcement.record);
             if is_doubtful || !is_plausible(&announcement.record, now) {
                 continue;
             }
@@ -286,8 +300,17 @@ impl Fleet {
         waiting.into_iter().for_each(|ask| self.advance(ask, now));
     }
 
+    fn is_doubtful(&self, key: KeyId, scope: ScopeId, record: &Record) -> bool {
+        let date_secs = record.version.date_secs;
+        date_secs <= self.doubted_here || self.graves.cover(key, scope, record.family, date_secs)
+    }
+
     fn forget_doubtful(&mut self) {
-        let gone = self.index.retain(|(key, scope), candidate| !self.doubts.covers(key, scope, &candidate.record));
+        let (graves, doubted) = (&self.graves, self.doubted_here);
+        let gone = self.index.retain(|(key, scope), candidate| {
+            let Record { family, version, .. } = &candidate.record;
+            version.date_secs > doubted && !graves.cover(key, scope, *family, version.date_secs)
+        });
         self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
     }
 
@@ -321,3 +344,4 @@ mod claims;
 mod search;
 #[cfg(test)]
 mod tests;
+mod tombstones;

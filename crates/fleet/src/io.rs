@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crypto::TagKey;
 use wire::{
-    Announcement, Digest, FamilyId, Holding, KeyId, LeaseEnd, Message, Peer, PullRequest, Record, ScopeId, Tag,
+    Announcement, Digest, FamilyId, Holding, KeyId, LeaseEnd, Message, Millis, Peer, PullRequest, Record, ScopeId, Tag,
     Tombstone, Version,
 };
 
@@ -106,6 +106,15 @@ pub enum Input {
     },
     /// This node is about to stop.
     Leaving,
+    /// What this machine has buried, each with when it heard of that: in earlier runs, or while its
+    /// words did not get through.
+    Buried {
+        tombstones: Vec<(Tombstone, Millis)>,
+    },
+    /// This machine alone doubts whatever peers told up to then.
+    Doubted {
+        date_secs: u64,
+    },
     /// The store no longer holds this body.
     BodyLost {
         digest: Digest,
@@ -167,6 +176,8 @@ pub enum Effect {
     Resolve { ask: AskId, outcome: Outcome },
     /// A record without a valid tag was announced for a credential that was just presented.
     NameForgery { holders: Vec<Peer>, key: KeyId },
+    /// A member would bury more than it may: so many of its tombstones do not count. It is named once.
+    Excess { peer: Peer, dropped: usize, is_first: bool },
     /// This peer sent wrong bytes: close its connections.
     DropPeer { peer: Peer, why: &'static str },
 }

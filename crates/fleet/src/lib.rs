@@ -22,8 +22,10 @@ mod leases;
 pub mod limits;
 mod members;
 mod offer;
+mod speakers;
 mod sync;
 
 pub use core::{Config, Fleet};
+pub use doubt::{Buried, GraveChange, Graves};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};
 pub use members::MemberView;

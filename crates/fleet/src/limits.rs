@@ -20,8 +20,25 @@ pub const ASKS_MAX: usize = 4096;
 /// Connected peers; `net` refuses more before they get here.
 pub const PEERS_MAX: usize = 1024;
 
-/// Families, scopes and keys that are remembered as doubtful.
+/// Tombstones that are remembered. At some 100 bytes each, 1 MB; told to a new neighbour in nine messages.
 pub const DOUBTS_MAX: usize = 8192;
+
+/// How long a tombstone is remembered: as long as any record may be served, its proof and then stale,
+/// on whichever machine. Who was away for longer has nothing left that it could cover.
+pub const TOMBSTONE_KEPT_FOR: Duration = wire::limits::FRESH_AHEAD_MAX
+    .saturating_add(wire::limits::STALE_AHEAD_MAX)
+    .saturating_add(wire::limits::CLOCK_AHEAD_MAX);
+
+/// What one member may bury here: in a burst, and after it. Ten repositories written to each second.
+pub const TOMBSTONES_BURST: u64 = 1024;
+pub const TOMBSTONES_PER_MINUTE: u64 = 600;
+
+/// How long a new neighbour may take to tell its table, and how often one may tell a full one.
+pub const TABLE_TIME: Duration = Duration::from_secs(10);
+pub const TABLE_PAUSE: Duration = Duration::from_secs(600);
+
+/// Of a neighbour's table, what is passed on: the newest, and half of what the others would take.
+pub const TOMBSTONES_PASSED_ON_MAX: usize = TOMBSTONES_BURST as usize / 2;
 
 /// Fills wait this long for company, so that a burst is one message.
 pub const ANNOUNCE_WINDOW: Duration = Duration::from_millis(100);

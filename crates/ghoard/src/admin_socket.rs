@@ -57,7 +57,9 @@ impl AdminSocket {
             "families": done.families.iter().map(github::Family::as_str).collect::<Vec<_>>(),
             "earlier_entries_doubted": done.earlier,
             "everything_doubted": done.everything,
-            "other_machines_told": false,
+            "other_machines_told": done.spread > 0,
+            "families_told": done.spread,
+            "families_not_told": done.not_spread,
         }))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn invalidate(pattern: &str, as_json: bool, config: &Config) ->
         output::data(&done.to_string());
     } else {
         output::data(&said(&done));
-        output::note("other machines are not told yet: there an answer may be served until its own clocks end it");
+        output::note(&spread(&done));
     }
     Ok(matched)
 }
@@ -46,6 +46,21 @@ fn said(done: &Value) -> String {
     dropped
 }
 
+/// What the rest of the fleet hears of it.
+fn spread(done: &Value) -> String {
+    let count = |name: &str| done[name].as_u64().unwrap_or_default();
+    let (told, not_told) = (count("families_told"), count("families_not_told"));
+    let is_open = done["earlier_entries_doubted"] == true || done["everything_doubted"] == true;
+    match (told, not_told) {
+        (0, _) => "no other machine is told: there an answer may be served until its own clocks end it".to_owned(),
+        (_, 1..) => format!("the fleet is told of {told} names, and not of {not_told} more: run it on each machine"),
+        _ if is_open => {
+            format!("the fleet is told of {told} names known here; of what else is meant, run it on each machine")
+        }
+        _ => format!("the fleet is told: {told} names, each a repository or what is shown with one"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +76,17 @@ mod tests {
                 "everything_doubted": everything,
             }))
         };
+        let spread = |told, not_told, earlier| {
+            spread(&json!({
+                "families_told": told,
+                "families_not_told": not_told,
+                "earlier_entries_doubted": earlier,
+            }))
+        };
+        assert!(spread(0, 0, false).starts_with("no other machine is told"));
+        assert!(spread(3, 0, false).starts_with("the fleet is told: 3 names"));
+        assert!(spread(3, 0, true).contains("3 names known here"));
+        assert!(spread(1024, 2, true).contains("not of 2 more"));
         assert_eq!(done(true, 1, 3, false, false), "dropped 1 repository known here (3 entries on disk)");
         assert_eq!(
             done(true, 3, 1, true, false),

@@ -108,11 +108,14 @@ impl Cache for NodeCache {
         let date_secs = match moment {
             Moment::Sent => {
                 self.counters.writes.one();
-                now.as_secs()
+                None
             }
-            Moment::Answered { date_secs } => date_secs.unwrap_or(now.as_secs()),
+            Moment::Answered { date_secs } => date_secs,
         };
+        // Without a Date, what the origin's clock shows by now.
+        let date_secs = date_secs.unwrap_or_else(|| self.keeper.graves.origin_secs(site_of(touches), now));
         self.names.written(touches);
+        self.keeper.graves.touched(touches, date_secs, now);
         if let Some(sharing) = &self.sharing {
             sharing.written(touches, date_secs);
         }
@@ -127,8 +130,10 @@ impl Cache for NodeCache {
 
     fn denied(&self, ask: &Ask, date_secs: Option<u64>) -> BoxFuture<'_, ()> {
         let (at, now) = (self.keeper.key_of(ask), now());
+        let date_secs = date_secs.unwrap_or_else(|| self.keeper.graves.origin_secs(Some(&ask.host), now));
+        self.keeper.graves.denied(ask, false, date_secs, now);
         if let Some(sharing) = &self.sharing {
-            sharing.denied(ask, false, date_secs.unwrap_or(now.as_secs()));
+            sharing.denied(ask, false, date_secs);
         }
         async move { self.keeper.deny(at, now).await }.boxed()
     }
@@ -137,8 +142,10 @@ impl Cache for NodeCache {
         let now = now();
         let Some(credential) = credential else { return ready(()).boxed() };
         self.accepted.forget(self.keeper.scope_of(Some(credential)));
+        let date_secs = self.keeper.graves.origin_secs(None, now);
+        self.keeper.graves.refused(credential, date_secs, now);
         if let Some(sharing) = &self.sharing {
-            sharing.credential_refused(credential, now.as_secs());
+            sharing.credential_refused(credential, date_secs);
         }
         let (keeper, scope) = (self.keeper.clone(), self.keeper.scope_of(Some(credential)));
         async move { keeper.forget_scope(scope, now).await }.boxed()
@@ -155,7 +162,10 @@ impl NodeCache {
             return Self::take(&flown).expect("nobody else is on this flight");
         }
         let (at, family) = (self.keeper.key_of(&ask), self.keeper.family_of(&ask));
-        let is_doubtful = |began| self.keeper.doubts.cover(family, at, began);
+        let called = self.keeper.graves.called(&ask);
+        let is_doubtful = |began| {
+            self.keeper.doubts.cover(family, at, began) || self.keeper.graves.heard_since(called.as_ref(), began)
+        };
         let (flight, has_joined) = match self.flights.board(at, now(), is_doubtful) {
             Boarding::Lead(landing, flight) => {
                 // In a task of its own: the others wait for it even if this client leaves.
@@ -228,6 +238,14 @@ fn will_do(ask: &Ask, answer: &Answer) -> bool {
 fn accepts(ask: &Ask, answer: &Answer, now: Millis) -> bool {
     let until = answer.fresh_until.min(answer.proved_until);
     ask.wants.directives.accepts(now.since(answer.validated_at), until.since(now))
+}
+
+/// The name of the site that a write goes to, where it says so.
+fn site_of(touches: &Touches) -> Option<&str> {
+    match touches {
+        Touches::Families(families) => families.first()?.as_str().split('/').next(),
+        Touches::Everything => None,
+    }
 }
 
 pub(crate) fn now() -> Millis {

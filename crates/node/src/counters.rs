@@ -63,6 +63,9 @@ counters! {
     /// Records announced to peers, and heard from them.
     entries_sent,
     entries_received,
+    /// Times that something was buried on a member's word, and its tombstones over the limit.
+    tombstones_buried,
+    tombstones_dropped,
     /// Messages from members that made no sense.
     messages_bad,
     /// Records whose tag a credential did not confirm.

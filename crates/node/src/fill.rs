@@ -467,7 +467,8 @@ async fn read(head: &Parts, mut body: Stream) -> Read {
     Read::Whole(whole.freeze())
 }
 
-fn date_secs(headers: &HeaderMap) -> Option<u64> {
+/// The origin's `Date`, in seconds since 1970.
+pub fn date_secs(headers: &HeaderMap) -> Option<u64> {
     let date = headers.get(header::DATE)?.to_str().ok()?;
     httpdate::parse_http_date(date).ok().map(|date| Millis::from(date).as_secs())
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use github::{Family, Pattern, PatternError, Reach, Touches, enterprise_path};
 use store::Space;
-use wire::FamilyId;
+use wire::{FamilyId, Millis};
 
 use crate::{Node, cache::now, limits};
 
@@ -27,6 +27,9 @@ pub struct Invalidated {
     pub earlier: bool,
     /// All that is kept is doubted: it could not be told what is meant.
     pub everything: bool,
+    /// Of the families, how many the other members of the fleet are told of, and how many were too many.
+    pub spread: usize,
+    pub not_spread: usize,
     /// Whether there was anything here that may have been meant.
     pub matched: bool,
 }
@@ -51,7 +54,8 @@ impl Node {
     /// Drops what is named, for every credential, durably when the future has ended.
     ///
     /// What is kept is known by keyed hashes, so it goes by families, as after a write: a URL takes its
-    /// whole family along. Only this machine is told.
+    /// whole family along. The fleet is told of each family that has a name here; what else a pattern with
+    /// stars may mean, only this machine drops.
     pub async fn invalidate(&self, what: &Invalidate) -> Invalidated {
         let mut done = Invalidated::default();
         let seen = self.counters.families.all();
@@ -86,21 +90,20 @@ impl Node {
     /// Returns how many answers of what was named there were, in memory or on the disk.
     async fn forget(&self, done: &mut Invalidated, what: &Invalidate) -> usize {
         let (now, keeper) = (now(), self.cache.keeper.clone());
-        let tell = |touches: &Touches, until| {
-            if let Some(sharing) = &self.sharing {
-                sharing.written(touches, until);
-            }
-        };
         if done.everything {
             *done = Invalidated { everything: true, ..Invalidated::default() };
-            tell(&Touches::Everything, now.as_secs());
-            keeper.forget_everything(now).await;
+            self.spread(done, self.counters.families.all().unwrap_or_default(), now);
+            if let Some(sharing) = &self.sharing {
+                sharing.doubt_here(keeper.graves.origin_secs(None, now));
+            }
+            // Which the fleet is not told: after a restart its members' word on it must not count either.
+            keeper.forget_before(now, now, now).await;
             return 0;
         }
         if done.families.is_empty() && !done.earlier {
             return 0;
         }
-        tell(&Touches::Families(done.families.clone()), now.as_secs());
+        self.spread(done, done.families.clone(), now);
         let ids: Vec<FamilyId> = done.families.iter().map(|family| keeper.ids.family_id(family.as_str())).collect();
         let own: Vec<bool> = done.families.iter().map(|family| what.is_own(family)).collect();
         let only_own: Vec<FamilyId> = ids.iter().zip(&own).filter(|(_, own)| **own).map(|(id, _)| *id).collect();
@@ -110,8 +113,10 @@ impl Node {
         let earlier_forgotten = done.earlier.then(|| {
             // What peers know, this node may never have seen by name.
             let until = if self.net().is_some() { now } else { self.started_at };
-            tell(&Touches::Everything, until.as_secs());
-            keeper.forget_before(self.started_at, now)
+            if let Some(sharing) = &self.sharing {
+                sharing.doubt_here(until.as_secs());
+            }
+            keeper.forget_before(self.started_at, until, now)
         });
         let store = self.store.clone();
         let remove = self.tasks.block(move || -> Vec<usize> {
@@ -128,6 +133,24 @@ impl Node {
             forgotten.await;
         }
         own_entries
+    }
+
+    /// Tells the fleet's part here of families, and the other machines, of as many as they listen to.
+    fn spread(&self, done: &mut Invalidated, mut families: Vec<Family>, now: Millis) {
+        let Some(sharing) = &self.sharing else { return };
+        let date_secs = self.cache.keeper.graves.origin_secs(None, now);
+        if self.net().is_some() {
+            let at_once = usize::try_from(fleet::limits::TOMBSTONES_BURST).unwrap_or(usize::MAX);
+            done.spread = families.len().min(at_once);
+            done.not_spread = families.len() - done.spread;
+        }
+        let rest = families.split_off(if self.net().is_some() { done.spread } else { families.len() });
+        let touches = Touches::Families(families);
+        self.cache.keeper.graves.touched(&touches, date_secs, now);
+        sharing.written(&touches, date_secs);
+        if !rest.is_empty() {
+            sharing.doubt_here(date_secs);
+        }
     }
 }
 

@@ -23,10 +23,12 @@ use crate::{
     dialler::{Dialler, Known},
     fill::Filler,
     flights::Flights,
+    graveyard::Graveyard,
     keeper::Keeper,
     limits,
     names::Names,
     origin::MeteredOrigin,
+    origin_clock::OriginClock,
     origin_time::OriginTime,
     savings::Saving,
     share::{Accepted, Exclusions, Share},
@@ -123,7 +125,10 @@ impl Node {
         let (counters, started_at) = (Arc::<Counters>::default(), now());
         let others = config.more_origins.iter().map(|url| Site::other(url));
         let sites: Arc<[Site]> = std::iter::once(Site::main(&config.origin_url)).chain(others).collect();
-        let keeper = Arc::new(Keeper::new(store.clone(), config.memory_bytes, tasks.clone(), counters.clone()));
+        let clock = Arc::<OriginClock>::default();
+        let graves = Graveyard::new(config.fleet.as_ref().map(|fleet| &fleet.keys), clock.clone());
+        let keeper = Keeper::new(store.clone(), graves, config.memory_bytes, tasks.clone(), counters.clone());
+        let keeper = Arc::new(keeper);
         let budgets = Arc::new(Budgets::new(keeper.ids.clone(), &sites));
         let accepted = Arc::<Accepted>::default();
         let origin: Arc<dyn Origin> = Arc::new(MeteredOrigin::new(
@@ -133,6 +138,7 @@ impl Node {
             sites.clone(),
             accepted.clone(),
             config.policy.proof_window(),
+            clock,
         ));
         let doubtful_until = keeper.restore_doubts();
 
@@ -143,7 +149,7 @@ impl Node {
         let start = |keys, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
             let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
-            Sharing::start(keys, net, share, store.clone(), policy, doubtful_until, &tasks, counters.clone())
+            Sharing::start(keys, net, share, keeper.clone(), policy, doubtful_until, &tasks, counters.clone())
         };
         let sharing = match config.fleet {
             None if share == Share::Token => None,
@@ -298,6 +304,7 @@ impl Node {
             Table { name: "flights", len: self.cache.flights.len(), len_max: limits::FLIGHTS_MAX },
             Table { name: "families", len: self.counters.families.len(), len_max: limits::FAMILIES_MAX },
             Table { name: "doubts", len: self.cache.keeper.doubts.len(), len_max: limits::DOUBTS_MAX },
+            Table { name: "tombstones", len: self.cache.keeper.graves.len(), len_max: fleet::limits::DOUBTS_MAX },
         ];
         if let Some(sharing) = &self.sharing {
             let peers = self.net().map(Net::peers).unwrap_or_default().len();

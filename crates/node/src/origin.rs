@@ -10,7 +10,9 @@ use crate::{
     Counters,
     budgets::{Asked, Budgets},
     cache::now,
+    fill::date_secs,
     limits,
+    origin_clock::OriginClock,
     share::Accepted,
 };
 
@@ -23,6 +25,7 @@ pub struct MeteredOrigin {
     sites: Arc<[Site]>,
     accepted: Arc<Accepted>,
     accepted_for: Duration,
+    clock: Arc<OriginClock>,
 }
 
 impl MeteredOrigin {
@@ -34,8 +37,9 @@ impl MeteredOrigin {
         sites: Arc<[Site]>,
         accepted: Arc<Accepted>,
         accepted_for: Duration,
+        clock: Arc<OriginClock>,
     ) -> Self {
-        Self { inner, counters, budgets, sites, accepted, accepted_for }
+        Self { inner, counters, budgets, sites, accepted, accepted_for, clock }
     }
 
     fn asked(&self, request: &Request<Body>) -> Option<Asked> {
@@ -107,7 +111,11 @@ impl Origin for MeteredOrigin {
         let scope = asked.scope;
         let authorised = request.headers().contains_key(header::AUTHORIZATION);
         async move {
+            let began = now();
             let answer = self.inner.send(request).await;
+            if let Some(date_secs) = answer.as_ref().ok().and_then(|response| date_secs(response.headers())) {
+                self.clock.note(&asked.site, date_secs, began, now());
+            }
             self.count(&answer, authorised, asked.family.as_ref());
             if let Ok(response) = &answer
                 && !matches!(response.status().as_u16(), 401 | 403 | 429 | 500..)

@@ -33,7 +33,7 @@ use tokio::sync::{
 use tracing::{debug, info, warn};
 use wire::{Announcement, Body, Digest, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, ScopeId, Version};
 
-use crate::{Counters, Share, cache::now, limits};
+use crate::{Counters, Share, cache::now, keeper::Keeper, limits};
 use carry::Carrier;
 pub use lease::Lease;
 use shelf::Job;
@@ -46,6 +46,8 @@ pub struct Sharing {
     pub counters: Arc<Counters>,
     pub share: Share,
     store: Arc<dyn Store>,
+    /// Drops what is buried from what this machine's clients are served.
+    keeper: Arc<Keeper>,
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
     shelf: mpsc::Sender<Job>,
@@ -96,7 +98,7 @@ impl Sharing {
         keys: FleetKeys,
         net: Option<(Net, EventStream)>,
         share: Share,
-        store: Arc<dyn Store>,
+        keeper: Arc<Keeper>,
         policy: Policy,
         doubtful_until: Millis,
         tasks: &Tasks,
@@ -113,7 +115,8 @@ impl Sharing {
             share,
             net,
             counters,
-            store,
+            store: keeper.store.clone(),
+            keeper,
             tasks: tasks.clone(),
             inputs,
             shelf,
@@ -127,8 +130,8 @@ impl Sharing {
         let (proof_window, stale_for) = (policy.proof_window(), policy.stale_for);
         let (role, since) = (wire::Role::Node, now());
         let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
-        let date_secs = doubtful_until.as_secs();
-        fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
+        fleet.handle(Input::Doubted { date_secs: doubtful_until.as_secs() }, now());
+        fleet.handle(Input::Buried { tombstones: sharing.keeper.graves.all() }, now());
         let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false };
         tasks.spawn(running.run(queue, events));
         tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
@@ -260,6 +263,11 @@ impl Sharing {
         self.tell(Input::Invalidated { touched, date_secs });
     }
 
+    /// An order of this machine's operator: what peers told up to then is doubted here, and nowhere else.
+    pub fn doubt_here(&self, date_secs: u64) {
+        self.tell(Input::Doubted { date_secs });
+    }
+
     /// The origin refused the credential, or this key to it.
     pub fn denied(&self, ask: &Ask, whole_credential: bool, date_secs: u64) {
         let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
@@ -302,7 +310,7 @@ impl Sharing {
         match self.inputs.try_send(input) {
             Ok(()) => {}
             // A doubt must not be lost: everything is doubted instead, as soon as there is time.
-            Err(TrySendError::Full(Input::Invalidated { .. } | Input::Denied { .. })) => {
+            Err(TrySendError::Full(Input::Invalidated { .. } | Input::Denied { .. } | Input::Doubted { .. })) => {
                 self.doubt_all.store(true, Ordering::Relaxed);
             }
             Err(_) => debug!("the fleet's queue is full; an input was dropped"),
@@ -377,8 +385,9 @@ impl Running {
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
             }
             if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
-                let date_secs = now().as_secs();
-                self.fleet.handle(Input::Invalidated { touched: Touched::Everything, date_secs }, now());
+                // All that peers told is doubted here, and the others learn what was buried.
+                self.fleet.handle(Input::Doubted { date_secs: now().as_secs() }, now());
+                self.fleet.handle(Input::Buried { tombstones: self.sharing.keeper.graves.all() }, now());
             }
             self.carry_out();
             if !self.has_caught_up && self.fleet.has_caught_up() {

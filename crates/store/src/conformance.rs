@@ -1,7 +1,7 @@
 //! The suite that every backend passes, and the entries it is made of.
 
 use bytes::Bytes;
-use wire::{Body, Digest, FamilyId, Header, KeyId, Millis, Record, ScopeId, Version};
+use wire::{Body, Digest, FamilyId, Grave, Header, KeyId, Millis, Record, ScopeId, Tombstone, Version};
 
 use crate::{EntryKey, PutError, Source, Space, Store, StoredRecord, limits};
 
@@ -45,6 +45,7 @@ pub fn check(make: impl Fn() -> Box<dyn Store>) {
         over_the_size_the_first_to_expire_goes_first,
         too_large_is_refused,
         meta_is_kept,
+        tombstones_are_kept_until_they_are_forgotten,
     ] {
         promise(&*make());
     }
@@ -193,6 +194,37 @@ fn meta_is_kept(store: &dyn Store) {
     assert_eq!(store.meta("identity").expect("the store answers"), Some(vec![1, 2]));
     flush(store, 0);
     assert_eq!(store.meta("identity").expect("the store answers"), Some(vec![1, 2]));
+}
+
+/// One of each kind.
+pub fn graves() -> [Grave; 5] {
+    let (key, scope) = (KeyId([1; 16]), ScopeId([2; 16]));
+    let family = Grave::Family(FamilyId([3; 16]));
+    [Grave::Everything, family, Grave::Key(key), Grave::Scope(scope), Grave::Denied(key, scope)]
+}
+
+fn tombstones_are_kept_until_they_are_forgotten(store: &dyn Store) {
+    let all = |date_secs| graves().map(|of| (Tombstone { of, date_secs }, Millis(date_secs * 10)));
+    for date_secs in [7, 8] {
+        for (tombstone, heard_at) in all(date_secs) {
+            store.bury(tombstone, heard_at).expect("the store answers");
+        }
+        assert_eq!(store.tombstones(), all(date_secs));
+        flush(store, 0);
+        assert_eq!(store.tombstones(), all(date_secs), "the last word on each");
+    }
+    store.unbury(&Grave::Everything);
+    store.unbury(&Grave::Key(KeyId([9; 16])));
+    flush(store, 0);
+    assert_eq!(store.tombstones(), all(8)[1..]);
+    for n in 4..limits::GRAVES_MAX as u128 {
+        let of = Grave::Key(KeyId((n << 64).to_be_bytes()));
+        store.bury(Tombstone { of, date_secs: 1 }, Millis(1)).expect("there is room");
+    }
+    let one_more = Tombstone { of: Grave::Everything, date_secs: 1 };
+    assert!(matches!(store.bury(one_more, Millis(1)), Err(PutError::TooManyGraves { .. })));
+    store.unbury(&graves()[1]);
+    store.bury(one_more, Millis(1)).expect("there is room again");
 }
 
 fn put(store: &dyn Store, space: Space, key: EntryKey, plain: &str, stale_until: u64) {

@@ -11,7 +11,7 @@ use std::{
 use wire::Millis;
 
 use self::{batch::Batch, commit::Totals, handle::Handle, tables::Snapshot};
-use crate::{FlushError, FlushReport, GetError, OpenError, Stats, limits};
+use crate::{FlushError, FlushReport, GetError, OpenError, Stats, limits, store::Graves};
 
 mod batch;
 mod commit;
@@ -86,6 +86,8 @@ struct State {
     /// Counts the changes, to know the older of two.
     order: u64,
     stats: Stats,
+    /// All tombstones, whether committed or not.
+    graves: Graves,
     retry_at: Millis,
 }
 
@@ -99,11 +101,11 @@ impl DiskStore {
         let (handle, is_repaired) = Handle::open(&device, config.page_cache_bytes)?;
         let found = guarded(|| handle.found()).map_err(|why| OpenError::Corrupt { why })??;
         let is_new = found.is_none();
-        let (local_key, totals) = match found {
+        let (local_key, totals, graves) = match found {
             Some(found) => found,
             None => {
                 handle.create(&config.entropy).map_err(|cause| OpenError::Database(Box::new(cause)))?;
-                (config.entropy, Totals::default())
+                (config.entropy, Totals::default(), Graves::new())
             }
         };
         if let Some(cause) = handle.shield.failure() {
@@ -116,7 +118,7 @@ impl DiskStore {
             config,
             local_key,
             handle: RwLock::new(Some(handle)),
-            state: Mutex::new(State { stats, retry_at: now, ..State::default() }),
+            state: Mutex::new(State { stats, graves, retry_at: now, ..State::default() }),
             flushing: Mutex::default(),
             is_suspect: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),

@@ -54,6 +54,8 @@ pub enum PutError {
     /// The record came without its body, and the body is not held.
     #[error("no body {digest} is held")]
     NoBody { digest: Digest },
+    #[error("{graves_max} tombstones are remembered already")]
+    TooManyGraves { graves_max: usize },
     #[error("record cannot be encoded")]
     Encode(#[source] rmp_serde::encode::Error),
     #[error("could not look up what is there")]

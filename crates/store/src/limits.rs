@@ -29,6 +29,9 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Value of one meta entry. 4 KiB.
 pub const META_BYTES_MAX: usize = 4 << 10;
 
+/// Tombstones that are remembered. At some 100 bytes each, 2 MB.
+pub const GRAVES_MAX: usize = 16_384;
+
 /// Corrupt databases that are kept aside for inspection; older ones are deleted.
 pub const SET_ASIDE_FILES_MAX: usize = 2;
 

@@ -3,13 +3,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use wire::{Body, Digest, FamilyId, Millis, ScopeId};
+use wire::{Body, Digest, FamilyId, Grave, Millis, ScopeId, Tombstone};
 
 use crate::{
     EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord, codec,
     evict::{self, Reason},
     limits,
-    store::checked_record_bytes,
+    store::{Graves, check_grave, checked_record_bytes, tombstones_of},
 };
 
 /// The reference: says what is right, and serves where nothing is to be kept.
@@ -24,6 +24,7 @@ struct Inner {
     records: BTreeMap<(Space, EntryKey), (StoredRecord, u64)>,
     bodies: BTreeMap<Digest, Body>,
     meta: BTreeMap<String, Vec<u8>>,
+    graves: Graves,
     stats: Stats,
 }
 
@@ -122,6 +123,21 @@ impl Store for MemoryStore {
         crate::store::check_meta(&value)?;
         self.lock().meta.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    fn bury(&self, Tombstone { of, date_secs }: Tombstone, heard_at: Millis) -> Result<(), PutError> {
+        let mut inner = self.lock();
+        check_grave(&inner.graves, &of)?;
+        inner.graves.insert(of, (date_secs, heard_at));
+        Ok(())
+    }
+
+    fn unbury(&self, grave: &Grave) {
+        self.lock().graves.remove(grave);
+    }
+
+    fn tombstones(&self) -> Vec<(Tombstone, Millis)> {
+        tombstones_of(&self.lock().graves)
     }
 }
 

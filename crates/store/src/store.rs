@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use wire::{Body, Digest, FamilyId, KeyId, Millis, Record, ScopeId, Tag};
+use wire::{Body, Digest, FamilyId, Grave, KeyId, Millis, Record, ScopeId, Tag, Tombstone};
 
 use crate::{FlushError, GetError, PutError, codec, limits};
 
@@ -110,6 +110,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Visible at once, durable after the next flush.
     fn set_meta(&self, name: &str, value: Vec<u8>) -> Result<(), PutError>;
+
+    /// Remembers a tombstone in place of what was known of that grave, and when it was heard. Visible at
+    /// once, durable after the next flush. The store itself covers nothing with it.
+    ///
+    /// # Errors
+    /// [`PutError::TooManyGraves`] over [`limits::GRAVES_MAX`]: forget others first.
+    fn bury(&self, tombstone: Tombstone, heard_at: Millis) -> Result<(), PutError>;
+
+    /// Forgets a tombstone. Forgetting an unknown one is no error.
+    fn unbury(&self, grave: &Grave);
+
+    /// All tombstones, each with when it was heard, in the order of their graves.
+    fn tombstones(&self) -> Vec<(Tombstone, Millis)>;
 }
 
 /// What one flush did.
@@ -160,6 +173,21 @@ pub(crate) fn checked_record_bytes(
         return Err(PutError::TooLarge { entry_bytes, entry_bytes_max: limits::RECORD_BYTES_MAX });
     }
     Ok(encoded)
+}
+
+/// The tombstones of a store, which are few and therefore in memory: date in seconds, and when heard.
+pub(crate) type Graves = std::collections::BTreeMap<Grave, (u64, Millis)>;
+
+pub(crate) fn check_grave(graves: &Graves, grave: &Grave) -> Result<(), PutError> {
+    let has_room = graves.len() < limits::GRAVES_MAX || graves.contains_key(grave);
+    if has_room { Ok(()) } else { Err(PutError::TooManyGraves { graves_max: limits::GRAVES_MAX }) }
+}
+
+pub(crate) fn tombstones_of(graves: &Graves) -> Vec<(Tombstone, Millis)> {
+    let tombstone = |(of, (date_secs, heard_at)): (&Grave, &(u64, Millis))| {
+        (Tombstone { of: *of, date_secs: *date_secs }, *heard_at)
+    };
+    graves.iter().map(tombstone).collect()
 }
 
 pub(crate) fn check_meta(value: &[u8]) -> Result<(), PutError> {

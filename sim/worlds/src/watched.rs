@@ -9,7 +9,7 @@ use std::{
 use store::{
     EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord, sim_disk::SimDisk,
 };
-use wire::{Body, Digest, FamilyId, Millis, ScopeId};
+use wire::{Body, Digest, FamilyId, Grave, Millis, ScopeId, Tombstone};
 
 use crate::stage::{Stage, lock};
 
@@ -200,5 +200,17 @@ impl Store for WatchedStore {
 
     fn set_meta(&self, name: &str, value: Vec<u8>) -> Result<(), PutError> {
         self.inner.set_meta(name, value)
+    }
+
+    fn bury(&self, tombstone: Tombstone, heard_at: Millis) -> Result<(), PutError> {
+        self.well(self.inner.bury(tombstone, heard_at))
+    }
+
+    fn unbury(&self, grave: &Grave) {
+        self.inner.unbury(grave);
+    }
+
+    fn tombstones(&self) -> Vec<(Tombstone, Millis)> {
+        self.inner.tombstones()
     }
 }

@@ -5,6 +5,8 @@ use wire::{Body, Digest, FamilyId, Form, KeyId, ScopeId, Version};
 use super::*;
 use crate::{Across, Touched, Want};
 
+mod tombstones;
+
 const T0: u64 = 1_000_000;
 const KEY: KeyId = KeyId([1; 16]);
 const SCOPE: ScopeId = ScopeId([2; 16]);
@@ -118,6 +120,9 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Resolve { outcome: Outcome::Failed { status }, .. } => format!("failed with {status}"),
         Effect::Resolve { outcome: Outcome::Trusted { record }, .. } => format!("trust {}", record.body_bytes),
         Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
+        Effect::Excess { peer, dropped, is_first } => {
+            format!("drop {dropped} of {peer}{}", if *is_first { ", named" } else { "" })
+        }
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
     };
     // That it says who it is goes without saying.
@@ -313,7 +318,7 @@ fn a_write_and_a_denial_forget_what_is_older_and_keep_it_out() {
     ] {
         let mut node = Node::new();
         node.hear("a", announcement(record("body", 0), Some("body")));
-        assert_eq!(told(&node.at(5000).input(doubt)), ["forget"]);
+        assert_eq!(told(&node.at(5000).input(doubt)), ["bury 1", "forget"]);
         assert!(node.hear("a", announcement(record("body", 0), Some("body"))).is_empty());
         assert!(node.hear("a", announcement(record("body", 5), Some("body"))).is_empty(), "on a tie the doubt wins");
         assert_eq!(told(&node.hear("a", announcement(record("new", 6), Some("new")))), ["keep from a with body"]);

@@ -27,6 +27,7 @@ mod setup;
 mod shadow;
 mod status;
 mod strangers;
+mod tombstones;
 mod trouble;
 mod upstream;
 mod walks;

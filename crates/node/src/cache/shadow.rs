@@ -56,7 +56,7 @@ impl NodeCache {
         if let Some(held) = in_memory {
             return Would::Serve(held.answer.clone());
         }
-        let own = if may_keep { self.keeper.known(at).await } else { None };
+        let own = if may_keep { self.keeper.known(ask, at).await } else { None };
         if let Some(own) = own.as_ref().filter(|own| will_do(ask, &own.answer)) {
             return Would::Serve(own.answer.clone());
         }

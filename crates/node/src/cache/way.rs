@@ -10,7 +10,7 @@ use fleet::{Across, Want};
 use gateway::{Answer, How};
 use github::Ask;
 use http::HeaderValue;
-use store::{EntryKey, Source, Space, StoredRecord};
+use store::{EntryKey, Source, StoredRecord};
 use wire::{FamilyId, LeaseEnd, Millis};
 
 use super::{Flown, Mode, NodeCache, now, will_do};
@@ -30,9 +30,9 @@ impl NodeCache {
         let at = self.keeper.key_of(&ask);
         let family = self.keeper.family_of(&ask);
         let may_keep = self.exclusions.may_keep(&ask);
-        let mut own = if may_keep { self.keeper.known(at).await } else { None };
+        let mut own = if may_keep { self.keeper.known(&ask, at).await } else { None };
         if let Some(known) = own.as_ref().filter(|known| will_do(&ask, &known.answer)) {
-            self.keeper.remember(at, &known.stored.record, &known.answer);
+            self.keeper.remember(&ask, at, &known.stored.record, &known.answer);
             self.count_hit(&ask, &known.answer);
             return Flown::Answer { answer: known.answer.clone(), how: How::Hit };
         }
@@ -138,7 +138,9 @@ impl NodeCache {
     ) -> Flown {
         match filled {
             Filled::Kept { stored, body, answer, how, keep } => {
-                if !may_keep {
+                // What was asked before a tombstone was heard may be what it buries.
+                let called = self.keeper.graves.called(&ask);
+                if !may_keep || self.keeper.graves.heard_since(called.as_ref(), stored.record.validated_at) {
                     return Flown::Answer { answer, how };
                 }
                 if keep == Keep::InMemory {
@@ -146,23 +148,25 @@ impl NodeCache {
                     self.keeper.forget(at).await;
                 }
                 self.names.learn(&ask, &stored.record, &answer.plain);
-                self.keeper.remember(at, &stored.record, &answer);
+                self.keeper.remember(&ask, at, &stored.record, &answer);
                 if keep == Keep::Everywhere {
                     self.keep(ask, at, stored, body, lease);
                 }
                 Flown::Answer { answer, how }
             }
             Filled::Brief { told, answer, date_secs } => {
+                self.keeper.graves.denied(&ask, false, date_secs, now());
                 self.keeper.deny(at, now()).await;
                 if let Some(sharing) = &self.sharing {
                     sharing.denied(&ask, false, date_secs);
                 }
                 if may_keep {
-                    self.keeper.remember_brief(at, family, date_secs, &answer);
+                    self.keeper.remember_brief(&ask, at, family, date_secs, &answer);
                 }
                 Flown::Told(told)
             }
             Filled::Refused { whole_credential, date_secs, told } => {
+                self.keeper.graves.denied(&ask, whole_credential, date_secs, now());
                 if whole_credential {
                     self.accepted.forget(at.scope);
                     self.keeper.forget_scope(at.scope, now()).await;
@@ -196,7 +200,7 @@ impl NodeCache {
         own: Option<&Loaded>,
         offer: Option<&Loaded>,
     ) -> Result<Filled, Arc<Answer>> {
-        let may_be_stale = |own: &&Loaded| self.mode == Mode::Serve && self.may_be_stale(ask, at, family, own);
+        let may_be_stale = |own: &&Loaded| self.mode == Mode::Serve && self.may_be_stale(ask, at, own);
         let stale = own.filter(may_be_stale).map(|own| own.answer.clone());
         match (self.filler.fill(ask, family, own, offer, stale.is_some()).await, stale) {
             (Filled::Spared, Some(stale)) => Err(stale),
@@ -205,11 +209,11 @@ impl NodeCache {
     }
 
     /// Whether an old answer may be served, marked.
-    fn may_be_stale(&self, ask: &Ask, at: EntryKey, family: FamilyId, own: &Loaded) -> bool {
-        let (answer, now) = (&own.answer, now());
+    fn may_be_stale(&self, ask: &Ask, at: EntryKey, own: &Loaded) -> bool {
+        let (answer, now, called) = (&own.answer, now(), self.keeper.graves.called(ask));
         let past = now.since(answer.fresh_until.min(answer.proved_until));
         now < answer.stale_until
-            && !self.keeper.doubts.cover(family, at, answer.validated_at)
+            && !self.keeper.is_doubtful(called.as_ref(), at, &own.stored.record, answer.from_peer)
             && ask.wants.directives.accepts_stale(past)
     }
 
@@ -256,7 +260,8 @@ impl NodeCache {
         let source = own.map_or(Source::Peer, |own| own.stored.source);
         let etag = own.and_then(|own| own.stored.etag.clone());
         let (stored, body, plain) = self.as_own(family, lead, source, etag);
-        if self.keeper.doubts.cover(family, at, stored.record.validated_at) {
+        let called = self.keeper.graves.called(ask);
+        if self.keeper.is_doubtful(called.as_ref(), at, &stored.record, source == Source::Peer) {
             return None;
         }
         let mut answer = answer_of(&stored, &body, plain);
@@ -266,12 +271,12 @@ impl NodeCache {
             answer.etag = computed.and_then(|etag| HeaderValue::try_from(etag).ok());
         }
         let answer = Arc::new(answer);
-        self.keeper.remember(at, &stored.record, &answer);
+        self.keeper.remember(ask, at, &stored.record, &answer);
         let (keeper, underway) = (self.keeper.clone(), self.keeping.begin());
         let told = Loaded { stored: stored.clone(), body: body.clone(), answer };
         self.tasks.spawn(async move {
             let _underway = underway;
-            keeper.keep(Space::Local, at, stored, body).await;
+            keeper.keep(called, at, stored, body).await;
         });
         Some(told)
     }
@@ -316,7 +321,10 @@ impl NodeCache {
     pub(super) fn trust(&self, ask: &Ask, at: EntryKey, family: FamilyId, lead: &Lead) -> Option<Arc<Answer>> {
         let proved_until = self.accepted.until(at.scope)?;
         let Lead { record, body, plain } = lead.clone();
-        if self.keeper.doubts.cover(family, at, record.validated_at) {
+        let called = self.keeper.graves.called(ask);
+        let accepted_for = u64::try_from(self.filler.policy.proof_window().as_millis()).unwrap_or(u64::MAX);
+        let accepted_at = Millis(proved_until.0.saturating_sub(accepted_for));
+        if self.keeper.graves.refused_since(called.as_ref(), accepted_at) {
             return None;
         }
         let headers = self.names.crossing(ask, self.filler.base(ask), &record)?;
@@ -325,10 +333,11 @@ impl NodeCache {
         let record = wire::Record { family, headers, proved_until, stale_until, ..record };
         let stored = StoredRecord { record, etag: None, source: Source::Peer, tag: None };
         let answer = Arc::new(answer_of(&stored, &body, plain));
-        if !will_do(ask, &answer) {
+        let is_doubtful = self.keeper.is_doubtful(called.as_ref(), at, &stored.record, true);
+        if is_doubtful || !will_do(ask, &answer) {
             return None;
         }
-        self.keeper.remember(at, &stored.record, &answer);
+        self.keeper.remember(ask, at, &stored.record, &answer);
         Some(answer)
     }
 
@@ -337,7 +346,7 @@ impl NodeCache {
         if self.mode == Mode::Shadow {
             return None;
         }
-        if let Some(own) = own.filter(|own| self.may_be_stale(ask, at, family, own)) {
+        if let Some(own) = own.filter(|own| self.may_be_stale(ask, at, own)) {
             return Some(own.answer.clone());
         }
         if !ask.wants.directives.accepts_stale(Duration::ZERO) {
@@ -357,8 +366,10 @@ impl NodeCache {
         self.tasks.spawn(async move {
             let _underway = underway;
             assert!(!canary::sings(canary::Bug::PanicsInATask), "a canary sings");
-            keeper.keep(Space::Local, at, stored.clone(), body.clone()).await;
-            let doubtful = keeper.doubts.cover(stored.record.family, at, stored.record.validated_at);
+            let (called, asked_at) = (keeper.graves.called(&ask), stored.record.validated_at);
+            keeper.keep(called, at, stored.clone(), body.clone()).await;
+            let doubtful = keeper.is_doubtful(called.as_ref(), at, &stored.record, false)
+                || keeper.graves.heard_since(called.as_ref(), asked_at);
             if let Some(sharing) = sharing.filter(|_| !doubtful) {
                 sharing.filled(&ask, stored.record, body, lease).await;
             }

@@ -20,7 +20,7 @@ impl NodeCache {
         let own = match &in_memory {
             _ if !self.exclusions.may_keep(ask) => None,
             Some(held) => Some(held.answer.clone()),
-            None => self.keeper.known(at).await.map(|known| known.answer),
+            None => self.keeper.known(ask, at).await.map(|known| known.answer),
         };
         let policy = &self.filler.policy;
         let lifetime = ask.route.lifetime().or(policy.default_ttl);

@@ -16,7 +16,12 @@ impl Running {
             match effect {
                 Effect::Publish(message) => sharing.publish(&message),
                 Effect::Send { to, message } => sharing.send(&to, &message),
-                Effect::Bury(_) => {}
+                Effect::Bury(tombstones) => {
+                    if sharing.keeper.bury(tombstones, now()) {
+                        sharing.counters.tombstones_buried.one();
+                        sharing.shelve(Job::SaveTombstones);
+                    }
+                }
                 Effect::Keep { from, announcement } => {
                     sharing.shelve(Job::Keep { holder: from, announcement: Box::new(announcement) });
                 }
@@ -26,6 +31,12 @@ impl Running {
                 Effect::NameForgery { holders, .. } => {
                     sharing.counters.forgeries.one();
                     warn!(?holders, "a record was announced that its credential did not confirm; it is not served");
+                }
+                Effect::Excess { peer, dropped, is_first } => {
+                    sharing.counters.tombstones_dropped.many(dropped);
+                    if is_first {
+                        warn!(%peer, dropped, "a member drops more of what is kept than it may; the rest is not obeyed");
+                    }
                 }
                 Effect::DropPeer { peer, why } => {
                     warn!(%peer, why, "dropping a peer that lies");

@@ -10,6 +10,7 @@ use tracing::debug;
 use wire::{Announcement, KeyId, Peer, ScopeId};
 
 use super::Sharing;
+use crate::cache::now;
 
 /// One piece of work.
 pub enum Job {
@@ -22,6 +23,8 @@ pub enum Job {
         key: KeyId,
         scope: ScopeId,
     },
+    /// Give the disk what was buried: it is in its next commit.
+    SaveTombstones,
     /// Say when everything before it is done.
     Settle(oneshot::Sender<()>),
     /// What a neighbour told is kept: this node has caught up.
@@ -71,6 +74,10 @@ impl Sharing {
                 if let Some(Err(error)) = self.tasks.block(removed).await {
                     debug!(%error, "a record of the fleet could not be removed");
                 }
+            }
+            Job::SaveTombstones => {
+                let keeper = self.keeper.clone();
+                let _ = self.tasks.block(move || keeper.save_graves(now())).await;
             }
             Job::Settle(done) => {
                 let _ = done.send(());

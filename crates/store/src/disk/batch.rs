@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use wire::{Body, Digest};
+use wire::{Body, Digest, Grave, Millis};
 
 use crate::{EntryKey, Space, StoredRecord, codec, limits};
 
-/// What a tombstone costs in the count.
+/// What a removal costs in the count.
 const CHANGE_BYTES: u64 = 96;
 
 /// Changes by entry, the last one wins, with the bodies that came with them.
@@ -15,6 +15,8 @@ pub(super) struct Batch {
     pub(super) changes: BTreeMap<(Space, EntryKey), Change>,
     pub(super) bodies: BTreeMap<Digest, Body>,
     pub(super) meta: BTreeMap<String, Vec<u8>>,
+    /// `None` forgets a tombstone.
+    pub(super) graves: BTreeMap<Grave, Option<(u64, Millis)>>,
     bytes: u64,
 }
 
@@ -48,7 +50,7 @@ impl Batch {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.meta.is_empty()
+        self.changes.is_empty() && self.meta.is_empty() && self.graves.is_empty()
     }
 
     /// Lays `self`, which could not be committed, under what came since.
@@ -60,6 +62,7 @@ impl Batch {
             self.keep_body(digest, body);
         }
         self.meta.extend(newer.meta);
+        self.graves.extend(newer.graves);
         self
     }
 

@@ -28,6 +28,7 @@ pub(super) struct Writer<'t> {
     expiry: Table<'t, [u8; 41], ()>,
     newest: Table<'t, [u8; 41], ()>,
     meta: Table<'t, &'static str, &'static [u8]>,
+    graves: Table<'t, [u8; 33], (u64, u64)>,
     totals: Totals,
     /// Digests that lost a record; their bodies go if they lost the last one.
     doubtful: BTreeSet<Digest>,
@@ -47,6 +48,7 @@ impl<'t> Writer<'t> {
             families: txn.open_table(FAMILIES)?,
             expiry: txn.open_table(EXPIRY)?,
             newest: txn.open_table(NEWEST)?,
+            graves: txn.open_table(GRAVES)?,
             meta,
             totals,
             doubtful: BTreeSet::new(),
@@ -87,6 +89,12 @@ impl<'t> Writer<'t> {
         }
         for (name, value) in &batch.meta {
             self.set_meta(&caller_meta(name), value)?;
+        }
+        for (grave, buried) in &batch.graves {
+            match buried {
+                Some((date_secs, heard_at)) => self.graves.insert(grave_row(grave), (*date_secs, heard_at.0))?,
+                None => self.graves.remove(grave_row(grave))?,
+            };
         }
         self.set_meta(META_ENTRIES, &self.totals.entries.to_be_bytes())?;
         self.set_meta(META_BYTES, &self.totals.bytes.to_be_bytes())?;

@@ -15,7 +15,7 @@ use super::{
     shield::Shield,
     tables::{META_BYTES, META_ENTRIES, META_LOCAL_KEY, META_SCHEMA, SCHEMA, Snapshot},
 };
-use crate::OpenError;
+use crate::{OpenError, store::Graves};
 
 /// One opening of the database.
 pub(super) struct Handle {
@@ -40,8 +40,8 @@ impl Handle {
         Ok((Self { database, shield }, is_repaired.load(Ordering::Relaxed)))
     }
 
-    /// Returns the local key and the sizes, or `None` from a new database.
-    pub(super) fn found(&self) -> Result<Option<([u8; 32], Totals)>, OpenError> {
+    /// Returns the local key, the sizes and the tombstones, or `None` from a new database.
+    pub(super) fn found(&self) -> Result<Option<([u8; 32], Totals, Graves)>, OpenError> {
         let corrupt = |cause: redb::Error| OpenError::Corrupt { why: cause.to_string() };
         let snapshot = Snapshot::of(&self.database).map_err(corrupt)?;
         let schema = match snapshot.meta(META_SCHEMA) {
@@ -61,7 +61,7 @@ impl Handle {
             entries: snapshot.count(META_ENTRIES).map_err(corrupt)?,
             bytes: snapshot.count(META_BYTES).map_err(corrupt)?,
         };
-        Ok(Some((local_key, totals)))
+        Ok(Some((local_key, totals, snapshot.graves().map_err(corrupt)?)))
     }
 
     pub(super) fn create(&self, local_key: &[u8; 32]) -> Result<(), redb::Error> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
-use wire::{Body, Digest, FamilyId, Millis, ScopeId};
+use wire::{Body, Digest, FamilyId, Grave, Millis, ScopeId, Tombstone};
 
 use super::{
     DiskStore, State,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     EntryKey, FlushError, FlushReport, GetError, PutError, Space, Stats, Store, StoredRecord, codec, limits,
-    store::{check_meta, checked_record_bytes},
+    store::{check_grave, check_meta, checked_record_bytes, tombstones_of},
 };
 
 impl Store for DiskStore {
@@ -130,6 +130,25 @@ impl Store for DiskStore {
         check_meta(&value)?;
         self.state().pending.meta.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    fn bury(&self, Tombstone { of, date_secs }: Tombstone, heard_at: Millis) -> Result<(), PutError> {
+        let mut state = self.state();
+        check_grave(&state.graves, &of)?;
+        state.graves.insert(of, (date_secs, heard_at));
+        state.pending.graves.insert(of, Some((date_secs, heard_at)));
+        Ok(())
+    }
+
+    fn unbury(&self, grave: &Grave) {
+        let mut state = self.state();
+        if state.graves.remove(grave).is_some() {
+            state.pending.graves.insert(*grave, None);
+        }
+    }
+
+    fn tombstones(&self) -> Vec<(Tombstone, Millis)> {
+        tombstones_of(&self.state().graves)
     }
 }
 

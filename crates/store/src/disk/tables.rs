@@ -1,9 +1,9 @@
 //! The tables and their keys. Whole numbers are big-endian, so that bytes sort as numbers do.
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
-use wire::{Body, Digest, FamilyId, Millis, ScopeId};
+use wire::{Body, Digest, FamilyId, Grave, KeyId, Millis, ScopeId};
 
-use crate::{EntryKey, Space, StoredRecord, codec};
+use crate::{EntryKey, Space, StoredRecord, codec, store::Graves};
 
 /// The layout of all tables together; another number is another ghoard's.
 pub(super) const SCHEMA: u32 = 1;
@@ -21,6 +21,8 @@ pub(super) const EXPIRY: TableDefinition<[u8; 41], ()> = TableDefinition::new("e
 /// (space, validated_at, key).
 pub(super) const NEWEST: TableDefinition<[u8; 41], ()> = TableDefinition::new("newest");
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// kind and ids → (date in seconds, when heard). Younger than the others: an older ghoard has none.
+pub(super) const GRAVES: TableDefinition<[u8; 33], (u64, u64)> = TableDefinition::new("graves");
 
 /// Names in [`META`] that are the store's own; a caller's names get a prefix.
 pub(super) const META_SCHEMA: &str = "schema";
@@ -46,6 +48,31 @@ pub(super) fn expiry_row(stale_until: Millis, space: Space, key: &EntryKey) -> [
 
 pub(super) fn newest_row(space: Space, validated_at: Millis, key: &EntryKey) -> [u8; 41] {
     join([&[space as u8], &validated_at.0.to_be_bytes(), &key.to_bytes()])
+}
+
+/// The ids fill the row from the left; zeros follow.
+pub(super) fn grave_row(grave: &Grave) -> [u8; 33] {
+    let (kind, first, second) = match grave {
+        Grave::Everything => (0, [0; 16], [0; 16]),
+        Grave::Family(family) => (1, family.0, [0; 16]),
+        Grave::Key(key) => (2, key.0, [0; 16]),
+        Grave::Scope(scope) => (3, scope.0, [0; 16]),
+        Grave::Denied(key, scope) => (4, key.0, scope.0),
+    };
+    join([&[kind], &first, &second])
+}
+
+fn split_grave_row(row: &[u8; 33]) -> Option<Grave> {
+    let (kind, ids) = row.split_first()?;
+    let (first, second) = ids.split_first_chunk::<16>()?;
+    match kind {
+        0 => Some(Grave::Everything),
+        1 => Some(Grave::Family(FamilyId(*first))),
+        2 => Some(Grave::Key(KeyId(*first))),
+        3 => Some(Grave::Scope(ScopeId(*first))),
+        4 => Some(Grave::Denied(KeyId(*first), ScopeId(second.try_into().ok()?))),
+        _ => None,
+    }
 }
 
 pub(super) fn split_expiry_row(row: &[u8; 41]) -> Option<(Millis, Space, EntryKey)> {
@@ -157,6 +184,24 @@ impl Snapshot {
                 && let Found::Record(record) = self.record(space, &key)?
             {
                 found.push((key, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// All tombstones; those of a later ghoard's kinds are left out.
+    pub(super) fn graves(&self) -> Result<Graves, redb::Error> {
+        let graves = match self.0.open_table(GRAVES) {
+            Ok(graves) => graves,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Graves::new()),
+            Err(cause) => return Err(cause.into()),
+        };
+        let mut found = Graves::new();
+        for row in graves.iter()? {
+            let (grave, buried) = row?;
+            if let Some(grave) = split_grave_row(&grave.value()) {
+                let (date_secs, heard_at) = buried.value();
+                found.insert(grave, (date_secs, Millis(heard_at)));
             }
         }
         Ok(found)

@@ -5,7 +5,7 @@ use store::{
     conformance::{body, key, record},
     sim_disk::SimDisk,
 };
-use wire::{Digest, Millis};
+use wire::{Digest, Grave, Millis, Tombstone};
 
 use crate::{NOW, config};
 
@@ -14,6 +14,8 @@ use crate::{NOW, config};
 struct Told {
     flushed: BTreeMap<EntryKey, Option<StoredRecord>>,
     since: BTreeMap<EntryKey, Vec<Option<StoredRecord>>>,
+    /// Up to which round something is buried: flushed, and told since.
+    buried: [u64; 2],
 }
 
 const KEYS: u8 = 6;
@@ -41,9 +43,13 @@ fn run(store: &DiskStore, seed: u64, told: &mut Told) {
                 told.since.entry(key).or_default().push(put);
             }
         }
+        if store.bury(Tombstone { of: Grave::Everything, date_secs: round + 1 }, NOW).is_ok() {
+            told.buried[1] = round + 1;
+        }
         if store.flush(NOW).is_err() {
             return;
         }
+        told.buried[0] = told.buried[1];
         for (key, mut puts) in std::mem::take(&mut told.since) {
             told.flushed.insert(key, puts.pop().unwrap());
         }
@@ -51,6 +57,10 @@ fn run(store: &DiskStore, seed: u64, told: &mut Told) {
 }
 
 fn check(store: &dyn Store, told: &Told) -> Result<(), String> {
+    let buried = store.tombstones().first().map_or(0, |(tombstone, _)| tombstone.date_secs);
+    if !told.buried.contains(&buried) {
+        return Err(format!("buried up to {buried}, flushed and told were {:?}", told.buried));
+    }
     for key in (0..KEYS).map(|n| key(1, n)) {
         let found = store.get(Space::Local, &key).map_err(|e| e.to_string())?;
         let flushed = told.flushed.get(&key).cloned().flatten();

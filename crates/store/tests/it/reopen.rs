@@ -2,9 +2,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
     DiskStore, OpenError, Space, Store,
-    conformance::{assert_holds, body, key, record},
+    conformance::{assert_holds, body, graves, key, record},
     sim_disk::SimDisk,
 };
+
+use wire::{Grave, Millis, Tombstone};
 
 use crate::{NOW, config, open};
 
@@ -14,7 +16,11 @@ fn what_was_flushed_survives_and_what_was_not_is_lost() {
     let store = open(&disk);
     store.put(Space::Local, key(1, 1), record("kept", 100), Some(body("kept"))).unwrap();
     store.set_meta("identity", vec![1]).unwrap();
+    for (date_secs, of) in graves().into_iter().enumerate() {
+        store.bury(Tombstone { of, date_secs: date_secs as u64 }, Millis(70)).unwrap();
+    }
     store.flush(NOW).unwrap();
+    store.bury(Tombstone { of: Grave::Everything, date_secs: 9 }, Millis(80)).unwrap();
     store.put(Space::Local, key(1, 2), record("lost", 100), Some(body("lost"))).unwrap();
     drop(store);
 
@@ -24,6 +30,8 @@ fn what_was_flushed_survives_and_what_was_not_is_lost() {
     assert_holds(&store, Space::Local, key(1, 1), "kept");
     assert_eq!(store.get(Space::Local, &key(1, 2)).unwrap(), None);
     assert_eq!(store.meta("identity").unwrap(), Some(vec![1]));
+    let kept = graves().into_iter().enumerate().map(|(n, of)| (Tombstone { of, date_secs: n as u64 }, Millis(70)));
+    assert!(store.tombstones().into_iter().eq(kept));
 }
 
 #[test]

@@ -302,6 +302,9 @@ impl World {
                 Effect::NameForgery { holders, .. } => {
                     self.violated(Some(node), "right.forgery", format!("nobody lies here, and {holders:?} are named"));
                 }
+                Effect::Excess { peer, dropped, .. } => {
+                    self.violated(Some(node), "right.dropped", format!("{dropped} tombstones of {peer} did not count"));
+                }
                 Effect::DropPeer { peer, why } => {
                     self.violated(
                         Some(node),

@@ -1,0 +1,104 @@
+//! What is buried, here and everywhere.
+
+use canary::Bug;
+use wire::{Grave, Message, Millis, Peer, Tombstone};
+
+use super::Fleet;
+use crate::{Effect, Touched, limits};
+
+impl Fleet {
+    /// This node says so: it wrote, or was refused. The others are told at once.
+    pub(super) fn bury_own(&mut self, tombstones: impl IntoIterator<Item = Tombstone>, now: Millis) {
+        let news = self.bury(tombstones.into_iter().map(|tombstone| (tombstone, now)));
+        self.publish_tombstones(&news);
+    }
+
+    /// What the store has of earlier runs, each with when it was heard.
+    pub(super) fn bury_again(&mut self, known: Vec<(Tombstone, Millis)>) {
+        let news = self.bury(known);
+        self.publish_tombstones(&news);
+    }
+
+    /// A member says so.
+    pub(super) fn tombstones_heard(&mut self, from: &Peer, heard: Vec<Tombstone>, now: Millis) {
+        let ahead = now.after(wire::limits::CLOCK_AHEAD_MAX).as_secs();
+        let (mut news, mut dropped) = (Vec::new(), 0);
+        for Tombstone { of, date_secs } in heard {
+            let tombstone = Tombstone { of, date_secs: date_secs.min(ahead) };
+            // What changes nothing is free.
+            if !self.graves.is_news(&tombstone) {
+            } else if self.speakers.may_bury(from, &of, now) {
+                news.push((tombstone, now));
+            } else {
+                dropped += 1;
+            }
+        }
+        if dropped > 0 {
+            let is_first = self.speakers.is_to_be_named(from, now);
+            self.effects.push_back(Effect::Excess { peer: from.clone(), dropped, is_first });
+        }
+        let mut news = self.bury(news);
+        // Gossip has reached the others by itself; a neighbour's table has not.
+        if self.speakers.tells_its_table(from, now) {
+            news.sort_by_key(|tombstone| (std::cmp::Reverse(tombstone.date_secs), tombstone.of));
+            news.truncate(limits::TOMBSTONES_PASSED_ON_MAX);
+            self.publish_tombstones(&news);
+        }
+    }
+
+    /// Tells a new neighbour all that is buried, before it is told what there is.
+    pub(super) fn tell_tombstones(&mut self, peer: &Peer) {
+        if self.config.alone || canary::sings(Bug::LosesATombstone) {
+            return;
+        }
+        let all: Vec<Tombstone> = self.graves.all().map(|(tombstone, _)| tombstone).collect();
+        for page in all.chunks(wire::limits::TOMBSTONES_MAX) {
+            self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Tombstones(page.to_vec()) });
+        }
+    }
+
+    /// This machine doubts what peers told up to then; the others are not told.
+    pub(super) fn doubt_here(&mut self, date_secs: u64) {
+        self.doubted_here = self.doubted_here.max(date_secs);
+        self.forget_doubtful();
+    }
+
+    /// Returns those that changed something.
+    fn bury(&mut self, tombstones: impl IntoIterator<Item = (Tombstone, Millis)>) -> Vec<Tombstone> {
+        let (mut news, mut buried) = (Vec::new(), Vec::new());
+        for (tombstone, heard_at) in tombstones {
+            let changes = self.graves.bury(tombstone, heard_at);
+            if !changes.is_empty() {
+                news.push(tombstone);
+            }
+            let to_bury = |(of, change): (Grave, Option<crate::Buried>)| {
+                change.map(|buried| Tombstone { of, date_secs: buried.date_secs })
+            };
+            buried.extend(changes.into_iter().filter_map(to_bury));
+        }
+        if !buried.is_empty() {
+            self.effects.push_back(Effect::Bury(buried));
+            self.forget_doubtful();
+        }
+        news
+    }
+
+    fn publish_tombstones(&mut self, tombstones: &[Tombstone]) {
+        // Nobody hears it; the first neighbour is told the whole table.
+        if self.config.alone || self.peers.is_empty() {
+            return;
+        }
+        for page in tombstones.chunks(wire::limits::TOMBSTONES_MAX) {
+            self.effects.push_back(Effect::Publish(Message::Tombstones(page.to_vec())));
+        }
+    }
+}
+
+/// What is buried by a write.
+pub(super) fn of_write(touched: Touched, date_secs: u64) -> Vec<Tombstone> {
+    let graves = match touched {
+        Touched::Everything => vec![Grave::Everything],
+        Touched::Families(families) => families.into_iter().map(Grave::Family).collect(),
+    };
+    graves.into_iter().map(|of| Tombstone { of, date_secs }).collect()
+}
