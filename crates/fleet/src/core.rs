@@ -212,7 +212,8 @@ impl Fleet {
             | Message::Claim(_)
             | Message::ClaimReply(_)
             | Message::LeaseNews(_)
-            | Message::Tombstones(_) => {}
+            | Message::Tombstones(_)
+            | Message::Limits(_) => {}
         }
     }
 

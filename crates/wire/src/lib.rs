@@ -16,7 +16,8 @@ pub use digest::{Digest, ParseDigestError};
 pub use ids::{FamilyId, KeyId, Peer, ScopeId};
 pub use message::{
     Announcement, Claim, ClaimReply, ClaimWord, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
-    LeaseNews, Member, Message, News, PROTOCOL_VERSION, PullReply, PullRequest, Purpose, Role, Tombstone,
+    LeaseNews, LimitNotice, LimitReading, Member, Message, News, PROTOCOL_VERSION, PullReply, PullRequest, Purpose,
+    Role, Tombstone,
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;

@@ -20,6 +20,8 @@ pub enum Message {
     LeaseNews(LeaseNews),
     /// "Serve nothing so old of these."
     Tombstones(Vec<Tombstone>),
+    /// "So much is left, and for so long GitHub wants to be left alone."
+    Limits(Vec<LimitNotice>),
 }
 
 /// The outermost form of a message.
@@ -39,6 +41,7 @@ const KIND_CLAIM: u8 = 3;
 const KIND_CLAIM_REPLY: u8 = 4;
 const KIND_LEASE_NEWS: u8 = 5;
 const KIND_TOMBSTONES: u8 = 6;
+const KIND_LIMITS: u8 = 7;
 
 /// One record that the sender holds, body included if it is small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +130,7 @@ impl Message {
             Self::ClaimReply(reply) => (KIND_CLAIM_REPLY, rmp_serde::to_vec_named(reply)?),
             Self::LeaseNews(news) => (KIND_LEASE_NEWS, rmp_serde::to_vec_named(news)?),
             Self::Tombstones(tombstones) => (KIND_TOMBSTONES, rmp_serde::to_vec_named(tombstones)?),
+            Self::Limits(notices) => (KIND_LIMITS, rmp_serde::to_vec_named(notices)?),
         };
         let bytes = rmp_serde::to_vec_named(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
         if bytes.len() > limits::MESSAGE_BYTES_MAX {
@@ -163,6 +167,12 @@ impl Message {
                 let tombstones: Vec<Tombstone> = decode(&body)?;
                 not_too_many(tombstones.len(), limits::TOMBSTONES_MAX)?;
                 Ok(Self::Tombstones(tombstones))
+            }
+            KIND_LIMITS => {
+                let notices: Vec<LimitNotice> = decode(&body)?;
+                not_too_many(notices.len(), limits::LIMIT_NOTICES_MAX)?;
+                within_limits(notices.iter().all(LimitNotice::is_within_limits))?;
+                Ok(Self::Limits(notices))
             }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
@@ -209,10 +219,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 }
 
 mod claim;
+mod limit;
 mod member;
 mod tombstone;
 
 pub use claim::{Claim, ClaimReply, ClaimWord, LeaseEnd, LeaseNews, News, Purpose};
+pub use limit::{LimitNotice, LimitReading};
 pub use member::{Member, Role};
 pub use tombstone::{Grave, Tombstone};
 
