@@ -67,7 +67,7 @@ impl Budgets {
                 Admit::Wait { until } => *last.get_or_insert_with(|| Instant::now() + until.since(now)),
             };
             if tokio::time::timeout_at(until, room).await.is_err() {
-                let ticket = self.ledger(site).map(|mut ledger| ledger.go_ahead(scope, work, now));
+                let ticket = self.ledger(site).map(|mut ledger| ledger.go_ahead(scope, resource, work, now));
                 return passage(ticket);
             }
         }
