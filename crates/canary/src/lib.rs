@@ -35,10 +35,12 @@ pub enum Bug {
     NeverValidates,
     /// What a credential was told of one key stays when GitHub denies it.
     KeepsADeniedKey,
+    /// A stop is not told to the other machines.
+    KeepsAStopToItself,
 }
 
 impl Bug {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -50,6 +52,7 @@ impl Bug {
         Self::PanicsInATask,
         Self::NeverValidates,
         Self::KeepsADeniedKey,
+        Self::KeepsAStopToItself,
     ];
 
     /// The name on a command line.
@@ -66,6 +69,7 @@ impl Bug {
             Self::PanicsInATask => "panics-in-a-task",
             Self::NeverValidates => "never-validates",
             Self::KeepsADeniedKey => "keeps-a-denied-key",
+            Self::KeepsAStopToItself => "keeps-a-stop-to-itself",
         }
     }
 }

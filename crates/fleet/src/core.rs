@@ -12,6 +12,7 @@ use crate::{
     doubt::Doubts,
     index::{Candidate, Change, Index},
     limits,
+    notices::Notices,
     offer::{Kin, Refuted},
 };
 
@@ -35,6 +36,7 @@ pub struct Fleet {
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
+    notices: Notices,
     effects: VecDeque<Effect>,
 }
 
@@ -49,6 +51,7 @@ impl Fleet {
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
+            notices: Notices::default(),
             effects: VecDeque::new(),
         }
     }
@@ -65,7 +68,8 @@ impl Fleet {
                     self.peers.insert(peer, PeerState { near, round_trip: None });
                 }
             }
-            Input::PeerReady { peer } => self.catch_up(peer, now),
+            Input::PeerReady { peer } => self.catch_up(&peer, now),
+            Input::Limited { notice } => self.notices.tell(notice, now),
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
@@ -124,8 +128,12 @@ impl Fleet {
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour is told by `catch_up`.
             self.outbox.clear();
+            self.notices.clear();
         } else if let Some(batch) = self.outbox.next_batch(now) {
             self.effects.push_back(Effect::Publish(Message::Announce(batch)));
+        }
+        if let Some(limits) = self.notices.next_batch(now) {
+            self.effects.push_back(Effect::Publish(limits));
         }
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
@@ -139,7 +147,7 @@ impl Fleet {
     /// When [`Fleet::wake`] is needed, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().filter_map(|ask| ask.deadline);
-        asks.chain(self.outbox.due()).min()
+        asks.chain(self.outbox.due()).chain(self.notices.due()).min()
     }
 
     pub fn index_len(&self) -> usize {
@@ -150,7 +158,7 @@ impl Fleet {
         self.asks.len()
     }
 
-    fn catch_up(&mut self, peer: Peer, now: Millis) {
+    fn catch_up(&mut self, peer: &Peer, now: Millis) {
         let mut room = wire::limits::CATCH_UP_BYTES_MAX;
         let mut records = Vec::new();
         for ((key, scope), candidate) in self.index.newest_held(now, wire::limits::CATCH_UP_RECORDS_MAX) {
@@ -163,7 +171,9 @@ impl Fleet {
             records.push(Announcement { key, scope, record, tag, body: None, holder: None });
         }
         // Also when there is nothing to tell: then the newcomer knows that it has missed nothing.
-        self.effects.push_back(Effect::Send { to: peer, message: Message::Announce(records) });
+        self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Announce(records) });
+        let limits = self.notices.catch_up(now).into_iter();
+        self.effects.extend(limits.map(|message| Effect::Send { to: peer.clone(), message }));
     }
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
@@ -212,8 +222,13 @@ impl Fleet {
             | Message::Claim(_)
             | Message::ClaimReply(_)
             | Message::LeaseNews(_)
-            | Message::Tombstones(_)
-            | Message::Limits(_) => {}
+            | Message::Tombstones(_) => {}
+            Message::Limits(notices) => {
+                let notices = self.notices.hear(from, &self.config.me, notices, now);
+                if !notices.is_empty() {
+                    self.effects.push_back(Effect::Limits { from: from.clone(), notices });
+                }
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod doubt;
 mod index;
 mod io;
 pub mod limits;
+mod notices;
 mod offer;
 
 pub use core::{Config, Fleet};

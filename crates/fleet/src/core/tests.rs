@@ -117,6 +117,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Resolve { outcome: Outcome::Trusted { record }, .. } => format!("trust {}", record.body_bytes),
         Effect::NameForgery { holders, .. } => format!("forged by {holders:?}"),
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
+        Effect::Limits { from, notices } => format!("limits {} of {from}", notices.len()),
     };
     effects.iter().map(short).collect()
 }
