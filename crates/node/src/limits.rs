@@ -72,3 +72,12 @@ pub const ETAG_AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
 /// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
 pub const ACCEPTED_MAX: usize = 4096;
+
+/// Notices of limits that wait for a client who shows the credential: in all, of one member, and for one
+/// credential. At some 500 bytes each, 4 MB.
+pub const HEARD_MAX: usize = 8192;
+pub const HEARD_OF_ONE_MAX: usize = 1024;
+pub const HEARD_RIVALS_MAX: usize = 32;
+
+/// Credentials of this machine whose name in the fleet is remembered.
+pub const FLEET_SCOPES_MAX: usize = 4096;

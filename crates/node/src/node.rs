@@ -142,7 +142,8 @@ impl Node {
         let start = |keys, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
             let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
-            Sharing::start(keys, net, share, store.clone(), policy, doubtful_until, &tasks, counters.clone())
+            let (counters, budgets) = (counters.clone(), budgets.clone());
+            Sharing::start(keys, net, share, store.clone(), policy, doubtful_until, &tasks, counters, budgets)
         };
         let sharing = match config.fleet {
             None if share == Share::Token => None,
@@ -302,6 +303,7 @@ impl Node {
             tables.extend([
                 Table { name: "index", len: sharing.index_len(), len_max: fleet::limits::INDEX_ENTRIES_MAX },
                 Table { name: "asks", len: sharing.waiting_len(), len_max: fleet::limits::ASKS_MAX },
+                Table { name: "limits", len: self.cache.filler.budgets.heard_len(), len_max: limits::HEARD_MAX },
                 Table { name: "peers", len: peers, len_max: fleet::limits::PEERS_MAX },
             ]);
         }

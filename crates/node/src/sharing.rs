@@ -30,9 +30,9 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Digest, Holding, KeyId, Message, Millis, Peer, Record, ScopeId, Version};
+use wire::{Announcement, Body, Digest, Holding, KeyId, LimitNotice, Message, Millis, Peer, Record, ScopeId, Version};
 
-use crate::{Counters, Share, cache::now, limits};
+use crate::{Counters, Share, budgets::Budgets, cache::now, limits};
 use carry::Carrier;
 use shelf::Job;
 
@@ -43,6 +43,7 @@ pub struct Sharing {
     pub net: Option<Net>,
     pub counters: Arc<Counters>,
     pub share: Share,
+    budgets: Arc<Budgets>,
     store: Arc<dyn Store>,
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
@@ -95,6 +96,7 @@ impl Sharing {
         doubtful_until: Millis,
         tasks: &Tasks,
         counters: Arc<Counters>,
+        budgets: Arc<Budgets>,
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
@@ -107,6 +109,7 @@ impl Sharing {
             share,
             net,
             counters,
+            budgets,
             store,
             tasks: tasks.clone(),
             inputs,
@@ -118,6 +121,9 @@ impl Sharing {
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
+        if sharing.net.is_some() {
+            sharing.budgets.join(&sharing);
+        }
         let mut fleet =
             Fleet::new(fleet::Config { me, alone, proof_window: policy.proof_window(), stale_for: policy.stale_for });
         let date_secs = doubtful_until.as_secs();
@@ -232,6 +238,11 @@ impl Sharing {
         let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
         let key = (!whole_credential).then(|| self.keys.ids.key_id(&ask.key()));
         self.tell(Input::Denied { scope, key, date_secs });
+    }
+
+    /// The origin said something of a budget that the others should know.
+    pub(crate) fn limited(&self, notice: LimitNotice) {
+        self.tell(Input::Limited { notice });
     }
 
     /// The origin gave another answer than the one that was offered to it.
