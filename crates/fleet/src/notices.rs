@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use canary::Bug;
 use wire::{FamilyId, LimitNotice, Message, Millis, Peer, ScopeId};
@@ -12,7 +12,7 @@ use crate::limits;
 #[derive(Default)]
 pub struct Notices {
     /// The last word of each machine on each budget, this one's own among them.
-    known: BTreeMap<(Budget, Peer), LimitNotice>,
+    known: BTreeMap<At, LimitNotice>,
     /// On its way to the others: of each budget the last word.
     waiting: BTreeMap<Budget, LimitNotice>,
     /// A new stop waits.
@@ -22,6 +22,9 @@ pub struct Notices {
 }
 
 type Budget = (FamilyId, ScopeId);
+
+/// A budget, who sent the word, and whose word it is said to be: nobody can talk another's away.
+type At = (Budget, Peer, Peer);
 
 /// How many notices a member has sent since when.
 struct Rate {
@@ -34,7 +37,7 @@ impl Notices {
     /// of at most once in [`limits::NOTICES_INTERVAL`].
     pub fn tell(&mut self, notice: LimitNotice, now: Millis) {
         let budget = (notice.site, notice.scope);
-        let at = (budget, notice.by.clone());
+        let at = (budget, notice.by.clone(), notice.by.clone());
         let stop = notice.stop().filter(|until| now < *until);
         if stop.is_some() && canary::sings(Bug::KeepsAStopToItself) {
             return;
@@ -77,8 +80,10 @@ impl Notices {
         let room = self.room(from, notices.len(), now);
         let mut news = Vec::new();
         for notice in notices.into_iter().take(room) {
-            let at = ((notice.site, notice.scope), notice.by.clone());
-            let is_known = self.known.get(&at).is_some_and(|known| known.heard_at >= notice.heard_at);
+            let at = ((notice.site, notice.scope), from.clone(), notice.by.clone());
+            let at_first_hand = (at.0, notice.by.clone(), notice.by.clone());
+            let is_known = self.known.get(&at).is_some_and(|known| known.heard_at >= notice.heard_at)
+                || self.known.get(&at_first_hand) == Some(&notice);
             let is_ahead = notice.heard_at > now.after(wire::limits::CLOCK_AHEAD_MAX);
             if notice.by != *me && notice.is_current(now) && !is_ahead && !is_known {
                 self.remember(at, notice.clone(), now);
@@ -90,7 +95,8 @@ impl Notices {
 
     /// What a new neighbour has missed, stops first.
     pub fn catch_up(&self, now: Millis) -> Vec<Message> {
-        let current = self.known.iter().filter(|(_, notice)| notice.is_current(now));
+        let mut told = BTreeSet::new();
+        let current = self.known.iter().filter(|(_, notice)| notice.is_current(now) && told.insert(notice.tag.0));
         let all: Vec<LimitNotice> = first_stops(current, now).into_iter().map(|(_, notice)| notice.clone()).collect();
         let all = &all[..all.len().min(limits::CATCH_UP_NOTICES_MAX)];
         all.chunks(wire::limits::LIMIT_NOTICES_MAX).map(|batch| Message::Limits(batch.to_vec())).collect()
@@ -113,7 +119,7 @@ impl Notices {
         room
     }
 
-    fn remember(&mut self, at: (Budget, Peer), notice: LimitNotice, now: Millis) {
+    fn remember(&mut self, at: At, notice: LimitNotice, now: Millis) {
         if self.known.len() >= limits::NOTICES_MAX && !self.known.contains_key(&at) {
             self.known.retain(|_, notice| notice.is_current(now));
         }

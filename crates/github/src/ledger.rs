@@ -264,7 +264,8 @@ impl Ledger {
     /// bucket still holds for it: that is the careful side.
     fn leave_if_contradicted(&mut self, scope: ScopeId, resource: Resource, reading: &ResourceState, now: Millis) {
         let bucket = self.bucket_of(scope, now);
-        let slack = limits::MERGE_GAP_MAX + u64::from(bucket.flying.count());
+        // What the others have told may be later than this answer.
+        let slack = limits::MERGE_GAP_MAX * bucket.machines(now) + u64::from(bucket.flying.count());
         let is_contradicted = bucket.scopes.len() > 1
             && bucket.state.resources.get(&resource).is_some_and(|known| {
                 now < known.reset && (!known.is_of_window(reading) || reading.remaining > known.remaining + slack)

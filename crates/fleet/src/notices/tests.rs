@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use wire::{LimitReading, Tag};
+use wire::{Digest, LimitReading, Tag};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn notice(by: &str, scope: u8, remaining: u64, heard: u64) -> LimitNotice {
         stopped_until: None,
         refusals: 0,
         heard_at: at(heard),
-        tag: Tag([0; 32]),
+        tag: Tag(Digest::of(format!("{by} {scope} {remaining} {heard}").as_bytes()).0),
     }
 }
 
@@ -80,6 +80,16 @@ fn what_is_heard_is_handed_on_once_if_it_can_be_true() {
     assert_eq!(hear(&mut notices, "a", vec![notice("me", 1, 10, 0)], 2), 0, "nobody tells us what we know");
     assert_eq!(hear(&mut notices, "a", vec![notice("a", 1, 10, 61_000)], 3), 0, "from the future");
     assert_eq!(hear(&mut notices, "a", vec![stop("a", 1, 3, 2)], 4), 0, "it is over");
+}
+
+#[test]
+fn nobody_talks_anothers_word_away() {
+    let mut notices = Notices::default();
+    assert_eq!(hear(&mut notices, "liar", vec![notice("a", 1, 4000, 50_000)], 0), 1, "not by its own tag");
+    assert_eq!(hear(&mut notices, "a", vec![stop("a", 1, 30_000, 10)], 10), 1);
+    assert_eq!(notices.catch_up(at(20)).len(), 1);
+    let Some(Message::Limits(told)) = notices.catch_up(at(20)).pop() else { panic!() };
+    assert_eq!(told.len(), 2);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Bucket {
     }
 
     /// How many machines use the budget, this one among them.
-    fn machines(&self, now: Millis) -> u64 {
+    pub(super) fn machines(&self, now: Millis) -> u64 {
         1 + self.users.values().filter(|at| now.since(**at) <= limits::SHARER_AGE).count() as u64
     }
 
