@@ -3,6 +3,7 @@ use std::time::Duration;
 use wire::{Digest, LimitReading, Tag};
 
 use super::*;
+use crate::{Config, Effect, Fleet, Input};
 
 const T0: u64 = 1_000_000_000;
 
@@ -143,4 +144,27 @@ fn all_tables_are_bounded_and_keep_the_newest() {
     assert_eq!(notices.rates.len(), limits::PEERS_MAX);
     let over = at(0).after(limits::NOTICES_WINDOW + Duration::from_millis(1));
     assert_eq!(notices.room(&peer("new"), 1, over), 1);
+}
+
+#[test]
+fn the_core_tells_all_and_the_newcomer_and_hands_on_what_it_hears() {
+    let span = Duration::from_secs(60);
+    let mut fleet = Fleet::new(Config { me: peer("me"), alone: false, proof_window: span, stale_for: span });
+    let mut input = |input, now| -> Vec<Effect> {
+        fleet.handle(input, at(now));
+        std::iter::from_fn(|| fleet.next_effect()).collect()
+    };
+    input(Input::PeerConnected { peer: peer("a"), near: true }, 0);
+    let own = stop("me", 1, 30_000, 10);
+    let told = Message::Limits(vec![own.clone()]);
+    assert_eq!(input(Input::Limited { notice: own.clone() }, 10), [Effect::Publish(told)]);
+
+    let heard = stop("a", 1, 20_000, 20);
+    let hear = |heard: &LimitNotice| Input::Heard { from: peer("a"), message: Message::Limits(vec![heard.clone()]) };
+    assert_eq!(input(hear(&heard), 20), [Effect::Limits { from: peer("a"), notices: vec![heard.clone()] }]);
+    assert_eq!(input(hear(&heard), 21), []);
+
+    let newcomer = input(Input::PeerReady { peer: peer("b") }, 30);
+    let missed = Effect::Send { to: peer("b"), message: Message::Limits(vec![heard, own]) };
+    assert_eq!(newcomer.last(), Some(&missed));
 }

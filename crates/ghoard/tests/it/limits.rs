@@ -63,8 +63,10 @@ fn a_secondary_limit_at_one_machine_stops_the_token_at_all_until_it_is_over() {
     std::thread::sleep(Duration::from_millis(1100));
     assert!(retry_after(&b.get(&cold(1), Some(TOKEN))) < secs, "it is counted down");
 
-    let head = format!("POST {REPO}/issues HTTP/1.1\nHost: {}\nAuthorization: Bearer {TOKEN}", b.base());
-    let written = http::exchange(http::tcp(b.base()), &head, br#"{"title":"a write passes"}"#);
+    let body = br#"{"title":"a write passes"}"#;
+    let more = format!("Authorization: Bearer {TOKEN}\nContent-Length: {}", body.len());
+    let head = format!("POST {REPO}/issues HTTP/1.1\nHost: {}\n{more}", b.base());
+    let written = http::exchange(http::tcp(b.base()), &head, body);
     assert_eq!(written.status, 201, "{written:?}");
     assert_eq!(c.get(&cold(3), Some(OUTSIDER)).status, 200, "another token");
     assert_eq!(c.get(&cold(4), None).status, 200, "nobody's");
