@@ -41,10 +41,12 @@ pub enum Bug {
     WaitsOnItself,
     /// A new neighbour is not told what is buried.
     LosesATombstone,
+    /// A stop is not told to the other machines.
+    KeepsAStopToItself,
 }
 
 impl Bug {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -59,6 +61,7 @@ impl Bug {
         Self::NeverReleasesALease,
         Self::WaitsOnItself,
         Self::LosesATombstone,
+        Self::KeepsAStopToItself,
     ];
 
     /// The name on a command line.
@@ -78,6 +81,7 @@ impl Bug {
             Self::NeverReleasesALease => "never-releases-a-lease",
             Self::WaitsOnItself => "waits-on-itself",
             Self::LosesATombstone => "loses-a-tombstone",
+            Self::KeepsAStopToItself => "keeps-a-stop-to-itself",
         }
     }
 }

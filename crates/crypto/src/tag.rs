@@ -1,6 +1,6 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use wire::{KeyId, Record, Tag};
+use wire::{KeyId, LimitNotice, LimitReading, Record, Tag};
 
 use crate::{derive, update_framed};
 
@@ -32,6 +32,42 @@ impl TagKey {
     /// In constant time.
     pub fn verify(&self, key: KeyId, record: &Record, tag: &Tag) -> bool {
         self.mac(key, record).verify_slice(&tag.0).is_ok()
+    }
+
+    /// Binds every field of `notice` but the tag that it has.
+    pub fn tag_limits(&self, notice: &LimitNotice) -> Tag {
+        Tag(self.mac_limits(notice).finalize().into_bytes().into())
+    }
+
+    /// In constant time.
+    pub fn verify_limits(&self, notice: &LimitNotice) -> bool {
+        self.mac_limits(notice).verify_slice(&notice.tag.0).is_ok()
+    }
+
+    /// Its first part has another length than that of a record's, so no text stands for both.
+    fn mac_limits(&self, notice: &LimitNotice) -> Hmac<Sha256> {
+        let LimitNotice { site, scope, with, by, readings, stopped_until, refusals, heard_at, tag: _ } = notice;
+        let mut mac = self.0.clone();
+        for part in [&b"ghoard/1 limits"[..], &site.0, &scope.0, by.as_str().as_bytes()] {
+            update_framed(&mut mac, part);
+        }
+        let numbers = [
+            u64::from(stopped_until.is_some()),
+            stopped_until.unwrap_or_default().0,
+            u64::from(*refusals),
+            heard_at.0,
+            with.len() as u64,
+            readings.len() as u64,
+        ];
+        numbers.into_iter().for_each(|number| update_framed(&mut mac, &number.to_be_bytes()));
+        with.iter().for_each(|scope| update_framed(&mut mac, &scope.0));
+        for LimitReading { resource, limit, remaining, used, reset } in readings {
+            update_framed(&mut mac, resource.as_bytes());
+            for number in [*limit, *remaining, *used, reset.0] {
+                update_framed(&mut mac, &number.to_be_bytes());
+            }
+        }
+        mac
     }
 
     fn mac(&self, key: KeyId, record: &Record) -> Hmac<Sha256> {
@@ -72,9 +108,54 @@ impl TagKey {
 
 #[cfg(test)]
 mod tests {
-    use wire::{Digest, FamilyId, Header, Millis, Version};
+    use wire::{Digest, FamilyId, Header, Millis, Peer, ScopeId, Version};
 
     use super::*;
+
+    fn notice() -> LimitNotice {
+        let reading = LimitReading { resource: "core".into(), limit: 5000, remaining: 7, used: 4993, reset: Millis(9) };
+        LimitNotice {
+            site: FamilyId([1; 16]),
+            scope: ScopeId([2; 16]),
+            with: vec![ScopeId([3; 16])],
+            by: Peer::new("a"),
+            readings: vec![reading],
+            stopped_until: Some(Millis(5)),
+            refusals: 1,
+            heard_at: Millis(4),
+            tag: Tag([0; 32]),
+        }
+    }
+
+    #[test]
+    fn a_notice_is_good_as_its_credential_made_it() {
+        let mut good = notice();
+        good.tag = TagKey::of(b"Bearer a").tag_limits(&good);
+        assert!(TagKey::of(b"Bearer a").verify_limits(&good));
+        assert!(!TagKey::of(b"Bearer b").verify_limits(&good), "another credential");
+        let changes: [fn(&mut LimitNotice); 15] = [
+            |n| n.site = FamilyId([9; 16]),
+            |n| n.scope = ScopeId([9; 16]),
+            |n| n.with.clear(),
+            |n| n.with.push(ScopeId([9; 16])),
+            |n| n.by = Peer::new("b"),
+            |n| n.readings.clear(),
+            |n| n.readings[0].resource = "search".into(),
+            |n| n.readings[0].limit += 1,
+            |n| n.readings[0].remaining = 0,
+            |n| n.readings[0].used += 1,
+            |n| n.readings[0].reset.0 += 1,
+            |n| n.stopped_until = None,
+            |n| n.stopped_until = Some(Millis(6)),
+            |n| n.refusals += 1,
+            |n| n.heard_at.0 += 1,
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut changed = good.clone();
+            change(&mut changed);
+            assert!(!TagKey::of(b"Bearer a").verify_limits(&changed), "change {index}");
+        }
+    }
 
     pub(crate) fn record() -> Record {
         Record {

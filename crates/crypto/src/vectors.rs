@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
-use wire::{Digest, FamilyId, Header, KeyId, Millis, Record, Version};
+use wire::{Digest, FamilyId, Header, KeyId, LimitNotice, LimitReading, Millis, Peer, Record, ScopeId, Tag, Version};
 
 use crate::{FleetKeys, Role, Secret, TagKey, Transcript};
 
@@ -58,4 +58,23 @@ fn the_tag_is_the_one_that_the_protocol_documents() {
     };
     let tag = TagKey::of(b"Bearer abc").tag(KeyId([1; 16]), &record);
     assert_eq!(vectors()["tag_of_bearer_abc"], HEXLOWER.encode(&tag.0));
+}
+
+#[test]
+fn the_tag_of_limits_is_the_one_that_the_protocol_documents() {
+    let reset = Millis(1_800_003_600_000);
+    let reading = LimitReading { resource: "core".into(), limit: 5000, remaining: 0, used: 5000, reset };
+    let notice = LimitNotice {
+        site: FamilyId([2; 16]),
+        scope: ScopeId([4; 16]),
+        with: vec![ScopeId([5; 16])],
+        by: Peer::new("12D3KooW"),
+        readings: vec![reading],
+        stopped_until: Some(Millis(1_800_000_060_000)),
+        refusals: 1,
+        heard_at: Millis(1_800_000_000_000),
+        tag: Tag([0; 32]),
+    };
+    let tag = TagKey::of(b"Bearer abc").tag_limits(&notice);
+    assert_eq!(vectors()["tag_of_limits_of_bearer_abc"], HEXLOWER.encode(&tag.0));
 }

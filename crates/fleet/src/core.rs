@@ -14,6 +14,7 @@ use crate::{
     leases::Leases,
     limits,
     members::{MemberView, Members},
+    notices::Notices,
     offer::{Kin, Refuted},
     speakers::Speakers,
     sync::{Sync, View},
@@ -53,6 +54,7 @@ pub struct Fleet {
     refuted: Refuted,
     outbox: Outbox,
     sync: Sync,
+    notices: Notices,
     effects: VecDeque<Effect>,
 }
 
@@ -74,6 +76,7 @@ impl Fleet {
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
+            notices: Notices::default(),
             effects: VecDeque::new(),
         }
     }
@@ -95,8 +98,11 @@ impl Fleet {
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
                 self.tell_tombstones(&peer);
+                let limits = self.notices.catch_up(now).into_iter();
+                self.effects.extend(limits.map(|message| Effect::Send { to: peer.clone(), message }));
                 self.sync.peer_ready(peer, view(&self.index, &self.peers, now));
             }
+            Input::Limited { notice } => self.notices.tell(notice, now),
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
             Input::RoundTrip { peer, millis } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
@@ -161,6 +167,7 @@ impl Fleet {
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour compares.
             self.outbox.clear();
+            self.notices.clear();
         } else {
             if let Some(batch) = self.outbox.next_batch(now) {
                 self.effects.push_back(Effect::Publish(Message::Announce(batch)));
@@ -170,6 +177,9 @@ impl Fleet {
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Publish(Message::Member(member)));
             }
+        }
+        if let Some(limits) = self.notices.next_batch(now) {
+            self.effects.push_back(Effect::Publish(limits));
         }
         self.graves.expire(now);
         for (key, scope) in self.index.expire(now) {
@@ -186,7 +196,7 @@ impl Fleet {
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().filter_map(|ask| ask.deadline);
         let tells = (!self.peers.is_empty()).then(|| self.members.due());
-        let asks = asks.chain(self.outbox.due()).chain(tells).chain(self.claims_due());
+        let asks = asks.chain(self.outbox.due()).chain(self.notices.due()).chain(tells).chain(self.claims_due());
         asks.chain(self.sync.due(&self.peers)).min()
     }
 
@@ -268,6 +278,12 @@ impl Fleet {
             Message::ClaimReply(reply) => self.on_word(AskId(reply.id), from, reply.key, reply.word, now),
             Message::LeaseNews(news) => self.lease_news(from, news, now),
             Message::Tombstones(tombstones) => self.tombstones_heard(from, tombstones, now),
+            Message::Limits(notices) => {
+                let notices = self.notices.hear(from, &self.config.me, notices, now);
+                if !notices.is_empty() {
+                    self.effects.push_back(Effect::Limits { from: from.clone(), notices });
+                }
+            }
             Message::Sync(step) => {
                 self.sync.heard(from, step, view(&self.index, &self.peers, now), &mut self.effects);
             }

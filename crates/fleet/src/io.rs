@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crypto::TagKey;
 use wire::{
-    Announcement, Digest, FamilyId, Holding, KeyId, LeaseEnd, Message, Millis, Peer, PullRequest, Record, ScopeId, Tag,
-    Tombstone, Version,
+    Announcement, Digest, FamilyId, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, PullRequest, Record,
+    ScopeId, Tag, Tombstone, Version,
 };
 
 /// Names one question of a local client while the fleet works on it. Chosen by the caller.
@@ -81,6 +81,10 @@ pub enum Input {
     Refuted {
         key: KeyId,
         digest: Digest,
+    },
+    /// The origin said something of a budget that the others should know. The tag is made.
+    Limited {
+        notice: LimitNotice,
     },
     /// The client has gone.
     Cancelled {
@@ -174,6 +178,8 @@ pub enum Effect {
     Pull { ask: AskId, from: Peer, request: PullRequest, record: Record },
     /// The question's answer.
     Resolve { ask: AskId, outcome: Outcome },
+    /// A member says this of budgets; who shows the credential can check it.
+    Limits { from: Peer, notices: Vec<LimitNotice> },
     /// A record without a valid tag was announced for a credential that was just presented.
     NameForgery { holders: Vec<Peer>, key: KeyId },
     /// A member would bury more than it may: so many of its tombstones do not count. It is named once.

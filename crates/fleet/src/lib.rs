@@ -21,6 +21,7 @@ mod io;
 mod leases;
 pub mod limits;
 mod members;
+mod notices;
 mod offer;
 mod speakers;
 mod sync;

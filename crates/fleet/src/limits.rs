@@ -183,3 +183,18 @@ pub const AWAY_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// A neighbour that knows so many times more is asked for a snapshot.
 pub const SNAPSHOT_RATIO: u32 = 4;
+
+/// Notices of limits that are remembered for new neighbours, and that wait to be told: a fleet of fifty with
+/// twenty tokens each. At some 400 bytes each.
+pub const NOTICES_MAX: usize = 1024;
+
+/// Notices that a new neighbour is told.
+pub const CATCH_UP_NOTICES_MAX: usize = 256;
+
+/// How often each budget is told of, but for a new stop.
+pub const NOTICES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Notices that one member is heard with in a span of time: room for what a new neighbour tells, and for 20
+/// tokens in steady use; no room for a flood.
+pub const NOTICES_WINDOW: Duration = Duration::from_secs(10);
+pub const NOTICES_PER_WINDOW_MAX: usize = 512;

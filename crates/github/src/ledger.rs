@@ -2,13 +2,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use wire::{Millis, ScopeId};
+use wire::{Millis, Peer, ScopeId};
 
 use crate::{Resource, limits};
 use kin::Kin;
+use share::Share;
+use told::Told;
 
 pub use answers::LimitAnswer;
 pub use bucket::{BucketState, ResourceState};
+pub use told::{View, Word};
 
 /// What GitHub allows each credential, learnt from its answers, and what is on its way to it.
 ///
@@ -17,8 +20,9 @@ pub use bucket::{BucketState, ResourceState};
 /// first reading that contradicts it. Of two views of one bucket the more careful counts, so that a
 /// wrong guess costs patience and never a refusal. Anonymous requests are a bucket of their own.
 ///
-/// Pure: it is told what goes out ([`Self::admit`], [`Self::done`]) and what came back
-/// ([`Self::learn`]).
+/// Pure: it is told what goes out ([`Self::admit`], [`Self::done`]), what came back
+/// ([`Self::learn`]) and what other machines know ([`Self::hear`]); it says what they should know
+/// ([`Self::notice`]).
 #[derive(Debug)]
 pub struct Ledger {
     anonymous: ScopeId,
@@ -44,6 +48,15 @@ struct Bucket {
     state: BucketState,
     flying: Flying,
     scopes: BTreeSet<ScopeId>,
+    /// A stop on the word of a member alone, and when each last had such a word.
+    hearsay_until: Option<Millis>,
+    hearsay: BTreeMap<Peer, Millis>,
+    told: Told,
+    /// Other machines that use it, and when they last said so.
+    users: BTreeMap<Peer, Millis>,
+    shares: BTreeMap<Resource, Share>,
+    /// What is known was last learnt from another machine.
+    heard: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,12 +89,14 @@ pub enum Admit {
     PreferStale,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopReason {
     /// The budget of this resource is used up.
     Drained,
     /// GitHub asked us to stay away: a secondary limit.
     Refused,
+    /// Little is left, and this machine has had its share of it.
+    Shared,
 }
 
 /// A request on its way.
@@ -101,7 +116,7 @@ impl Ledger {
     /// Whether a request of `scope` may go out now.
     pub fn admit(&mut self, scope: ScopeId, resource: Resource, work: Work, now: Millis) -> Admit {
         let bucket = self.bucket_of(scope, now);
-        if let Some((until, reason)) = bucket.state.stop(resource, now) {
+        if let Some((until, reason)) = bucket.stop(resource, now) {
             return Admit::Stopped { until, reason };
         }
         let is_scarce = bucket.state.resources.get(&resource).is_some_and(|state| {
@@ -109,8 +124,12 @@ impl Ledger {
             state.remaining.saturating_sub(bucket.flying.charged.into()) <= state.reserve()
         });
         let can_do_without = matches!(work, Work::Background | Work::Client { has_stale: true });
-        if is_scarce && can_do_without {
+        let next_at = if work == Work::Proof { None } else { bucket.beyond_share(resource, now) };
+        if can_do_without && (is_scarce || next_at.is_some()) {
             return Admit::PreferStale;
+        }
+        if let Some(until) = next_at.filter(|next_at| now < *next_at) {
+            return Admit::Stopped { until, reason: StopReason::Shared };
         }
         let is_full = match work {
             Work::Proof => bucket.flying.proofs >= limits::PROOFS_IN_FLIGHT_MAX,
@@ -119,7 +138,7 @@ impl Ledger {
         if is_full {
             return Admit::Wait { until: now.after(limits::QUEUE_WAIT_MAX) };
         }
-        Admit::Go(self.go_ahead(scope, work, now))
+        Admit::Go(self.go_ahead(scope, resource, work, now))
     }
 
     /// Whether requests of `scope` would be refused now.
@@ -128,9 +147,13 @@ impl Ledger {
     }
 
     /// Counts a request that goes out however many are on their way.
-    pub fn go_ahead(&mut self, scope: ScopeId, work: Work, now: Millis) -> Ticket {
+    pub fn go_ahead(&mut self, scope: ScopeId, resource: Resource, work: Work, now: Millis) -> Ticket {
         let is_proof = work == Work::Proof;
-        self.bucket_of(scope, now).flying.add(is_proof);
+        let bucket = self.bucket_of(scope, now);
+        bucket.flying.add(is_proof);
+        if !is_proof {
+            bucket.use_share(resource, now);
+        }
         if let Some(scope) = self.scopes.get_mut(&scope) {
             scope.flying.add(is_proof);
         }
@@ -168,6 +191,7 @@ impl Ledger {
             self.bucket_of(scope, now).state.learn(resource, reading);
         }
         let bucket = self.bucket_of(scope, now);
+        bucket.heard = false;
         bucket.state.judge(resource, status, headers, body, now);
         let is_refusal = matches!(status.as_u16(), 403 | 429) && bucket.state.stop(resource, now).is_some();
         if let Some(scope) = self.scopes.get_mut(&scope)
@@ -178,9 +202,13 @@ impl Ledger {
         }
     }
 
+    fn bucket(&self, scope: ScopeId) -> Option<&Bucket> {
+        self.buckets.get(&self.scopes.get(&scope)?.bucket)
+    }
+
     /// What is known of the budget that `scope` draws on.
     pub fn state(&self, scope: ScopeId) -> Option<&BucketState> {
-        Some(&self.buckets.get(&self.scopes.get(&scope)?.bucket)?.state)
+        Some(&self.bucket(scope)?.state)
     }
 
     /// The figures of every bucket, by the first of its scopes.
@@ -188,8 +216,9 @@ impl Ledger {
         self.buckets.values().flat_map(move |bucket| {
             let scope = bucket.scopes.first().copied();
             bucket.state.resources.iter().filter_map(move |(resource, state)| {
-                let stopped_until = bucket.state.stop(*resource, now).map(|(until, _)| until);
-                Some(Gauge { scope: scope?, resource: *resource, state: state.at(*resource, now), stopped_until })
+                let stopped_until = bucket.stop(*resource, now).map(|(until, _)| until);
+                let state = state.at(*resource, now);
+                Some(Gauge { scope: scope?, resource: *resource, state, stopped_until, heard: bucket.heard })
             })
         })
     }
@@ -233,14 +262,15 @@ impl Ledger {
 
     fn move_to_own(&mut self, scope: ScopeId, flying: Flying, state: BucketState) {
         self.made += 1;
-        self.buckets.insert(self.made, Bucket { state, flying, scopes: [scope].into() });
+        self.buckets.insert(self.made, Bucket { state, flying, scopes: [scope].into(), ..Bucket::default() });
     }
 
     /// More is left than its bucket knows of: it is another budget. All else that is known of the
     /// bucket still holds for it: that is the careful side.
     fn leave_if_contradicted(&mut self, scope: ScopeId, resource: Resource, reading: &ResourceState, now: Millis) {
         let bucket = self.bucket_of(scope, now);
-        let slack = limits::MERGE_GAP_MAX + u64::from(bucket.flying.count());
+        // What the others have told may be later than this answer.
+        let slack = limits::MERGE_GAP_MAX * bucket.machines(now) + u64::from(bucket.flying.count());
         let is_contradicted = bucket.scopes.len() > 1
             && bucket.state.resources.get(&resource).is_some_and(|known| {
                 now < known.reset && (!known.is_of_window(reading) || reading.remaining > known.remaining + slack)
@@ -287,7 +317,24 @@ impl Ledger {
             into.flying.charged += from_bucket.flying.charged;
             into.flying.proofs += from_bucket.flying.proofs;
             into.scopes.extend(from_bucket.scopes);
+            into.hearsay_until = into.hearsay_until.max(from_bucket.hearsay_until);
+            from_bucket.users.iter().for_each(|(by, at)| into.note_user(by, *at));
         }
+    }
+}
+
+impl Bucket {
+    /// Until when requests of `resource` would be refused, as far as anybody says, and why.
+    fn stop(&self, resource: Resource, now: Millis) -> Option<(Millis, StopReason)> {
+        let hearsay = self.hearsay_until.filter(|until| now < *until).map(|until| (until, StopReason::Refused));
+        self.state.stop(resource, now).max(hearsay)
+    }
+
+    /// The last of its stops, of whatever resource.
+    fn stopped_until(&self, now: Millis) -> Option<Millis> {
+        let drained =
+            self.state.resources.keys().filter_map(|resource| self.stop(*resource, now)).map(|(until, _)| until);
+        drained.chain(self.state.stopped_until).chain(self.hearsay_until).filter(|until| now < *until).max()
     }
 }
 
@@ -314,11 +361,15 @@ pub struct Gauge {
     pub resource: Resource,
     pub state: ResourceState,
     pub stopped_until: Option<Millis>,
+    /// Another machine was the last to say something of it.
+    pub heard: bool,
 }
 
 mod answers;
 mod bucket;
 mod kin;
+mod share;
+mod told;
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,38 @@ pub const LIMIT_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 /// The longest stop that is believed, whoever asks for it.
 pub const STOP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How often in a row an unnamed limit doubles its pause.
+pub const REFUSALS_MAX: u32 = 16;
+
+/// Other machines are told of a budget when it has fallen by this part of the limit, or by so many calls
+/// while little is left; of a stop that ends this much later than the one they know; and of whatever is
+/// known so long after they were last told anything, well within [`SHARER_AGE`].
+pub const TELL_PART: u64 = 20;
+pub const TELL_STEP_SCARCE: u64 = 10;
+pub const TELL_STOP_STEP: Duration = Duration::from_secs(1);
+pub const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// The longest stop on the word of a member that no credential confirms, and how long after one such
+/// word of a member the next one counts. After the stop one request asks GitHub itself.
+pub const HEARSAY_STOP_MAX: Duration = Duration::from_secs(60);
+pub const HEARSAY_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// Members whose such words about one budget are remembered; further ones are not believed.
+pub const HEARSAY_MEMBERS_MAX: usize = 64;
+
+/// With so many calls left, or this part of the limit if that is more, each machine may have its share:
+/// a runner must not drink the last 200. Never more than [`RESERVE_PART_MAX`] of a limit.
+pub const SCARCE_MIN: u64 = 200;
+pub const SCARCE_PART: u64 = 20;
+
+/// How long a machine counts as one that uses a budget after it has told of it, and how many are
+/// counted. At some 100 bytes each.
+pub const SHARER_AGE: Duration = Duration::from_secs(5 * 60);
+pub const SHARERS_MAX: usize = 256;
+
+/// Beyond its share a machine is never told to wait for longer: who uses the budget may have changed.
+pub const SHARE_PAUSE_MAX: Duration = SHARER_AGE;
+
 /// Credentials whose limits are remembered.
 pub const LEDGER_SCOPES_MAX: usize = 4096;
 

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, OnceLock, Weak},
 };
 
 use bytes::Bytes;
@@ -10,15 +10,21 @@ use http::{HeaderMap, StatusCode};
 use tokio::{sync::Notify, time::Instant};
 use wire::{Millis, ScopeId};
 
-use crate::cache::now;
+use crate::{cache::now, sharing::Sharing};
+use heard::Heard;
 
 /// What GitHub allows each credential, and what is on its way to it: the ledger of each site, and who
-/// waits for room.
+/// waits for room. In a fleet, what one machine learns the others know.
 pub struct Budgets {
     ids: IdKeys,
     ledgers: BTreeMap<String, Mutex<Ledger>>,
     /// Something came back.
     room: Notify,
+    /// Not there on a machine of its own.
+    fleet: OnceLock<Weak<Sharing>>,
+    heard: Mutex<Heard>,
+    /// What the fleet calls the credentials of this machine.
+    fleet_scopes: Mutex<BTreeMap<ScopeId, ScopeId>>,
 }
 
 /// What becomes of a request.
@@ -42,7 +48,8 @@ impl Budgets {
     pub fn new(ids: IdKeys, sites: &[Site]) -> Self {
         let anonymous = ids.scope_id(None);
         let ledgers = sites.iter().map(|site| (site.name.clone(), Mutex::new(Ledger::new(anonymous)))).collect();
-        Self { ids, ledgers, room: Notify::new() }
+        let (heard, fleet_scopes) = (Mutex::default(), Mutex::default());
+        Self { ids, ledgers, room: Notify::new(), fleet: OnceLock::new(), heard, fleet_scopes }
     }
 
     /// Waits for room, a bounded time; then the request goes ahead.
@@ -50,26 +57,30 @@ impl Budgets {
         let (site, resource) = (ask.host.as_str(), Resource::of(&ask.target));
         let scope = self.scope(ask.credential.as_ref());
         let passage = |ticket| Admission::Go(Passage { budgets: self, site, ticket });
-        let mut last = None;
+        let (mut last, mut is_late) = (None, false);
         loop {
             let room = self.room.notified();
             let now = now();
+            ask.credential.iter().for_each(|credential| self.take_in(site, credential, scope, now));
             let Some(admitted) = self.ledger(site).map(|mut ledger| ledger.admit(scope, resource, work, now)) else {
                 return passage(None);
             };
             let until = match admitted {
                 Admit::Go(ticket) => return passage(Some(ticket)),
-                Admit::Stopped { .. } => {
-                    let answer = self.ledger(site).and_then(|ledger| ledger.limit_answer(scope, resource, now));
+                Admit::Stopped { until, reason } => {
+                    let ledger = self.ledger(site);
+                    let answer = ledger.map(|ledger| ledger.answer_to(scope, resource, (until, reason), now));
                     return Admission::Stopped(answer);
                 }
                 Admit::PreferStale => return Admission::PreferStale,
+                Admit::Wait { .. } if is_late => {
+                    let ticket = self.ledger(site).map(|mut ledger| ledger.go_ahead(scope, resource, work, now));
+                    return passage(ticket);
+                }
                 Admit::Wait { until } => *last.get_or_insert_with(|| Instant::now() + until.since(now)),
             };
-            if tokio::time::timeout_at(until, room).await.is_err() {
-                let ticket = self.ledger(site).map(|mut ledger| ledger.go_ahead(scope, work, now));
-                return passage(ticket);
-            }
+            // A stop may have come meanwhile.
+            is_late = tokio::time::timeout_at(until, room).await.is_err();
         }
     }
 
@@ -79,7 +90,7 @@ impl Budgets {
         self.ledger(&ask.host).is_some_and(|ledger| ledger.is_stopped(scope, Resource::of(&ask.target), now()))
     }
 
-    /// Takes an answer in, whatever was asked.
+    /// Takes an answer in, whatever was asked, and tells the other machines what they should know.
     pub fn learn(&self, asked: &Asked, headers: &HeaderMap, status: StatusCode, body: &[u8]) {
         if let Some(mut ledger) = self.ledger(&asked.site) {
             ledger.learn(asked.scope, asked.resource, headers, status, body, now());
@@ -87,6 +98,7 @@ impl Budgets {
                 ledger.seen_rate_limit(asked.scope, body, now());
             }
         }
+        self.tell(asked);
     }
 
     pub fn scope(&self, credential: Option<&Credential>) -> ScopeId {
@@ -123,6 +135,7 @@ impl Budgets {
 pub struct Asked {
     pub site: String,
     pub scope: ScopeId,
+    pub credential: Option<Credential>,
     pub resource: Resource,
     pub is_rate_limit: bool,
     /// Of what was asked for, a write included; `None` if the path is no target.
@@ -138,3 +151,6 @@ impl Drop for Passage<'_> {
         }
     }
 }
+
+mod heard;
+mod telling;

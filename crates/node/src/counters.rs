@@ -68,7 +68,12 @@ counters! {
     tombstones_dropped,
     /// Messages from members that made no sense.
     messages_bad,
-    /// Records whose tag a credential did not confirm.
+    /// Notices of limits told to other machines, and heard from them; of these, the stops that a credential
+    /// of a client here was found to share.
+    limits_sent,
+    limits_heard,
+    limits_obeyed,
+    /// Records and notices whose tag a credential did not confirm.
     forgeries,
     /// Bodies fetched from peers, sent to them, and fetches that failed.
     pulls,

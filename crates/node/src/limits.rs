@@ -81,3 +81,12 @@ pub const ORIGIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How often the fleet's core is told what this node has done.
 pub const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Notices of limits that wait for a client who shows the credential: in all, of one member, and for one
+/// credential. At some 500 bytes each, 4 MB.
+pub const HEARD_MAX: usize = 8192;
+pub const HEARD_OF_ONE_MAX: usize = 1024;
+pub const HEARD_RIVALS_MAX: usize = 32;
+
+/// Credentials of this machine whose name in the fleet is remembered.
+pub const FLEET_SCOPES_MAX: usize = 4096;

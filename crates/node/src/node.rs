@@ -149,7 +149,8 @@ impl Node {
         let start = |keys, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
             let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
-            Sharing::start(keys, net, share, keeper.clone(), policy, doubtful_until, &tasks, counters.clone())
+            let (counters, budgets) = (counters.clone(), budgets.clone());
+            Sharing::start(keys, net, share, keeper.clone(), policy, doubtful_until, &tasks, counters, budgets)
         };
         let sharing = match config.fleet {
             None if share == Share::Token => None,
@@ -314,6 +315,7 @@ impl Node {
                 Table { name: "leases", len: leases, len_max: fleet::limits::LEASES_MAX },
                 Table { name: "members", len: members, len_max: fleet::limits::MEMBERS_MAX },
                 Table { name: "asks", len: sharing.waiting_len(), len_max: fleet::limits::ASKS_MAX },
+                Table { name: "limits", len: self.cache.filler.budgets.heard_len(), len_max: limits::HEARD_MAX },
                 Table { name: "peers", len: peers, len_max: fleet::limits::PEERS_MAX },
             ]);
         }

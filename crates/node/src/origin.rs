@@ -52,6 +52,7 @@ impl MeteredOrigin {
         Some(Asked {
             site: site.name.clone(),
             scope: self.budgets.scope(credential.as_ref()),
+            credential,
             resource: target.as_ref().map_or(Resource::CORE, Resource::of),
             is_rate_limit: request.method() == Method::GET && path == "/rate_limit",
             family: target.map(|target| Family::of(&site.name, &target)),

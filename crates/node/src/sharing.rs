@@ -31,9 +31,11 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
 };
 use tracing::{debug, info, warn};
-use wire::{Announcement, Body, Digest, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, ScopeId, Version};
+use wire::{
+    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, ScopeId, Version,
+};
 
-use crate::{Counters, Share, cache::now, keeper::Keeper, limits};
+use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
 use carry::Carrier;
 pub use lease::Lease;
 use shelf::Job;
@@ -45,6 +47,7 @@ pub struct Sharing {
     pub net: Option<Net>,
     pub counters: Arc<Counters>,
     pub share: Share,
+    budgets: Arc<Budgets>,
     store: Arc<dyn Store>,
     /// Drops what is buried from what this machine's clients are served.
     keeper: Arc<Keeper>,
@@ -103,6 +106,7 @@ impl Sharing {
         doubtful_until: Millis,
         tasks: &Tasks,
         counters: Arc<Counters>,
+        budgets: Arc<Budgets>,
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
@@ -115,6 +119,7 @@ impl Sharing {
             share,
             net,
             counters,
+            budgets,
             store: keeper.store.clone(),
             keeper,
             tasks: tasks.clone(),
@@ -127,6 +132,9 @@ impl Sharing {
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
         });
+        if sharing.net.is_some() {
+            sharing.budgets.join(&sharing);
+        }
         let (proof_window, stale_for) = (policy.proof_window(), policy.stale_for);
         let (role, since) = (wire::Role::Node, now());
         let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
@@ -273,6 +281,11 @@ impl Sharing {
         let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
         let key = (!whole_credential).then(|| self.keys.ids.key_id(&ask.key()));
         self.tell(Input::Denied { scope, key, date_secs });
+    }
+
+    /// The origin said something of a budget that the others should know.
+    pub(crate) fn limited(&self, notice: LimitNotice) {
+        self.tell(Input::Limited { notice });
     }
 
     /// The origin gave another answer than the one that was offered to it.

@@ -159,12 +159,13 @@ impl Node {
             }
         }
         let budgets = self.budgets();
-        for name in ["remaining", "reset_timestamp_seconds", "stopped_until_timestamp_seconds"] {
+        for name in ["remaining", "reset_timestamp_seconds", "stopped_until_timestamp_seconds", "heard"] {
             lines.push_str(&format!("# TYPE ghoard_rate_limit_{name} gauge\n"));
             for (site, gauge) in &budgets {
                 let figure = match name {
                     "remaining" => gauge.state.remaining,
                     "reset_timestamp_seconds" => gauge.state.reset.as_secs(),
+                    "heard" => u64::from(gauge.heard),
                     _ => gauge.stopped_until.map_or(0, Millis::as_secs),
                 };
                 let (bucket, resource) = (&gauge.scope.to_string()[..8], gauge.resource.name());

@@ -16,8 +16,8 @@ pub use digest::{Digest, ParseDigestError};
 pub use ids::{FamilyId, KeyId, Peer, ScopeId};
 pub use message::{
     Announcement, Claim, ClaimReply, ClaimWord, Cursor, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
-    LeaseNews, Member, Message, News, PROTOCOL_VERSION, Place, PullReply, PullRequest, Purpose, Role, SyncStep,
-    SyncWord, Tombstone, Want, WantWord,
+    LeaseNews, LimitNotice, LimitReading, Member, Message, News, PROTOCOL_VERSION, Place, PullReply, PullRequest,
+    Purpose, Role, SyncStep, SyncWord, Tombstone, Want, WantWord,
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;

@@ -33,6 +33,13 @@ pub const HAVE_RECORDS_MAX: usize = 4;
 /// Tombstones in one message. At some 40 bytes each, 40 KB.
 pub const TOMBSTONES_MAX: usize = 1024;
 
+/// Notices of limits in one message, and in one notice: other credentials of the budget, resources (GitHub
+/// documents 13), bytes of a resource's name. Some 1.6 KB at most for each notice, so that all fit.
+pub const LIMIT_NOTICES_MAX: usize = 64;
+pub const LIMIT_KIN_MAX: usize = 16;
+pub const LIMIT_READINGS_MAX: usize = 16;
+pub const LIMIT_RESOURCE_BYTES_MAX: usize = 40;
+
 /// Characters of a peer's name.
 pub const PEER_CHARS_MAX: usize = 64;
 

@@ -20,6 +20,8 @@ pub enum Message {
     LeaseNews(LeaseNews),
     /// "Serve nothing so old of these."
     Tombstones(Vec<Tombstone>),
+    /// "So much is left, and for so long GitHub wants to be left alone."
+    Limits(Vec<LimitNotice>),
     Sync(SyncStep),
     Want(Want),
 }
@@ -41,6 +43,7 @@ const KIND_CLAIM: u8 = 3;
 const KIND_CLAIM_REPLY: u8 = 4;
 const KIND_LEASE_NEWS: u8 = 5;
 const KIND_TOMBSTONES: u8 = 6;
+const KIND_LIMITS: u8 = 7;
 const KIND_SYNC: u8 = 8;
 const KIND_WANT: u8 = 9;
 
@@ -131,6 +134,7 @@ impl Message {
             Self::ClaimReply(reply) => (KIND_CLAIM_REPLY, rmp_serde::to_vec_named(reply)?),
             Self::LeaseNews(news) => (KIND_LEASE_NEWS, rmp_serde::to_vec_named(news)?),
             Self::Tombstones(tombstones) => (KIND_TOMBSTONES, rmp_serde::to_vec_named(tombstones)?),
+            Self::Limits(notices) => (KIND_LIMITS, rmp_serde::to_vec_named(notices)?),
             Self::Sync(sync) => (KIND_SYNC, rmp_serde::to_vec_named(sync)?),
             Self::Want(want) => (KIND_WANT, rmp_serde::to_vec_named(want)?),
         };
@@ -169,6 +173,12 @@ impl Message {
                 let tombstones: Vec<Tombstone> = decode(&body)?;
                 not_too_many(tombstones.len(), limits::TOMBSTONES_MAX)?;
                 Ok(Self::Tombstones(tombstones))
+            }
+            KIND_LIMITS => {
+                let notices: Vec<LimitNotice> = decode(&body)?;
+                not_too_many(notices.len(), limits::LIMIT_NOTICES_MAX)?;
+                within_limits(notices.iter().all(LimitNotice::is_within_limits))?;
+                Ok(Self::Limits(notices))
             }
             KIND_SYNC => {
                 let sync: SyncStep = decode(&body)?;
@@ -225,11 +235,13 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 }
 
 mod claim;
+mod limit;
 mod member;
 mod sync;
 mod tombstone;
 
 pub use claim::{Claim, ClaimReply, ClaimWord, LeaseEnd, LeaseNews, News, Purpose};
+pub use limit::{LimitNotice, LimitReading};
 pub use member::{Member, Role};
 pub use sync::{Cursor, Place, SyncStep, SyncWord, Want, WantWord};
 pub use tombstone::{Grave, Tombstone};

@@ -124,6 +124,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
             format!("drop {dropped} of {peer}{}", if *is_first { ", named" } else { "" })
         }
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
+        Effect::Limits { from, notices } => format!("limits {} of {from}", notices.len()),
     };
     // That it says who it is goes without saying.
     let is_news = |effect: &&Effect| {

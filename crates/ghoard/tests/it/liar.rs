@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crypto::{FleetKeys, Secret, SegmentSealer, TagKey};
 use net::{Config, Event, EventStream, Identity, Net};
-use wire::{Announcement, Body, Digest, Form, Message, Millis, PullReply, PullRequest, Record, Version};
+use wire::{Announcement, Body, Digest, Form, LimitNotice, Message, Millis, PullReply, PullRequest, Record, Version};
 
 use crate::world::{GitHub, Machine, PATIENCE, SECRET, TOKEN, two_members, wait_until};
 
 /// A member that says what it likes.
-struct Liar {
-    keys: FleetKeys,
-    net: Net,
+pub(crate) struct Liar {
+    pub(crate) keys: FleetKeys,
+    pub(crate) net: Net,
     events: EventStream,
 }
 
 impl Liar {
-    fn join(github: &GitHub, machine: &Machine) -> Self {
+    pub(crate) fn join(github: &GitHub, machine: &Machine) -> Self {
         let keys = FleetKeys::derive(&Secret::new(SECRET));
         let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
         let config = Config::new(Identity::from_seed([9; 32]), membership, keys.topic.clone());
@@ -91,7 +91,15 @@ impl Liar {
     }
 
     fn say(&self, announcements: Vec<Announcement>) {
-        let message = Message::Announce(announcements).encode().unwrap();
+        self.publish(&Message::Announce(announcements));
+    }
+
+    pub(crate) fn say_limits(&self, notices: Vec<LimitNotice>) {
+        self.publish(&Message::Limits(notices));
+    }
+
+    fn publish(&self, message: &Message) {
+        let message = message.encode().unwrap();
         let nonce = Digest::of(&message).0[..24].try_into().unwrap();
         self.net.publish(self.keys.sealing.seal(nonce, b"ghoard/1 message", &message).into());
     }

@@ -17,6 +17,7 @@ mod hostile;
 mod hosts;
 mod http;
 mod liar;
+mod limits;
 mod meeting;
 mod origins;
 mod proof;

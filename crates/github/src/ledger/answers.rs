@@ -39,11 +39,24 @@ impl Ledger {
 
     /// GitHub's refusal, counted down. `None` if the bucket is not stopped (any more).
     pub fn limit_answer(&self, scope: ScopeId, resource: Resource, now: Millis) -> Option<LimitAnswer> {
-        let (until, reason) = self.state(scope)?.stop(resource, now)?;
-        let (status, body) = self.scopes.get(&scope)?.refusal.clone().unwrap_or_else(|| {
+        let (until, reason) = self.bucket(scope)?.stop(resource, now)?;
+        Some(self.answer_to(scope, resource, (until, reason), now))
+    }
+
+    /// What is said to a request that is [`super::Admit::Stopped`] until then and for that reason.
+    pub fn answer_to(
+        &self,
+        scope: ScopeId,
+        resource: Resource,
+        (until, reason): (Millis, StopReason),
+        now: Millis,
+    ) -> LimitAnswer {
+        let told = self.scopes.get(&scope).and_then(|scope| scope.refusal.clone());
+        let (status, body) = told.filter(|_| reason != StopReason::Shared).unwrap_or_else(|| {
             let message = match reason {
                 StopReason::Drained => "API rate limit exceeded.",
                 StopReason::Refused => "You have exceeded a secondary rate limit.",
+                StopReason::Shared => "Little is left of this rate limit, and this machine has had its share of it.",
             };
             let url = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api";
             let body = json!({ "message": message, "documentation_url": url }).to_string();
@@ -53,7 +66,7 @@ impl Ledger {
         // Rounded up: who comes back a moment early is refused again.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(until.0.saturating_sub(now.0).div_ceil(1000)));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-        Some(LimitAnswer { status, headers, body })
+        LimitAnswer { status, headers, body }
     }
 
     /// Takes the body of a 200 to `GET /rate_limit` in.

@@ -59,7 +59,7 @@ impl ResourceState {
 
     /// Takes a later reading in. Within a window `remaining` only falls, so that answers which come
     /// back in another order than they were made do not raise it.
-    fn update(&mut self, new: Self) {
+    pub(super) fn update(&mut self, new: Self) {
         if self.is_of_window(&new) {
             if new.remaining < self.remaining {
                 (self.remaining, self.used) = (new.remaining, new.used);
@@ -102,7 +102,7 @@ impl BucketState {
                     return;
                 }
                 let doubled = limits::LIMIT_PAUSE * (1 << self.refusals);
-                self.refusals = (self.refusals + 1).min(16);
+                self.refusals = (self.refusals + 1).min(limits::REFUSALS_MAX);
                 now.after(doubled.min(limits::LIMIT_PAUSE_MAX))
             }
             None => {

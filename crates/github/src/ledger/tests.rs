@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod fleet;
+
 const A: ScopeId = ScopeId([1; 16]);
 const B: ScopeId = ScopeId([2; 16]);
 const ANONYMOUS: ScopeId = ScopeId([0; 16]);
@@ -141,7 +143,7 @@ fn below_the_reserve_stale_is_preferred_and_nobody_waits_in_vain() {
 fn so_many_are_on_their_way_and_no_more() {
     let mut ledger = ledger();
     for (work, most) in [(CLIENT, limits::CHARGED_IN_FLIGHT_MAX), (Work::Proof, limits::PROOFS_IN_FLIGHT_MAX)] {
-        let tickets: Vec<Ticket> = (0..most).map(|_| ledger.go_ahead(A, work, at(1))).collect();
+        let tickets: Vec<Ticket> = (0..most).map(|_| ledger.go_ahead(A, CORE, work, at(1))).collect();
         assert_eq!(ledger.admit(A, CORE, work, at(1)), Admit::Wait { until: at(3) });
         assert!(goes(&mut ledger, B, work, 1));
         tickets.into_iter().for_each(|ticket| ledger.done(ticket));
@@ -162,7 +164,7 @@ fn tokens_of_one_user_become_one_bucket_and_stop_together() {
     assert_eq!(ledger.gauges(at(40)).count(), 1);
     left(&mut ledger, A, 0, 40);
     assert_eq!(ledger.admit(B, CORE, CLIENT, at(41)), stopped(RESET, StopReason::Drained));
-    let ticket = ledger.go_ahead(B, CLIENT, at(41));
+    let ticket = ledger.go_ahead(B, CORE, CLIENT, at(41));
     assert_eq!(ledger.buckets.values().map(|bucket| bucket.flying.charged).sum::<u32>(), 1);
     ledger.done(ticket);
 }
@@ -283,7 +285,7 @@ fn rate_limit_is_answered_after_a_real_one_and_with_what_is_true_now() {
 #[test]
 fn the_ledger_is_bounded_and_keeps_who_is_busy() {
     let mut ledger = ledger();
-    let _flying = ledger.go_ahead(A, CLIENT, at(0));
+    let _flying = ledger.go_ahead(A, CORE, CLIENT, at(0));
     for n in 0..2 * limits::LEDGER_SCOPES_MAX as u64 {
         let mut scope = [9; 16];
         scope[..8].copy_from_slice(&n.to_be_bytes());

@@ -28,6 +28,7 @@ impl Running {
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
                 Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),
                 Effect::Resolve { ask, outcome } => sharing.resolve(ask, outcome),
+                Effect::Limits { from, notices } => sharing.budgets.heard(&from, notices),
                 Effect::NameForgery { holders, .. } => {
                     sharing.counters.forgeries.one();
                     warn!(?holders, "a record was announced that its credential did not confirm; it is not served");
@@ -71,8 +72,10 @@ impl Sharing {
     }
 
     fn count_sent(&self, message: &Message) {
-        if let Message::Announce(records) = message {
-            self.counters.entries_sent.many(records.len());
+        match message {
+            Message::Announce(records) => self.counters.entries_sent.many(records.len()),
+            Message::Limits(notices) => self.counters.limits_sent.many(notices.len()),
+            _ => {}
         }
     }
 

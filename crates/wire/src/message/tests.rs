@@ -69,6 +69,57 @@ proptest! {
     }
 }
 
+fn notice() -> LimitNotice {
+    let reading = LimitReading {
+        resource: "actions_runner_registration".into(),
+        limit: u64::MAX,
+        remaining: u64::MAX,
+        used: u64::MAX,
+        reset: Millis(u64::MAX),
+    };
+    LimitNotice {
+        site: FamilyId([255; 16]),
+        scope: ScopeId([255; 16]),
+        with: vec![ScopeId([255; 16]); limits::LIMIT_KIN_MAX],
+        by: Peer::new("1".repeat(limits::PEER_CHARS_MAX)),
+        readings: vec![reading; limits::LIMIT_READINGS_MAX],
+        stopped_until: Some(Millis(u64::MAX)),
+        refusals: u32::MAX,
+        heard_at: Millis(u64::MAX),
+        tag: Tag([255; 32]),
+    }
+}
+
+#[test]
+fn a_message_full_of_the_largest_notices_can_be_sent_and_a_larger_one_is_refused() {
+    let full = Message::Limits(vec![notice(); limits::LIMIT_NOTICES_MAX]);
+    assert_eq!(Message::decode(&full.encode().unwrap()).unwrap(), full);
+    let refused = |notices: Vec<LimitNotice>| Message::decode(&Message::Limits(notices).encode().unwrap());
+    let many = vec![LimitNotice { with: vec![], readings: vec![], ..notice() }; limits::LIMIT_NOTICES_MAX + 1];
+    assert!(matches!(refused(many), Err(DecodeError::TooMany { .. })));
+    let changes: [fn(&mut LimitNotice); 3] = [
+        |notice| notice.with.push(ScopeId([0; 16])),
+        |notice| notice.readings.push(notice.readings[0].clone()),
+        |notice| notice.readings[0].resource = "x".repeat(limits::LIMIT_RESOURCE_BYTES_MAX + 1),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut large = notice();
+        change(&mut large);
+        assert!(matches!(refused(vec![large]), Err(DecodeError::RecordLimits)), "change {index}");
+    }
+}
+
+#[test]
+fn a_notice_stops_until_the_last_of_its_stops() {
+    let mut notice = LimitNotice { readings: vec![], stopped_until: Some(Millis(5)), ..notice() };
+    assert_eq!((notice.stop(), notice.is_current(Millis(5))), (Some(Millis(5)), false));
+    let reading = LimitReading { resource: "core".into(), limit: 60, remaining: 1, used: 59, reset: Millis(9) };
+    notice.readings.push(reading);
+    assert_eq!((notice.stop(), notice.is_current(Millis(8))), (Some(Millis(5)), true));
+    notice.readings[0].remaining = 0;
+    assert_eq!((notice.stop(), notice.is_current(Millis(9))), (Some(Millis(9)), false));
+}
+
 fn envelope(version: u8, kind: u8, body: Vec<u8>) -> Vec<u8> {
     rmp_serde::to_vec_named(&Envelope { version, kind, body }).unwrap()
 }
