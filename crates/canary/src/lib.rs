@@ -35,10 +35,12 @@ pub enum Bug {
     NeverValidates,
     /// What a credential was told of one key stays when GitHub denies it.
     KeepsADeniedKey,
+    /// Of two answers to one question, the second one is counted as another.
+    CountsAHedgeTwice,
 }
 
 impl Bug {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -50,6 +52,7 @@ impl Bug {
         Self::PanicsInATask,
         Self::NeverValidates,
         Self::KeepsADeniedKey,
+        Self::CountsAHedgeTwice,
     ];
 
     /// The name on a command line.
@@ -66,6 +69,7 @@ impl Bug {
             Self::PanicsInATask => "panics-in-a-task",
             Self::NeverValidates => "never-validates",
             Self::KeepsADeniedKey => "keeps-a-denied-key",
+            Self::CountsAHedgeTwice => "counts-a-hedge-twice",
         }
     }
 }

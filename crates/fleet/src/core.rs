@@ -1,18 +1,19 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
 use wire::{Announcement, Holding, Message, Millis, Peer, Record};
 
 use crate::{
-    AskId, Effect, Input, Outcome, PullFailure,
+    AskId, Effect, Input, Outcome,
     announce::{Outbox, bytes_of},
-    asks::{Ask, PeerState},
+    asks::{Ask, PeerState, Pulls},
     doubt::Doubts,
     index::{Candidate, Change, Index},
     limits,
     offer::{Kin, Refuted},
+    pace::Pace,
 };
 
 pub struct Config {
@@ -32,6 +33,8 @@ pub struct Fleet {
     index: Index,
     doubts: Doubts,
     asks: BTreeMap<AskId, Ask>,
+    pace: Pace,
+    copies: copies::Copies,
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
@@ -46,6 +49,8 @@ impl Fleet {
             index: Index::default(),
             doubts: Doubts::default(),
             asks: BTreeMap::new(),
+            pace: Pace::default(),
+            copies: copies::Copies::new(),
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
@@ -62,7 +67,7 @@ impl Fleet {
             }
             Input::PeerConnected { peer, near } => {
                 if self.peers.len() < limits::PEERS_MAX {
-                    self.peers.insert(peer, PeerState { near, round_trip: None });
+                    self.peers.insert(peer, PeerState::new(near));
                 }
             }
             Input::PeerReady { peer } => self.catch_up(peer, now),
@@ -87,14 +92,19 @@ impl Fleet {
                 if self.asks.len() >= limits::ASKS_MAX {
                     return self.resolve(ask, Outcome::Nothing);
                 }
-                let (deadline, pulling, tried) = (None, None, BTreeSet::new());
-                let state = Ask { key, scope, tag_key, want, across, known, began: now, deadline, pulling, tried };
+                let (deadline, pulls) = (None, Pulls::default());
+                let state = Ask { key, scope, tag_key, want, across, known, began: now, deadline, pulls };
                 self.asks.insert(ask, state);
                 self.advance(ask, now);
             }
             Input::Pulled { ask, from, result } => self.pulled(ask, &from, result, now),
+            Input::PullBegan { ask, from } => self.pull_began(ask, &from, now),
+            Input::PullStalled { ask, from } => self.pull_stalled(ask, &from, now),
+            Input::Fetched { from, announcement, result } => self.fetched(&from, &announcement, result),
             Input::Cancelled { ask } => {
-                self.asks.remove(&ask);
+                if self.asks.contains_key(&ask) {
+                    self.give_up(ask, now);
+                }
             }
             Input::Invalidated { touched, date_secs } => {
                 self.doubts.invalidate(&touched, date_secs);
@@ -119,8 +129,9 @@ impl Fleet {
         let late: Vec<AskId> =
             self.asks.iter().filter(|(_, ask)| ask.deadline.is_some_and(|at| at <= now)).map(|(id, _)| *id).collect();
         for ask in late {
-            self.resolve(ask, Outcome::Nothing);
+            self.give_up(ask, now);
         }
+        self.hedge_late_pulls(now);
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour is told by `catch_up`.
             self.outbox.clear();
@@ -138,7 +149,7 @@ impl Fleet {
 
     /// When [`Fleet::wake`] is needed, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let asks = self.asks.values().filter_map(|ask| ask.deadline);
+        let asks = self.asks.values().flat_map(|ask| [ask.deadline, ask.pulls.hedge_at]).flatten();
         asks.chain(self.outbox.due()).min()
     }
 
@@ -168,11 +179,7 @@ impl Fleet {
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
-        let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
-        let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
-        for ask in asks {
-            self.pulled(ask, peer, Err(PullFailure::Unavailable), now);
-        }
+        self.pulls_end_with(peer, now);
     }
 
     fn filled(&mut self, mut announcement: Announcement, now: Millis) {
@@ -256,6 +263,8 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
         && record.status == 200
 }
 
+mod copies;
+mod pulls;
 mod search;
 #[cfg(test)]
 mod tests;

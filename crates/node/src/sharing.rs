@@ -48,6 +48,7 @@ pub struct Sharing {
     inputs: mpsc::Sender<Input>,
     shelf: mpsc::Sender<Job>,
     waiting: Mutex<Waiting>,
+    pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
     index_len: AtomicUsize,
@@ -106,6 +107,7 @@ impl Sharing {
             keys,
             share,
             net,
+            pulls: pulls::Table::new(counters.clone()),
             counters,
             store,
             tasks: tasks.clone(),
@@ -276,6 +278,7 @@ impl Sharing {
     }
 
     fn resolve(&self, ask: AskId, outcome: Outcome) {
+        self.pulls.forget(ask);
         if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
             let _ = answer.send(outcome);
         }
