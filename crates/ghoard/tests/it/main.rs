@@ -20,6 +20,7 @@ mod liar;
 mod meeting;
 mod origins;
 mod proof;
+mod pulls;
 mod races;
 mod runbook;
 mod secrets;
