@@ -179,11 +179,10 @@ impl Fleet {
         let Some(ask) = self.asks.get_mut(&id) else { return };
         let rivals = std::mem::take(&mut ask.pulls.under_way);
         for Pulling { from, since, began, .. } in rivals {
+            // It may still be asked for the rest.
+            ask.pulls.tried.remove(&from);
             let let_us_wait = won.is_none_or(|won| since < won);
-            if !let_us_wait {
-                // It may still be asked for the rest.
-                ask.pulls.tried.remove(&from);
-            } else if let Some(state) = self.peers.get_mut(&from) {
+            if let Some(state) = self.peers.get_mut(&from).filter(|_| let_us_wait) {
                 state.failed(now);
                 if !began {
                     self.pace.note(state.is_near(), now.since(since));

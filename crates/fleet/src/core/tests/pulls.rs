@@ -141,11 +141,13 @@ fn a_large_body_that_breaks_off_goes_on_at_the_next_holder() {
 
 #[test]
 fn who_was_beaten_to_the_beginning_can_still_be_asked_for_the_rest() {
-    let mut node = holders(&["a", "b"], &large());
-    node.ask(1);
-    assert_eq!(told(&node.at(30).wake()), ["pull from b"]);
-    assert_eq!(node.at(31).began("a"), ["cancel b"]);
-    assert_eq!(node.at(100).stalled("a"), ["cancel a", "pull from b"]);
+    for (winner, loser) in [("a", "b"), ("b", "a")] {
+        let mut node = holders(&["a", "b"], &large());
+        node.ask(1);
+        assert_eq!(told(&node.at(30).wake()), ["pull from b"]);
+        assert_eq!(node.at(31).began(winner), [format!("cancel {loser}")]);
+        assert_eq!(node.at(100).stalled(winner), [format!("cancel {winner}"), format!("pull from {loser}")]);
+    }
 }
 
 #[test]
