@@ -43,10 +43,12 @@ pub enum Bug {
     LosesATombstone,
     /// A stop is not told to the other machines.
     KeepsAStopToItself,
+    /// Of two answers to one question, the second one is counted as another.
+    CountsAHedgeTwice,
 }
 
 impl Bug {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -62,6 +64,7 @@ impl Bug {
         Self::WaitsOnItself,
         Self::LosesATombstone,
         Self::KeepsAStopToItself,
+        Self::CountsAHedgeTwice,
     ];
 
     /// The name on a command line.
@@ -82,6 +85,7 @@ impl Bug {
             Self::WaitsOnItself => "waits-on-itself",
             Self::LosesATombstone => "loses-a-tombstone",
             Self::KeepsAStopToItself => "keeps-a-stop-to-itself",
+            Self::CountsAHedgeTwice => "counts-a-hedge-twice",
         }
     }
 }

@@ -63,6 +63,13 @@ impl<'a> SegmentSealer<'a> {
         Self { key, bound, nonces: Nonces { prefix, number: 0 } }
     }
 
+    /// The same, from segment `number` on: what is before it is not sent, or was sealed apart.
+    #[must_use]
+    pub fn starting_at(mut self, number: u32) -> Self {
+        self.nonces.number = number;
+        self
+    }
+
     pub fn seal(&mut self, segment: &[u8], last: bool) -> Vec<u8> {
         self.key.encrypt(&self.nonces.next(last), self.bound, segment)
     }
@@ -78,6 +85,13 @@ pub struct SegmentOpener<'a> {
 impl<'a> SegmentOpener<'a> {
     pub fn new(key: &'a SealingKey, prefix: [u8; PREFIX_BYTES], bound: &'a [u8]) -> Self {
         Self { key, bound, nonces: Nonces { prefix, number: 0 } }
+    }
+
+    /// The same, for a stream that begins with segment `number`.
+    #[must_use]
+    pub fn starting_at(mut self, number: u32) -> Self {
+        self.nonces.number = number;
+        self
     }
 
     pub fn open(&mut self, sealed: &[u8], last: bool) -> Result<Vec<u8>, OpenError> {
@@ -142,5 +156,7 @@ mod tests {
         let open = |sealed: &[u8], last| SegmentOpener::new(&key, [1; 19], b"body").open(sealed, last);
         assert_eq!(open(&sealed[1], true), Err(OpenError), "the first one is missing");
         assert_eq!(open(&sealed[0], true), Err(OpenError), "the rest is cut off");
+        let rest = |number| SegmentOpener::new(&key, [1; 19], b"body").starting_at(number).open(&sealed[1], true);
+        assert_eq!((rest(1), rest(2)), (Ok(b"two".to_vec()), Err(OpenError)), "who begins later knows where");
     }
 }

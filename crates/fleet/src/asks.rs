@@ -22,8 +22,7 @@ pub struct Ask {
     pub clock: Millis,
     /// Set with the first pull; never moved, however many peers are tried.
     pub deadline: Option<Millis>,
-    pub pulling: Option<Pulling>,
-    pub tried: BTreeSet<Peer>,
+    pub pulls: Pulls,
     /// Whether to claim it before the origin is asked, and how long the origin is expected to take.
     pub claim: Option<Duration>,
     pub claiming: Option<Claiming>,
@@ -59,8 +58,7 @@ impl Ask {
             question,
             clock: now,
             deadline: None,
-            pulling: None,
-            tried: BTreeSet::new(),
+            pulls: Pulls::default(),
             claim,
             claiming: None,
             rounds: 0,
@@ -79,9 +77,24 @@ impl Ask {
     pub fn next_round(&mut self, now: Millis) {
         self.rounds += 1;
         self.owners_tried.clear();
-        self.tried.clear();
+        self.pulls.tried.clear();
+        self.pulls.started = 0;
         (self.clock, self.deadline) = (now, None);
     }
+}
+
+/// A question's bodies on their way here.
+#[derive(Default)]
+pub struct Pulls {
+    /// At most [`limits::PULLS_MAX`], in the order in which they were started; all of one digest.
+    pub under_way: Vec<Pulling>,
+    /// Who is not asked again for this question.
+    pub tried: BTreeSet<Peer>,
+    pub started: usize,
+    /// When the next holder is asked beside the others.
+    pub hedge_at: Option<Millis>,
+    /// Two holders' parts did not fit together: from now on each body is one holder's.
+    pub from_one: bool,
 }
 
 /// A body on its way here. The record may be another credential's.
@@ -89,6 +102,20 @@ pub struct Pulling {
     pub from: Peer,
     pub at: At,
     pub digest: Digest,
+    pub since: Millis,
+    /// Its first part is here. The rest follows, or stalls.
+    pub began: bool,
+}
+
+impl Pulls {
+    pub fn has(&self, peer: &Peer) -> bool {
+        self.under_way.iter().any(|pulling| pulling.from == *peer)
+    }
+
+    pub fn take(&mut self, peer: &Peer) -> Option<Pulling> {
+        let place = self.under_way.iter().position(|pulling| pulling.from == *peer)?;
+        Some(self.under_way.remove(place))
+    }
 }
 
 /// What is known of a connected peer.
@@ -96,16 +123,38 @@ pub struct Pulling {
 pub struct PeerState {
     pub near: bool,
     pub round_trip: Option<Duration>,
+    /// How long it takes to begin an answer: the latest count most.
+    answers_after: Option<Duration>,
+    /// When it let this node wait in vain, or failed it.
+    failed_at: Option<Millis>,
 }
 
 impl PeerState {
+    pub fn new(near: bool) -> Self {
+        Self { near, round_trip: None, answers_after: None, failed_at: None }
+    }
+
     pub fn is_near(&self) -> bool {
         self.round_trip.map_or(self.near, |rtt| rtt <= limits::NEAR_RTT_MAX)
     }
 
-    /// By what peers are ranked, best first.
-    pub fn rank(&self) -> (bool, Duration) {
-        (!self.is_near(), self.round_trip.unwrap_or(limits::PEER_BUDGET_FAR))
+    /// By what peers are ranked, best first: who let this node wait lately comes last, then it is
+    /// the near ones, the round trip, and how fast they have answered. Times of one order of
+    /// magnitude are equal, or one peer would have all the work.
+    pub fn rank(&self, now: Millis) -> (bool, bool, u32, u32) {
+        let failed_lately = self.failed_at.is_some_and(|at| now.since(at) < limits::FAILURE_MEMORY);
+        let order = |time: Duration| u128::BITS - time.as_millis().leading_zeros();
+        let round_trip = self.round_trip.unwrap_or(limits::PEER_BUDGET_FAR);
+        (failed_lately, !self.is_near(), order(round_trip), self.answers_after.map_or(0, order))
+    }
+
+    pub fn answered(&mut self, took: Duration) {
+        self.answers_after = Some(self.answers_after.map_or(took, |mean| (mean * 3 + took) / 4));
+        self.failed_at = None;
+    }
+
+    pub fn failed(&mut self, now: Millis) {
+        self.failed_at = Some(now);
     }
 }
 

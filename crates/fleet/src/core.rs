@@ -6,7 +6,7 @@ use std::{
 use wire::{Announcement, Grave, Holding, KeyId, LeaseEnd, Message, Millis, Peer, Record, Role, ScopeId, Tombstone};
 
 use crate::{
-    AskId, Effect, Input, Outcome, PullFailure,
+    AskId, Effect, Input, Outcome,
     announce::Outbox,
     asks::{Ask, PeerState, Question},
     doubt::Graves,
@@ -16,6 +16,7 @@ use crate::{
     members::{MemberView, Members},
     notices::Notices,
     offer::{Kin, Refuted},
+    pace::Pace,
     speakers::Speakers,
     sync::{Sync, View},
 };
@@ -50,6 +51,8 @@ pub struct Fleet {
     /// Leases of the keys that this node owns.
     leases: Leases,
     failures: Failures,
+    pace: Pace,
+    copies: copies::Copies,
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
@@ -73,6 +76,8 @@ impl Fleet {
             led: BTreeMap::new(),
             leases: Leases::default(),
             failures: Failures::default(),
+            pace: Pace::default(),
+            copies: copies::Copies::new(),
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
@@ -91,7 +96,7 @@ impl Fleet {
             Input::PeerConnected { peer, near } => {
                 if self.peers.len() < limits::PEERS_MAX {
                     self.speakers.connected(&peer, now);
-                    self.peers.insert(peer, PeerState { near, round_trip: None });
+                    self.peers.insert(peer, PeerState::new(near));
                 }
             }
             Input::PeerReady { peer } => {
@@ -130,6 +135,9 @@ impl Fleet {
                 self.advance(ask, now);
             }
             Input::Pulled { ask, from, result } => self.pulled(ask, &from, result, now),
+            Input::PullBegan { ask, from } => self.pull_began(ask, &from, now),
+            Input::PullStalled { ask, from } => self.pull_stalled(ask, &from, now),
+            Input::Fetched { from, announcement, result } => self.fetched(&from, &announcement, result),
             Input::Cancelled { ask } => self.abandon(ask, now),
             Input::Leaving => {
                 self.members.leave();
@@ -161,8 +169,9 @@ impl Fleet {
         let late: Vec<AskId> =
             self.asks.iter().filter(|(_, ask)| ask.deadline.is_some_and(|at| at <= now)).map(|(id, _)| *id).collect();
         for ask in late {
-            self.resolve(ask, Outcome::Nothing, now);
+            self.give_up(ask, now);
         }
+        self.hedge_late_pulls(now);
         self.wake_claims(now);
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour compares.
@@ -194,7 +203,7 @@ impl Fleet {
 
     /// When [`Fleet::wake`] is needed, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let asks = self.asks.values().filter_map(|ask| ask.deadline);
+        let asks = self.asks.values().flat_map(|ask| [ask.deadline, ask.pulls.hedge_at]).flatten();
         let tells = (!self.peers.is_empty()).then(|| self.members.due());
         let asks = asks.chain(self.outbox.due()).chain(self.notices.due()).chain(tells).chain(self.claims_due());
         asks.chain(self.sync.due(&self.peers)).min()
@@ -230,11 +239,7 @@ impl Fleet {
         self.peers.remove(peer);
         self.owner_gone(peer, now);
         self.sync.peer_gone(peer, now);
-        let pulling_from = |ask: &Ask| ask.pulling.as_ref().is_some_and(|pulling| pulling.from == *peer);
-        let asks: Vec<AskId> = self.asks.iter().filter(|(_, ask)| pulling_from(ask)).map(|(id, _)| *id).collect();
-        for ask in asks {
-            self.pulled(ask, peer, Err(PullFailure::Unavailable), now);
-        }
+        self.pulls_end_with(peer, now);
     }
 
     /// Returns what those are told who wait for this very answer.
@@ -311,7 +316,7 @@ impl Fleet {
             }
         }
         // Who waits for somebody's answer may have been given it.
-        let waits = |ask: &Ask| ask.claiming.is_some() && ask.pulling.is_none() && keys.contains(&ask.key);
+        let waits = |ask: &Ask| ask.claiming.is_some() && ask.pulls.under_way.is_empty() && keys.contains(&ask.key);
         let waiting: Vec<AskId> = self.asks.iter().filter(|(_, ask)| waits(ask)).map(|(id, _)| *id).collect();
         waiting.into_iter().for_each(|ask| self.advance(ask, now));
     }
@@ -357,6 +362,8 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
 }
 
 mod claims;
+mod copies;
+mod pulls;
 mod search;
 #[cfg(test)]
 mod tests;

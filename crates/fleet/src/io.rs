@@ -76,6 +76,22 @@ pub enum Input {
         from: Peer,
         result: Result<(), PullFailure>,
     },
+    /// The first part of a body of more than one segment is here. What others send of it is not taken.
+    PullBegan {
+        ask: AskId,
+        from: Peer,
+    },
+    /// No part has come for a while; the pull goes on until it is cancelled.
+    PullStalled {
+        ask: AskId,
+        from: Peer,
+    },
+    /// An [`Effect::Fetch`] has ended. On success the body is verified and kept.
+    Fetched {
+        from: Peer,
+        announcement: Announcement,
+        result: Result<(), PullFailure>,
+    },
     /// The origin has corrected this offer: what was told to another credential is not what this one is
     /// told.
     Refuted {
@@ -158,6 +174,9 @@ pub enum PullFailure {
     Unavailable,
     /// The bytes are not what the record says: this peer sent something else.
     Wrong,
+    /// The same, but the bytes are of several peers: any of them may have sent something else, or have
+    /// packed the body in another way.
+    Mixed,
 }
 
 /// What a node wants done.
@@ -174,8 +193,13 @@ pub enum Effect {
     Keep { from: Peer, announcement: Announcement },
     /// Remove this from the store.
     Forget { key: KeyId, scope: ScopeId },
-    /// Fetch a body; answer with [`Input::Pulled`].
-    Pull { ask: AskId, from: Peer, request: PullRequest, record: Record },
+    /// Fetch a body; answer with [`Input::Pulled`], and before with [`Input::PullBegan`] and
+    /// [`Input::PullStalled`]. With `resume`, what another peer sent for this question is gone on with.
+    Pull { ask: AskId, from: Peer, request: PullRequest, record: Record, resume: bool },
+    /// End this pull. What came of it stays until the question is resolved.
+    CancelPull { ask: AskId, from: Peer },
+    /// Fetch a body for which nobody waits; answer with [`Input::Fetched`].
+    Fetch { from: Peer, announcement: Announcement },
     /// The question's answer.
     Resolve { ask: AskId, outcome: Outcome },
     /// A member says this of budgets; who shows the credential can check it.

@@ -10,7 +10,8 @@
 //! 3. call [`Fleet::wake`] at [`Fleet::next_deadline`], or soon after.
 //!
 //! What it holds of other nodes is an index of who holds which answer. Bodies are pulled when a
-//! client asks, or were pushed with the announce because they are small.
+//! client asks, or were pushed with the announce because they are small. A holder that is later than
+//! usual gets a rival.
 
 mod announce;
 mod asks;
@@ -23,6 +24,7 @@ pub mod limits;
 mod members;
 mod notices;
 mod offer;
+mod pace;
 mod speakers;
 mod sync;
 

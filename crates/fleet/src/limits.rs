@@ -11,8 +11,28 @@ pub const CANDIDATES_MAX: usize = 4;
 /// Holders remembered for one record.
 pub const HOLDERS_MAX: usize = 8;
 
-/// Holders tried for one question.
+/// Holders asked at once for one question.
 pub const PULLS_MAX: usize = 3;
+
+/// Pulls started for one question, one after the other or at once.
+pub const PULL_ATTEMPTS_MAX: usize = 6;
+
+/// After which wait the second holder is asked, until this node has measured its own pulls; the third
+/// after twice that. Start values of near and far peers.
+pub const HEDGE_START_NEAR: Duration = Duration::from_millis(30);
+pub const HEDGE_START_FAR: Duration = Duration::from_millis(150);
+
+/// No holder is given a rival before: a pause of a busy machine is longer.
+pub const HEDGE_WAIT_MIN: Duration = Duration::from_millis(5);
+
+/// How long a peer that failed this node, or let it wait, is asked last.
+pub const FAILURE_MEMORY: Duration = Duration::from_secs(30);
+
+/// Bodies that are fetched at once although nobody waits; over it none is.
+pub const COPIES_MAX: usize = 8;
+
+/// A longer body is not worth a second copy before somebody asks for it.
+pub const COPY_BYTES_MAX: u64 = 256 << 10;
 
 /// Questions of local clients in progress at once; over it a question goes to the origin.
 pub const ASKS_MAX: usize = 4096;

@@ -79,6 +79,15 @@ counters! {
     pulls,
     pulls_served,
     pulls_failed,
+    /// All pulls: each brings the answer (`pulls`), fails or is lost, since another was faster or nobody
+    /// waits any more. Of them those beside another one that was late, and those that went on where
+    /// another one had stopped.
+    pulls_started,
+    pulls_hedged,
+    pulls_lost,
+    pulls_resumed,
+    /// Bodies fetched for which nobody waited.
+    copies,
     /// In shadow mode: requests that would have been answered without asking, those that a free 304
     /// would have answered, and what both would have saved of charged requests.
     shadow_would_hit,

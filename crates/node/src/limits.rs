@@ -21,6 +21,16 @@ pub const SHELF_QUEUE_MAX: usize = 4096;
 /// Longest wait for the fleet's core, should it ever hang: then the origin is asked.
 pub const FLEET_ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// A body of which nothing comes for so long is asked of the next holder from where it stopped.
+pub const PULL_STALL_MAX: Duration = Duration::from_millis(250);
+
+/// Bytes of bodies on their way here that can be gone on with when they break off; of what is beyond, a
+/// next holder is asked for all of it. The largest body is 16 MiB.
+pub const PULL_PARTS_BYTES_MAX: u64 = 64 << 20;
+
+/// Segments that are sealed at once while those before them are sent. 256 KiB.
+pub const SEAL_AHEAD_SEGMENTS: u32 = 4;
+
 /// Bodies sent to peers at once.
 pub const PULLS_SERVED_MAX: usize = 64;
 

@@ -55,6 +55,7 @@ pub struct Sharing {
     inputs: mpsc::Sender<Input>,
     shelf: mpsc::Sender<Job>,
     waiting: Mutex<Waiting>,
+    pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
     sizes: [AtomicUsize; 3],
@@ -118,6 +119,7 @@ impl Sharing {
             keys,
             share,
             net,
+            pulls: pulls::Table::new(counters.clone()),
             counters,
             budgets,
             store: keeper.store.clone(),
@@ -331,6 +333,7 @@ impl Sharing {
     }
 
     fn resolve(&self, ask: AskId, outcome: Outcome) {
+        self.pulls.forget(ask);
         if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
             let _ = answer.send(outcome);
         }

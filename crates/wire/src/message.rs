@@ -82,6 +82,9 @@ pub struct PullRequest {
     pub scope: ScopeId,
     #[serde(rename = "d")]
     pub digest: Digest,
+    /// The first segment that is wanted: what is before it is here already.
+    #[serde(rename = "o", default, skip_serializing_if = "is_zero")]
+    pub from_segment: u32,
 }
 
 /// Precedes the segments of a pulled body.
@@ -93,8 +96,16 @@ pub enum PullReply {
         form: Form,
         #[serde(rename = "n")]
         encoded_bytes: u64,
+        /// The number of the first segment that follows: the one that was asked for, or 0 of a holder
+        /// that cannot begin there.
+        #[serde(rename = "o", default, skip_serializing_if = "is_zero")]
+        from_segment: u32,
     },
     Absent,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Why a message was not sent.

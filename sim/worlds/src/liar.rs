@@ -214,7 +214,7 @@ async fn serve(keys: &FleetKeys, lie: Lie, request: &[u8], mut reply: PullReplyS
     let bound = |kind: &[u8]| [kind, &request.key.0, &request.scope.0, &request.digest.0].concat();
     let segments = if lie == Lie::Endless { ENDLESS_SEGMENTS } else { 1 };
     let promised = if lie == Lie::Endless { 150_000 } else { FORGERY.len() as u64 };
-    let found = PullReply::Found { form: Form::Identity, encoded_bytes: promised };
+    let found = PullReply::Found { form: Form::Identity, encoded_bytes: promised, from_segment: 0 };
     let head = [&[3; 19][..], &found.encode()?].concat();
     let head = keys.sealing.seal([4; 24], &bound(b"ghoard/1 pull reply"), &head);
     reply.write_frame(head.into()).await?;

@@ -177,7 +177,7 @@ impl Fleet {
                 }
             }
         }
-        if self.asks.get(&id).is_some_and(|ask| ask.pulling.is_none()) {
+        if self.asks.get(&id).is_some_and(|ask| ask.pulls.under_way.is_empty()) {
             self.advance(id, now);
         }
     }
@@ -219,8 +219,8 @@ impl Fleet {
 
     /// Nobody asks any more: neither wait for an owner's word, nor keep a lease.
     pub(super) fn abandon(&mut self, id: AskId, now: Millis) {
-        if let Some(ask) = self.asks.remove(&id) {
-            self.stop_claiming(id, ask, now);
+        if self.asks.contains_key(&id) {
+            self.give_up(id, now);
         }
         self.release(id, None, now);
     }
@@ -253,6 +253,8 @@ impl Fleet {
                     }
                     if *from != self.config.me {
                         self.announced(from, vec![(**filled).clone()], now);
+                        // Two machines have it then, if that one is gone in a minute.
+                        self.copy(from, (**filled).clone(), now);
                     }
                     filled.holder.get_or_insert(from.clone());
                 }

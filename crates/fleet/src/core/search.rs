@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use wire::{Digest, Millis, Peer, PullRequest, Record};
+use wire::{Millis, Record};
 
 use super::{Config, Fleet};
 use crate::{
-    Across, AskId, Effect, Outcome, PullFailure, Want,
-    asks::{Ask, Pulling, patience},
+    Across, AskId, Effect, Outcome, Want,
+    asks::Ask,
     index::{At, Candidate},
-    limits,
     offer::offers,
 };
 
 /// What a record is good for.
 #[derive(Clone, Copy)]
-enum Use {
+pub(super) enum Use {
     Answer,
     Trusted,
     Offer,
@@ -30,47 +29,40 @@ impl Fleet {
 
         let Some(ask) = self.asks.get(&id) else { return };
         let choices = self.choices(ask, now);
-        let pulls_are_left = ask.tried.len() < limits::PULLS_MAX;
-        let pull_from = |candidate: &Candidate| {
-            let connected = candidate.holders.iter().filter_map(|holder| Some((holder, self.peers.get(holder)?)));
-            let untried = connected.filter(|(holder, _)| pulls_are_left && !ask.tried.contains(*holder));
-            untried.min_by_key(|(_, state)| state.rank()).map(|(holder, state)| (holder.clone(), state))
-        };
+        let mut hopeless = BTreeSet::new();
         // In their order: an answer that must be pulled is better than an offer that is here.
-        let next = choices.iter().find_map(|(purpose, at, candidate)| {
+        let next = choices.iter().find_map(|(purpose, _, candidate)| {
             if candidate.held {
-                return Some((purpose, *at, *candidate, None));
+                return Some((purpose, *candidate, None));
             }
-            Some((purpose, *at, *candidate, Some(pull_from(candidate)?)))
+            // Whoever holds the same body can send it.
+            let digest = candidate.record.version.digest;
+            let is_same = |c: &Candidate| !c.held && c.record.version.digest == digest;
+            let same = choices.iter().filter(|(_, _, c)| is_same(c)).map(|(_, at, c)| (*at, *c));
+            let holder = hopeless.insert(digest).then(|| self.best_holder(id, ask, same, now)).flatten();
+            Some((purpose, *candidate, Some(holder?)))
         });
         let is_answer = matches!(next, Some((Use::Answer | Use::Trusted, ..)));
         if !is_answer && ask.must_claim() {
             return self.claim(id, now);
         }
-        let Some((purpose, at, candidate, pull)) = next else { return self.resolve(id, Outcome::Nothing, now) };
+        let Some((purpose, candidate, pull)) = next else { return self.resolve(id, Outcome::Nothing, now) };
+        if let Some(holder) = pull {
+            return self.start_pull(id, holder, now);
+        }
         let record = candidate.record.clone();
-        let Some((holder, state)) = pull else {
-            let outcome = match purpose {
-                Use::Answer => Outcome::Found { record: self.with_shared_freshness(ask, record), tag: candidate.tag },
-                Use::Trusted => Outcome::Trusted { record },
-                Use::Offer => Outcome::Offer { record, own: false },
-                Use::OwnOffer => Outcome::Offer { record, own: true },
-            };
-            return self.resolve(id, outcome, now);
+        let outcome = match purpose {
+            Use::Answer => Outcome::Found { record: self.with_shared_freshness(ask, record), tag: candidate.tag },
+            Use::Trusted => Outcome::Trusted { record },
+            Use::Offer => Outcome::Offer { record, own: false },
+            Use::OwnOffer => Outcome::Offer { record, own: true },
         };
-        let patience = patience(state, record.body_bytes);
-        let digest = record.version.digest;
-        let ask = self.asks.get_mut(&id).expect("it was there above");
-        ask.deadline.get_or_insert(ask.clock.after(patience));
-        ask.tried.insert(holder.clone());
-        ask.pulling = Some(Pulling { from: holder.clone(), at, digest });
-        let request = PullRequest { key: at.0, scope: at.1, digest };
-        self.effects.push_back(Effect::Pull { ask: id, from: holder, request, record });
+        self.resolve(id, outcome, now);
     }
 
     /// What would do for this question, best first: what this credential was told, then what the
     /// operator lets everybody see, then what is worth offering to the origin.
-    fn choices(&self, ask: &Ask, now: Millis) -> Vec<(Use, At, &Candidate)> {
+    pub(super) fn choices(&self, ask: &Ask, now: Millis) -> Vec<(Use, At, &Candidate)> {
         let own = (ask.key, ask.scope);
         let mut choices = Vec::new();
         let others = || self.index.scopes_of(ask.key).filter(|(scope, _)| *scope != ask.scope);
@@ -172,30 +164,5 @@ impl Fleet {
         if is_empty {
             self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
         }
-    }
-
-    pub(super) fn pulled(&mut self, id: AskId, from: &Peer, result: Result<(), PullFailure>, now: Millis) {
-        let Some(ask) = self.asks.get_mut(&id) else { return };
-        let Some(Pulling { at, digest, .. }) = ask.pulling.take_if(|pulling| pulling.from == *from) else { return };
-        match result {
-            Ok(()) => self.index.mark_held(at.0, digest),
-            Err(failure) => {
-                self.no_longer_holds(at, digest, from);
-                if failure == PullFailure::Wrong {
-                    let why = "it sent a body with another digest";
-                    self.effects.push_back(Effect::DropPeer { peer: from.clone(), why });
-                }
-            }
-        }
-        self.advance(id, now);
-    }
-
-    fn no_longer_holds(&mut self, at: At, digest: Digest, peer: &Peer) {
-        self.index.retain_at(at, |candidate| {
-            if candidate.record.version.digest == digest {
-                candidate.holders.remove(peer);
-            }
-            candidate.held || !candidate.holders.is_empty()
-        });
     }
 }

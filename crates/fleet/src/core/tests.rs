@@ -3,7 +3,7 @@ use crypto::TagKey;
 use wire::{Body, Digest, FamilyId, Form, KeyId, ScopeId, Version};
 
 use super::*;
-use crate::{Across, Touched, Want};
+use crate::{Across, PullFailure, Touched, Want};
 
 mod tombstones;
 
@@ -62,12 +62,20 @@ impl Node {
 
     fn input(&mut self, input: Input) -> Vec<Effect> {
         self.fleet.handle(input, Millis(T0 * 1000 + self.now));
-        std::iter::from_fn(|| self.fleet.next_effect()).collect()
+        self.effects()
     }
 
     fn wake(&mut self) -> Vec<Effect> {
         self.fleet.wake(Millis(T0 * 1000 + self.now));
-        std::iter::from_fn(|| self.fleet.next_effect()).collect()
+        self.effects()
+    }
+
+    /// All but that it says who it is: that goes without saying.
+    fn effects(&mut self) -> Vec<Effect> {
+        let is_news = |effect: &Effect| {
+            !matches!(effect, Effect::Send { message: Message::Member(_), .. } | Effect::Publish(Message::Member(_)))
+        };
+        std::iter::from_fn(|| self.fleet.next_effect()).filter(is_news).collect()
     }
 
     fn connect(&mut self, name: &str) {
@@ -111,6 +119,8 @@ fn told(effects: &[Effect]) -> Vec<String> {
         }
         Effect::Forget { .. } => "forget".into(),
         Effect::Pull { from, .. } => format!("pull from {from}"),
+        Effect::CancelPull { from, .. } => format!("cancel {from}"),
+        Effect::Fetch { from, .. } => format!("fetch from {from}"),
         Effect::Resolve { outcome: Outcome::Nothing, .. } => "nothing".into(),
         Effect::Resolve { outcome: Outcome::Found { record, .. }, .. } => format!("found {}", record.body_bytes),
         Effect::Resolve { outcome: Outcome::Offer { record, own }, .. } => {
@@ -126,11 +136,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
         Effect::Limits { from, notices } => format!("limits {} of {from}", notices.len()),
     };
-    // That it says who it is goes without saying.
-    let is_news = |effect: &&Effect| {
-        !matches!(effect, Effect::Send { message: Message::Member(_), .. } | Effect::Publish(Message::Member(_)))
-    };
-    effects.iter().filter(is_news).map(short).collect()
+    effects.iter().map(short).collect()
 }
 
 #[test]
@@ -199,14 +205,15 @@ fn a_holder_that_is_not_connected_is_not_waited_for() {
 #[test]
 fn the_next_holder_is_tried_within_one_budget() {
     let mut node = Node::new();
-    for name in ["a", "b"] {
+    for (name, millis) in [("a", 1), ("b", 10)] {
         node.connect(name);
+        node.input(Input::RoundTrip { peer: peer(name), millis });
         node.hear(name, announcement(record("body", 0), None));
     }
     assert_eq!(told(&node.ask(1)), ["pull from a"]);
-    assert_eq!(told(&node.at(100).input(Input::PeerGone { peer: peer("a") })), ["pull from b"]);
+    assert_eq!(told(&node.at(20).input(Input::PeerGone { peer: peer("a") })), ["cancel a", "pull from b"]);
     assert!(node.at(149).wake().is_empty());
-    assert_eq!(told(&node.at(150).wake()), ["nothing"], "150 ms in all, not for each");
+    assert_eq!(told(&node.at(150).wake()), ["cancel b", "nothing"], "150 ms in all, not for each");
     let late = node.input(Input::Pulled { ask: AskId(1), from: peer("b"), result: Ok(()) });
     assert!(late.is_empty(), "a late answer changes nothing: {late:?}");
 }
@@ -214,8 +221,9 @@ fn the_next_holder_is_tried_within_one_budget() {
 #[test]
 fn a_peer_that_sends_another_body_is_dropped_and_the_next_one_asked() {
     let mut node = Node::new();
-    for name in ["a", "b"] {
+    for (name, millis) in [("a", 1), ("b", 10)] {
         node.connect(name);
+        node.input(Input::RoundTrip { peer: peer(name), millis });
         node.hear(name, announcement(record("body", 0), None));
     }
     node.ask(1);
@@ -369,7 +377,7 @@ fn an_offer_is_pulled_like_an_answer_and_in_the_same_time() {
     assert_eq!(told(&node.input(Input::Pulled { ask: AskId(1), from: peer("a"), result: Ok(()) })), ["offer 4"]);
     node.hear("a", announcement(record("longer", 1), None));
     assert_eq!(told(&node.at(1000).ask_across(2, Want::Fresh, Across::Offers, None)), ["pull from a"]);
-    assert_eq!(told(&node.at(1150).wake()), ["nothing"]);
+    assert_eq!(told(&node.at(1150).wake()), ["cancel a", "nothing"]);
 }
 
 #[test]
@@ -466,5 +474,7 @@ fn an_answer_that_must_be_pulled_comes_before_an_offer_that_is_here() {
     let (want, across, known, tag_key) = (Want::Fresh, Across::Offers, None, Some(credential()));
     let asked = Input::Asked { ask: AskId(1), key: KEY, scope: SCOPE, tag_key, want, across, known, claim: None };
     assert_eq!(told(&node.at(1000).input(asked)), ["pull from a"]);
-    assert_eq!(told(&node.input(Input::PeerGone { peer: peer("a") })), ["offer 12"]);
+    assert_eq!(told(&node.input(Input::PeerGone { peer: peer("a") })), ["cancel a", "offer 12"]);
 }
+
+mod pulls;

@@ -181,6 +181,9 @@ impl World {
 
     fn count(&mut self, message: &Message, bytes: u64) {
         let traffic = &mut self.traffic;
+        if matches!(message, Message::Member(_)) {
+            return;
+        }
         if let Message::Announce(records) = message {
             traffic.records += records.len() as u64;
             traffic.record_bytes += bytes;

@@ -79,7 +79,7 @@ impl Liar {
             let request = self.keys.sealing.open(b"ghoard/1 pull request", &request).unwrap();
             let request = PullRequest::decode(&request).unwrap();
             let bound = |kind: &[u8]| [kind, &request.key.0, &request.scope.0, &request.digest.0].concat();
-            let found = PullReply::Found { form: Form::Identity, encoded_bytes: body.len() as u64 };
+            let found = PullReply::Found { form: Form::Identity, encoded_bytes: body.len() as u64, from_segment: 0 };
             let head = [&[3; 19][..], &found.encode().unwrap()].concat();
             let head = self.keys.sealing.seal([4; 24], &bound(b"ghoard/1 pull reply"), &head);
             reply.write_frame(head.into()).await.unwrap();

@@ -21,6 +21,7 @@ mod limits;
 mod meeting;
 mod origins;
 mod proof;
+mod pulls;
 mod races;
 mod runbook;
 mod secrets;

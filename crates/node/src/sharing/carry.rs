@@ -1,6 +1,8 @@
+use std::ops::Range;
+
 use bytes::Bytes;
 use crypto::{FleetKeys, OpenError, SegmentOpener, SegmentSealer};
-use wire::{Body, DecodeError, EncodeError, Form, Message, PullReply, PullRequest, limits};
+use wire::{DecodeError, EncodeError, Message, PullReply, PullRequest, limits};
 
 /// What sealed messages are bound to, so that one kind cannot be replayed as another.
 const BOUND_MESSAGE: &[u8] = b"ghoard/1 message";
@@ -20,7 +22,7 @@ pub enum BadMessage {
     Open(#[from] OpenError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    #[error("a body has {found} bytes where {expected} were announced")]
+    #[error("a body or a part of it has {found} bytes where {expected} were announced")]
     Length { expected: u64, found: u64 },
 }
 
@@ -59,58 +61,64 @@ impl<'a> Carrier<'a> {
         Ok((PullReply::decode(reply)?, *prefix))
     }
 
-    /// Seals a body, segment by segment.
-    pub fn segments(&self, request: &PullRequest, prefix: [u8; 19], encoded: &[u8]) -> Vec<Bytes> {
+    /// Seals the segments of a body whose numbers are in `numbers`.
+    pub fn segments(&self, request: &PullRequest, prefix: [u8; 19], encoded: &[u8], numbers: Range<u32>) -> Vec<Bytes> {
         let bound = bound(BOUND_BODY, request);
-        let mut sealer = SegmentSealer::new(&self.keys.sealing, prefix, &bound);
-        let count = encoded.len().div_ceil(limits::SEGMENT_BYTES).max(1);
-        let mut segments: Vec<&[u8]> = encoded.chunks(limits::SEGMENT_BYTES).collect();
-        segments.resize(count, &[]);
-        segments.iter().enumerate().map(|(n, segment)| sealer.seal(segment, n + 1 == count).into()).collect()
+        let mut sealer = SegmentSealer::new(&self.keys.sealing, prefix, &bound).starting_at(numbers.start);
+        let seal = |number: u32| {
+            let from = (number as usize * limits::SEGMENT_BYTES).min(encoded.len());
+            let to = (from + limits::SEGMENT_BYTES).min(encoded.len());
+            sealer.seal(&encoded[from..to], to == encoded.len()).into()
+        };
+        numbers.map(seal).collect()
     }
 }
 
-/// Puts a pulled body together again, never beyond what was announced.
-pub struct Assembly<'a> {
-    opener: SegmentOpener<'a>,
-    form: Form,
-    expected: u64,
-    encoded: Vec<u8>,
+/// How many segments a body of `encoded_bytes` has. An empty one has one, which is empty.
+pub fn segments_of(encoded_bytes: u64) -> u32 {
+    u32::try_from(encoded_bytes.div_ceil(limits::SEGMENT_BYTES as u64).max(1)).unwrap_or(u32::MAX)
 }
 
-/// What segments of one pull are bound to. Lives as long as its assembly.
+/// Opens the segments of a pulled body, never beyond what was announced.
+pub struct Opening<'a> {
+    opener: SegmentOpener<'a>,
+    expected: u64,
+    opened: u64,
+}
+
+/// What segments of one pull are bound to. Lives as long as they are opened.
 pub fn bound_body(request: &PullRequest) -> Vec<u8> {
     bound(BOUND_BODY, request)
 }
 
-impl<'a> Assembly<'a> {
-    /// `encoded_bytes_max` is what the record allows; a reply over it is refused before allocation.
+impl<'a> Opening<'a> {
+    /// `encoded_bytes_max` is what the record allows; a reply over it is refused before memory is taken.
     pub fn new(
         keys: &'a FleetKeys,
         bound: &'a [u8],
         prefix: [u8; 19],
-        (form, expected): (Form, u64),
+        (expected, from_segment): (u64, u32),
         encoded_bytes_max: u64,
     ) -> Result<Self, BadMessage> {
-        if expected > encoded_bytes_max {
+        let opened = u64::from(from_segment) * limits::SEGMENT_BYTES as u64;
+        if expected > encoded_bytes_max || opened > 0 && opened >= expected {
             return Err(BadMessage::Length { expected: encoded_bytes_max, found: expected });
         }
-        let opener = SegmentOpener::new(&keys.sealing, prefix, bound);
-        let encoded = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
-        Ok(Self { opener, form, expected, encoded })
+        let opener = SegmentOpener::new(&keys.sealing, prefix, bound).starting_at(from_segment);
+        Ok(Self { opener, expected, opened })
     }
 
-    /// Adds a segment; returns the body with the last one.
-    pub fn add(&mut self, sealed: &[u8]) -> Result<Option<Body>, BadMessage> {
-        let left = self.expected - self.encoded.len() as u64;
-        let last = left <= limits::SEGMENT_BYTES as u64;
-        let segment = self.opener.open(sealed, last)?;
-        self.encoded.extend_from_slice(&segment);
-        let found = self.encoded.len() as u64;
-        if found > self.expected || last && found != self.expected {
-            return Err(BadMessage::Length { expected: self.expected, found });
+    /// Returns the next segment, and whether it is the last.
+    pub fn open(&mut self, sealed: &[u8]) -> Result<(Vec<u8>, bool), BadMessage> {
+        let left = self.expected - self.opened;
+        let length = left.min(limits::SEGMENT_BYTES as u64);
+        let is_last = length == left;
+        let segment = self.opener.open(sealed, is_last)?;
+        if segment.len() as u64 != length {
+            return Err(BadMessage::Length { expected: length, found: segment.len() as u64 });
         }
-        Ok(last.then(|| Body { form: self.form, encoded: std::mem::take(&mut self.encoded).into() }))
+        self.opened += length;
+        Ok((segment, is_last))
     }
 }
 
@@ -125,7 +133,7 @@ fn bound(kind: &[u8], request: &PullRequest) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use wire::{Digest, KeyId, ScopeId};
+    use wire::{Digest, Form, KeyId, ScopeId};
 
     use super::*;
 
@@ -134,42 +142,58 @@ mod tests {
     }
 
     fn request() -> PullRequest {
-        PullRequest { key: KeyId([1; 16]), scope: ScopeId([2; 16]), digest: Digest([3; 32]) }
+        PullRequest { key: KeyId([1; 16]), scope: ScopeId([2; 16]), digest: Digest([3; 32]), from_segment: 0 }
     }
 
     #[test]
-    fn bodies_of_all_sizes_arrive_whole() {
+    fn bodies_of_all_sizes_arrive_whole_and_from_any_segment_on() {
         let (keys, request) = (keys(), request());
         let carrier = Carrier::new(&keys);
         for len in [0, 1, limits::SEGMENT_BYTES, limits::SEGMENT_BYTES + 1, 3 * limits::SEGMENT_BYTES] {
-            let encoded = vec![7; len];
-            let reply = PullReply::Found { form: Form::Identity, encoded_bytes: len as u64 };
-            let (head, prefix) = carrier.seal_reply(&request, &reply).unwrap();
-            assert_eq!(carrier.open_reply(&request, &head).unwrap(), (reply, prefix));
+            let encoded: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let count = segments_of(len as u64);
+            for from_segment in 0..count {
+                let reply = PullReply::Found { form: Form::Identity, encoded_bytes: len as u64, from_segment };
+                let (head, prefix) = carrier.seal_reply(&request, &reply).unwrap();
+                assert_eq!(carrier.open_reply(&request, &head).unwrap(), (reply, prefix));
 
-            let bound = bound_body(&request);
-            let mut assembly = Assembly::new(&keys, &bound, prefix, (Form::Identity, len as u64), len as u64).unwrap();
-            let mut body = None;
-            for segment in carrier.segments(&request, prefix, &encoded) {
-                assert!(body.is_none(), "nothing follows the last segment");
-                body = assembly.add(&segment).unwrap();
+                let bound = bound_body(&request);
+                let mut opening = Opening::new(&keys, &bound, prefix, (len as u64, from_segment), len as u64).unwrap();
+                let (mut body, mut is_whole) = (Vec::new(), false);
+                for segment in carrier.segments(&request, prefix, &encoded, from_segment..count) {
+                    assert!(!is_whole, "nothing follows the last segment");
+                    let (segment, is_last) = opening.open(&segment).unwrap();
+                    body.extend(segment);
+                    is_whole = is_last;
+                }
+                assert!(is_whole);
+                assert_eq!(body, encoded[from_segment as usize * limits::SEGMENT_BYTES..]);
             }
-            assert_eq!(body.unwrap().encoded, encoded);
         }
     }
 
     #[test]
     fn a_reply_that_promises_more_than_the_record_allows_is_refused_before_it_is_read() {
         let (keys, bound) = (keys(), bound_body(&request()));
-        let endless = Assembly::new(&keys, &bound, [0; 19], (Form::Identity, u64::MAX), 1000);
-        assert!(matches!(endless.err(), Some(BadMessage::Length { .. })));
+        for found in [(u64::MAX, 0), (1000, 1), (1000, u32::MAX)] {
+            let endless = Opening::new(&keys, &bound, [0; 19], found, 1000);
+            assert!(matches!(endless.err(), Some(BadMessage::Length { .. })));
+        }
+    }
+
+    #[test]
+    fn a_short_segment_before_the_last_is_refused() {
+        let (keys, bound) = (keys(), bound_body(&request()));
+        let mut sealer = SegmentSealer::new(&keys.sealing, [0; 19], &bound);
+        let mut opening = Opening::new(&keys, &bound, [0; 19], (200_000, 0), 200_000).unwrap();
+        assert!(matches!(opening.open(&sealer.seal(&[7; 1024], false)), Err(BadMessage::Length { .. })));
     }
 
     #[test]
     fn what_leaves_the_machine_does_not_show_what_is_in_it() {
         let (keys, request) = (keys(), request());
         let carrier = Carrier::new(&keys);
-        let mut sealed = carrier.segments(&request, [0; 19], &[7; 1000]).concat();
+        let mut sealed = carrier.segments(&request, [0; 19], &[7; 1000], 0..1).concat();
         sealed.extend(carrier.seal_request(&request).unwrap());
         for plain in [&[7; 16][..], &request.key.0, &request.scope.0, &request.digest.0] {
             assert!(!sealed.windows(plain.len()).any(|window| window == plain));

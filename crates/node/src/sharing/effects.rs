@@ -26,7 +26,11 @@ impl Running {
                     sharing.shelve(Job::Keep { holder: from, announcement: Box::new(announcement) });
                 }
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
-                Effect::Pull { ask, from, request, record } => sharing.start_pull(ask, from, request, record),
+                Effect::Pull { ask, from, request, record, resume } => {
+                    sharing.start_pull(ask, from, request, record, resume);
+                }
+                Effect::CancelPull { ask, from } => sharing.pulls.cancel(ask, &from),
+                Effect::Fetch { from, announcement } => sharing.start_fetch(from, announcement),
                 Effect::Resolve { ask, outcome } => sharing.resolve(ask, outcome),
                 Effect::Limits { from, notices } => sharing.budgets.heard(&from, notices),
                 Effect::NameForgery { holders, .. } => {

@@ -143,7 +143,7 @@ struct LaterRequest {
 fn unknown_fields_are_ignored() {
     let (k, s, d) = (KeyId([1; 16]), ScopeId([2; 16]), Digest([3; 32]));
     let later = rmp_serde::to_vec_named(&LaterRequest { k, s, d, window: 8 }).unwrap();
-    assert_eq!(PullRequest::decode(&later).unwrap(), PullRequest { key: k, scope: s, digest: d });
+    assert_eq!(PullRequest::decode(&later).unwrap(), PullRequest { key: k, scope: s, digest: d, from_segment: 0 });
 }
 
 #[test]

@@ -298,6 +298,22 @@ impl World {
                     let input = Box::new(Input::Pulled { ask, from, result });
                     self.queue.add(at, Happening::Arrive { node, from: None, life, input });
                 }
+                // Its answer changes nothing when it comes.
+                Effect::CancelPull { .. } => {}
+                Effect::Fetch { from, announcement } => {
+                    let digest = announcement.record.version.digest;
+                    let has = self
+                        .place(&from)
+                        .is_some_and(|holder| self.reaches(node, holder) && self.shells[holder].held.contains(&digest));
+                    if has {
+                        self.shells[node].held.insert(digest);
+                    }
+                    let result = if has { Ok(()) } else { Err(PullFailure::Unavailable) };
+                    let at = self.now + self.hop() + self.hop();
+                    let life = self.shells[node].life;
+                    let input = Box::new(Input::Fetched { from, announcement, result });
+                    self.queue.add(at, Happening::Arrive { node, from: None, life, input });
+                }
                 Effect::Resolve { ask, outcome } => self.resolve(node, ask, outcome),
                 Effect::NameForgery { holders, .. } => {
                     self.violated(Some(node), "right.forgery", format!("nobody lies here, and {holders:?} are named"));

@@ -68,8 +68,9 @@ fn who_has_no_neighbours_tells_nobody_and_the_first_one_everything() {
     node.connect("b");
     let effects = node.input(Input::PeerReady { peer: peer("b") });
     assert_eq!(table(&effects), [written(5)]);
-    let announced = |effect: &Effect| matches!(effect, Effect::Send { message: Message::Announce(_), .. });
-    assert!(announced(effects.last().unwrap()), "what there is comes after what there is not: {effects:?}");
+    let compares =
+        |effect: &Effect| matches!(effect, Effect::Send { message: Message::Want(_) | Message::Sync(_), .. });
+    assert!(compares(effects.last().unwrap()), "what there is comes after what there is not: {effects:?}");
 
     node.fleet.config.alone = true;
     assert_eq!(node.write(T0 + 6), [bury(written(6))]);
