@@ -98,5 +98,8 @@ pub const HEARD_MAX: usize = 8192;
 pub const HEARD_OF_ONE_MAX: usize = 1024;
 pub const HEARD_RIVALS_MAX: usize = 32;
 
+/// How often what is over is looked for while there is no room.
+pub const HEARD_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Credentials of this machine whose name in the fleet is remembered.
 pub const FLEET_SCOPES_MAX: usize = 4096;

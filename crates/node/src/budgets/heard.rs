@@ -11,6 +11,9 @@ pub struct Heard {
     waiting: BTreeMap<(FamilyId, ScopeId), BTreeMap<(Peer, Peer), Told>>,
     /// How much of it is of each member.
     of: BTreeMap<Peer, usize>,
+    len: usize,
+    /// When what is over was last looked for: a flood must not make that all the work there is.
+    swept_at: Millis,
 }
 
 /// One notice, as it came.
@@ -38,7 +41,7 @@ impl Heard {
     }
 
     pub fn len(&self) -> usize {
-        self.of.values().sum()
+        self.len
     }
 
     /// Takes out what waits for this credential.
@@ -52,7 +55,9 @@ impl Heard {
         let member = (told.from.clone(), told.notice.by.clone());
         let is_there = |heard: &Self| heard.waiting.get(&at).is_some_and(|waiting| waiting.contains_key(&member));
         if !is_there(self) && self.is_full(&told.from) {
-            self.forget_what_is_over(now);
+            if now.since(self.swept_at) >= limits::HEARD_SWEEP_INTERVAL {
+                self.forget_what_is_over(now);
+            }
             if self.is_full(&told.from) {
                 return;
             }
@@ -60,6 +65,7 @@ impl Heard {
         let waiting = self.waiting.entry(at).or_default();
         if waiting.insert(member, told.clone()).is_none() {
             *self.of.entry(told.from).or_default() += 1;
+            self.len += 1;
         }
         if waiting.len() > limits::HEARD_RIVALS_MAX {
             // Whoever says the most loses, so that nobody talks another's word away.
@@ -87,12 +93,14 @@ impl Heard {
             waiting.values().for_each(|told| *of.entry(told.from.clone()).or_default() += 1);
             !waiting.is_empty()
         });
-        self.of = of;
+        self.len = of.values().sum();
+        (self.of, self.swept_at) = (of, now);
     }
 
     fn uncount(&mut self, from: &Peer) {
         if let Some(count) = self.of.get_mut(from) {
             *count -= 1;
+            self.len -= 1;
             if *count == 0 {
                 self.of.remove(from);
             }
