@@ -78,6 +78,7 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
     };
     let fleet = FleetConfig {
         keys,
+        role: wire::Role::default(),
         identity: Identity::generate(rand::random()),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),

@@ -61,6 +61,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the other members as the running daemon sees them: role, path, round trip, index, version
+    Peers {
+        /// Print JSON: the whole page of /api/mcp/peers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the running daemon and the whole fleet have asked and saved
+    Stats {
+        /// Print JSON: the whole page of /api/mcp/cache/stats
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what each repository has cost and saved since the daemon's start
     Savings {
         /// Print JSON

@@ -115,6 +115,7 @@ async fn start_node(
 ) -> Result<(Arc<Node>, String), Failure> {
     let fleet = FleetConfig {
         keys,
+        role: wire::Role::default(),
         identity: Identity::generate(rand::random()),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),

@@ -7,6 +7,7 @@ mod carry;
 mod effects;
 mod lease;
 mod pulls;
+mod roster;
 mod shelf;
 
 use std::{
@@ -32,12 +33,14 @@ use tokio::sync::{
 };
 use tracing::{debug, info, warn};
 use wire::{
-    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, ScopeId, Version,
+    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, Role, ScopeId,
+    Version,
 };
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
 use carry::Carrier;
 pub use lease::Lease;
+use roster::Roster;
 use shelf::Job;
 
 /// A handle to the sharing task.
@@ -60,6 +63,7 @@ pub struct Sharing {
     sizes: [AtomicUsize; 3],
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
+    pub(crate) roster: Roster,
 }
 
 /// A record and its body, verified by its digest.
@@ -99,6 +103,7 @@ impl Sharing {
     /// earlier run has dropped.
     pub fn start(
         keys: FleetKeys,
+        role: Role,
         net: Option<(Net, EventStream)>,
         share: Share,
         keeper: Arc<Keeper>,
@@ -110,6 +115,7 @@ impl Sharing {
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
+        let (roster, questions) = Roster::new();
         let (shelf, jobs) = mpsc::channel(limits::SHELF_QUEUE_MAX);
         let (net, events) = net.unzip();
         let alone = net.is_none();
@@ -131,16 +137,16 @@ impl Sharing {
             sizes: Default::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
+            roster,
         });
         if sharing.net.is_some() {
             sharing.budgets.join(&sharing);
         }
-        let (proof_window, stale_for) = (policy.proof_window(), policy.stale_for);
-        let (role, since) = (wire::Role::Node, now());
+        let (proof_window, stale_for, since) = (policy.proof_window(), policy.stale_for, now());
         let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
         fleet.handle(Input::Doubted { date_secs: doubtful_until.as_secs() }, now());
         fleet.handle(Input::Buried { tombstones: sharing.keeper.graves.all() }, now());
-        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false };
+        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false, questions };
         tasks.spawn(running.run(queue, events));
         tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
         (sharing, for_dialler)
@@ -369,6 +375,7 @@ struct Running {
     told: mpsc::Sender<Event>,
     /// The shelf has been told that a neighbour has told all that was missing.
     has_caught_up: bool,
+    questions: roster::Questions,
 }
 
 impl Running {
@@ -395,6 +402,9 @@ impl Running {
                     Some(event) => self.on_event(event),
                     None => return,
                 },
+                Some(question) = self.questions.recv() => {
+                    let _ = question.send(self.fleet.members().collect());
+                }
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
             }
             if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
@@ -451,6 +461,7 @@ impl Running {
             }
             Event::Ready { ref peer } => self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now()),
             Event::Disconnected { ref peer, .. } => {
+                self.sharing.roster.gone(peer);
                 self.fleet.handle(Input::PeerGone { peer: peer.clone() }, now());
             }
             Event::Rtt { ref peer, rtt } => {
@@ -486,6 +497,14 @@ impl Running {
                 Verdict::Accept
             }
             Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,
+            Err(carry::BadMessage::OtherSealing { there }) => {
+                if self.sharing.roster.differs(&from) {
+                    let here = if there { "off" } else { "on" };
+                    let there = if there { "on" } else { "off" };
+                    warn!(%from, "sealing is {there} there and {here} here: nothing is shared; set `seal` alike on all machines");
+                }
+                Verdict::Ignore
+            }
             Err(error) => {
                 self.sharing.counters.messages_bad.one();
                 info!(%from, %error, "a member sent a message that makes no sense");
@@ -504,7 +523,7 @@ async fn next(events: &mut Option<EventStream>) -> Option<Event> {
 }
 
 /// Whether an address is of this machine or a private network: then a short wait is enough.
-fn is_near(ip: &std::net::IpAddr) -> bool {
+pub(crate) fn is_near(ip: &std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

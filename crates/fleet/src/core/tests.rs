@@ -125,6 +125,8 @@ fn told(effects: &[Effect]) -> Vec<String> {
         }
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
         Effect::Limits { from, notices } => format!("limits {} of {from}", notices.len()),
+        Effect::HandOver { to, announcements } => format!("hand {} over to {to}", announcements.len()),
+        Effect::HandedOver => "may go".into(),
     };
     // That it says who it is goes without saying.
     let is_news = |effect: &&Effect| {

@@ -22,6 +22,7 @@ mod meeting;
 mod origins;
 mod proof;
 mod races;
+mod roster;
 mod runbook;
 mod secrets;
 mod setup;
