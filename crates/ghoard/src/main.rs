@@ -100,8 +100,11 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
         Command::Stats { json } => in_runtime(config, "warn", async || {
             fleet_view::stats(*json, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
         }),
-        Command::Demo { json } => in_runtime(config, "warn", async || {
-            demo::demo(*json).await.map_err(|error| said(&*error, None)).map(|()| 0)
+        Command::Demo { json, seconds } => in_runtime(config, "error", async || {
+            demo::demo(demo::Demo { json: *json, seconds: *seconds })
+                .await
+                .map_err(|error| said(&*error, None))
+                .map(|()| 0)
         }),
         Command::Exec { .. } | Command::Gh { .. } => unreachable!("they do not need a configuration"),
     }
