@@ -9,9 +9,9 @@ mod lease;
 mod pulls;
 mod roster;
 mod shelf;
+mod waiting;
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -22,7 +22,6 @@ use std::{
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Fleet, Input, Outcome, Touched, Want};
-use futures::channel::oneshot;
 use github::{Ask, Credential, Policy, Touches};
 use net::{Event, EventStream, Net, Verdict};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
@@ -42,6 +41,7 @@ use carry::Carrier;
 pub use lease::Lease;
 use roster::Roster;
 use shelf::Job;
+use waiting::{CancelOnDrop, Waiting};
 
 /// A handle to the sharing task.
 pub struct Sharing {
@@ -89,13 +89,6 @@ pub enum Word {
     /// Another machine has asked, and the origin is in trouble: its status.
     Failed(u16),
     Nothing,
-}
-
-/// Clients that wait for the core's word.
-#[derive(Default)]
-struct Waiting {
-    next: u64,
-    answers: BTreeMap<AskId, oneshot::Sender<Outcome>>,
 }
 
 impl Sharing {
@@ -339,30 +332,6 @@ impl Sharing {
     fn resolve(&self, ask: AskId, outcome: Outcome) {
         if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
             let _ = answer.send(outcome);
-        }
-    }
-}
-
-impl Waiting {
-    fn wait(&mut self) -> (AskId, oneshot::Receiver<Outcome>) {
-        let (sender, receiver) = oneshot::channel();
-        let id = AskId(self.next);
-        self.next += 1;
-        self.answers.insert(id, sender);
-        (id, receiver)
-    }
-}
-
-/// A client that stops waiting leaves nothing behind.
-struct CancelOnDrop<'a> {
-    sharing: &'a Sharing,
-    ask: AskId,
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if self.sharing.waiting.lock().expect("no panic while held").answers.remove(&self.ask).is_some() {
-            self.sharing.tell(Input::Cancelled { ask: self.ask });
         }
     }
 }
