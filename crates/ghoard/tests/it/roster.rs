@@ -84,6 +84,7 @@ fn a_machine_that_is_told_to_stop_leaves_what_it_alone_held_to_another() {
     let a = Setup::new(&github);
     let registry = a.home.path("registry").display().to_string();
     let a = a.member(SECRET, &registry, "a").start();
+    github.hub().add_issues("octocat/Hello-World", 40, 1_700_000_000).unwrap();
     let mut paths: Vec<String> = (1..=19).map(|n| format!("{REPO}/git/blobs/size-{}", n * 3000)).collect();
     // Too long as it is, and short enough packed.
     paths.push(format!("{REPO}/issues?state=all&per_page=100"));
@@ -174,7 +175,7 @@ fn who_seals_and_who_does_not_are_named_and_share_nothing() {
     let answer = a.get(REPO, Some(TOKEN));
     assert_eq!(b.get(REPO, Some(TOKEN)).body, answer.body);
     assert_eq!(github.count(REPO).requests, 2, "they share nothing");
-    assert_eq!((a.stat("index_entries"), b.stat("index_entries")), (1, 1));
+    wait_until("each knows its own", || (a.stat("index_entries"), b.stat("index_entries")) == (1, 1));
     assert_eq!(a.stat("count_messages_bad"), 0, "it is a setting, and no lie");
     let named = row(&a, &b.peer_id()).unwrap();
     assert_eq!(named["sealing"], "off");
