@@ -29,6 +29,7 @@ pub fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<
     };
     let fleet = FleetConfig {
         keys,
+        role: wire::Role::default(),
         identity: Identity::generate(rand::random()),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),

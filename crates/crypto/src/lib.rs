@@ -24,7 +24,7 @@ mod vectors;
 pub use fleet_keys::FleetKeys;
 pub use ids::IdKeys;
 pub use membership::{KeyName, MembershipKey, MembershipKeys, Role, Transcript};
-pub use seal::{OpenError, SEALING_OVERHEAD, SealingKey, SegmentOpener, SegmentSealer};
+pub use seal::{OpenError, SEALING_OVERHEAD, SealingKey, SegmentOpener, SegmentSealer, is_unsealed};
 pub use secret::{Secret, SecretKind};
 pub use tag::TagKey;
 

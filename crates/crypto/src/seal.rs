@@ -2,6 +2,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
+use sha2::{Digest, Sha256};
 
 /// Bytes that sealing adds to a message: the nonce before it and the tag behind it.
 pub const SEALING_OVERHEAD: usize = NONCE_BYTES + TAG_BYTES;
@@ -10,9 +11,24 @@ const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 const PREFIX_BYTES: usize = 19;
 
+/// Stands in the place of the nonce before what is not sealed.
+const NOT_SEALED: [u8; NONCE_BYTES] = *b"ghoard/1 NOT SEALED     ";
+
 /// Seals what leaves the machine: XChaCha20-Poly1305.
+///
+/// An operator can switch that off ([`SealingKey::switched_off`]): the same layout then has a mark in
+/// the place of the nonce, the plain bytes, and the beginning of a SHA-256 over what a seal would bind.
+/// That shows damage and mistakes, and keeps nothing secret.
 #[derive(Clone)]
-pub struct SealingKey(XChaCha20Poly1305);
+pub struct SealingKey {
+    cipher: XChaCha20Poly1305,
+    is_off: bool,
+}
+
+/// Whether these bytes come from a member that has switched its sealing off.
+pub fn is_unsealed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&NOT_SEALED)
+}
 
 /// Sealed bytes that were not sealed under this key, or not for this purpose, or were changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,13 +37,24 @@ pub struct OpenError;
 
 impl SealingKey {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(key.into()))
+        Self { cipher: XChaCha20Poly1305::new(key.into()), is_off: false }
+    }
+
+    /// Seals nothing, and opens only what is not sealed.
+    #[must_use]
+    pub fn switched_off(self) -> Self {
+        Self { is_off: true, ..self }
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.is_off
     }
 
     /// Seals one message. `bound` is not sent: the reader must know it too, or opening fails.
     ///
     /// `nonce` must come from a good random source; its 24 bytes never repeat by chance.
     pub fn seal(&self, nonce: [u8; NONCE_BYTES], bound: &[u8], plain: &[u8]) -> Vec<u8> {
+        let nonce = if self.is_off { NOT_SEALED } else { nonce };
         let mut sealed = nonce.to_vec();
         sealed.extend(self.encrypt(&nonce, bound, plain));
         sealed
@@ -35,16 +62,33 @@ impl SealingKey {
 
     pub fn open(&self, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError)?;
+        if self.is_off && *nonce != NOT_SEALED {
+            return Err(OpenError);
+        }
         self.decrypt(nonce, bound, sealed)
     }
 
     fn encrypt(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], msg: &[u8]) -> Vec<u8> {
-        self.0.encrypt(&XNonce::from(*nonce), Payload { msg, aad }).expect("the message is far below 256 GB")
+        if self.is_off {
+            return [msg, &checksum(nonce, aad, msg)].concat();
+        }
+        self.cipher.encrypt(&XNonce::from(*nonce), Payload { msg, aad }).expect("the message is far below 256 GB")
     }
 
     fn decrypt(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], msg: &[u8]) -> Result<Vec<u8>, OpenError> {
-        self.0.decrypt(&XNonce::from(*nonce), Payload { msg, aad }).map_err(|_| OpenError)
+        if self.is_off {
+            let (plain, sum) = msg.split_last_chunk::<TAG_BYTES>().ok_or(OpenError)?;
+            return if *sum == checksum(nonce, aad, plain) { Ok(plain.to_vec()) } else { Err(OpenError) };
+        }
+        self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg, aad }).map_err(|_| OpenError)
     }
+}
+
+/// What stands in the place of the seal's tag where nothing is sealed.
+fn checksum(nonce: &[u8; NONCE_BYTES], aad: &[u8], plain: &[u8]) -> [u8; TAG_BYTES] {
+    let sum = Sha256::new().chain_update(nonce).chain_update((aad.len() as u64).to_be_bytes());
+    let sum: [u8; 32] = sum.chain_update(aad).chain_update(plain).finalize().into();
+    *sum.first_chunk().expect("a digest is longer than a tag")
 }
 
 /// Seals a body segment by segment, so that neither side needs all of it at once.
@@ -144,16 +188,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_sealed_is_plain_and_marked_and_opens_nowhere_else() {
+        let (on, off) = (key(), key().switched_off());
+        let open_text = off.seal([5; 24], b"bound", b"a plain text");
+        assert!(is_unsealed(&open_text) && open_text.windows(12).any(|text| text == b"a plain text"));
+        assert_eq!(open_text.len(), b"a plain text".len() + SEALING_OVERHEAD);
+        assert_eq!(off.open(b"bound", &open_text).unwrap(), b"a plain text");
+        assert_eq!(off.open(b"other", &open_text), Err(OpenError));
+        assert_eq!(on.open(b"bound", &open_text), Err(OpenError));
+        let sealed = on.seal([5; 24], b"bound", b"a plain text");
+        assert!(!is_unsealed(&sealed));
+        assert_eq!(off.open(b"bound", &sealed), Err(OpenError));
+        let mut damaged = open_text;
+        damaged[30] ^= 1;
+        assert_eq!(off.open(b"bound", &damaged), Err(OpenError));
+    }
+
+    #[test]
     fn segments_open_in_their_order_only() {
-        let key = key();
-        let mut sealer = SegmentSealer::new(&key, [1; 19], b"body");
+        [key(), key().switched_off()].iter().for_each(segments_of_this_key_open_in_their_order_only);
+    }
+
+    fn segments_of_this_key_open_in_their_order_only(key: &SealingKey) {
+        let mut sealer = SegmentSealer::new(key, [1; 19], b"body");
         let sealed = [sealer.seal(b"one", false), sealer.seal(b"two", true)];
 
-        let mut opener = SegmentOpener::new(&key, [1; 19], b"body");
+        let mut opener = SegmentOpener::new(key, [1; 19], b"body");
         assert_eq!(opener.open(&sealed[0], false).unwrap(), b"one");
         assert_eq!(opener.open(&sealed[1], true).unwrap(), b"two");
 
-        let open = |sealed: &[u8], last| SegmentOpener::new(&key, [1; 19], b"body").open(sealed, last);
+        let open = |sealed: &[u8], last| SegmentOpener::new(key, [1; 19], b"body").open(sealed, last);
         assert_eq!(open(&sealed[1], true), Err(OpenError), "the first one is missing");
         assert_eq!(open(&sealed[0], true), Err(OpenError), "the rest is cut off");
         let rest = |number| SegmentOpener::new(&key, [1; 19], b"body").starting_at(number).open(&sealed[1], true);

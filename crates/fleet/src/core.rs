@@ -58,6 +58,7 @@ pub struct Fleet {
     outbox: Outbox,
     sync: Sync,
     notices: Notices,
+    leaving: Option<Leaving>,
     effects: VecDeque<Effect>,
 }
 
@@ -82,6 +83,7 @@ impl Fleet {
             refuted: Refuted::default(),
             outbox: Outbox::default(),
             notices: Notices::default(),
+            leaving: None,
             effects: VecDeque::new(),
         }
     }
@@ -139,11 +141,8 @@ impl Fleet {
             Input::PullStalled { ask, from } => self.pull_stalled(ask, &from, now),
             Input::Fetched { from, announcement, result } => self.fetched(&from, &announcement, result),
             Input::Cancelled { ask } => self.abandon(ask, now),
-            Input::Leaving => {
-                self.members.leave();
-                let member = self.members.own(self.index.len());
-                self.effects.push_back(Effect::Publish(Message::Member(member)));
-            }
+            Input::Leaving => self.leave(now),
+            Input::LeftOut(records) => self.no_longer_awaits(records),
             Input::Counted { charged, proofs, hits } => self.members.count(charged, proofs, hits),
             Input::Invalidated { touched, date_secs } => {
                 self.bury_own(tombstones::of_write(touched, date_secs), now);
@@ -303,6 +302,7 @@ impl Fleet {
             self.outbox.heard(records.len(), now);
         }
         let keys: BTreeSet<KeyId> = records.iter().map(|announcement| announcement.key).collect();
+        self.taken_over(from, &records);
         for announcement in records {
             let at = (announcement.key, announcement.scope);
             let is_doubtful = self.is_doubtful(at.0, at.1, &announcement.record);
@@ -310,8 +310,11 @@ impl Fleet {
                 continue;
             }
             let held = announcement.body.is_some();
-            let holder = announcement.holder.as_ref().unwrap_or(from);
-            if self.index.insert(&announcement, holder, held) == Change::New || held {
+            if held && announcement.holder.as_ref() == Some(&self.config.me) {
+                self.take_over(&announcement, now);
+            }
+            let holder = self.holder_of(&announcement, from).clone();
+            if self.index.insert(&announcement, &holder, held) == Change::New || held {
                 self.effects.push_back(Effect::Keep { from: from.clone(), announcement });
             }
         }
@@ -363,8 +366,11 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
 
 mod claims;
 mod copies;
+mod leave;
 mod pulls;
 mod search;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+
+use leave::Leaving;

@@ -124,7 +124,7 @@ pub enum Input {
         proofs: u64,
         hits: u64,
     },
-    /// This node is about to stop.
+    /// This node is about to stop; [`Effect::HandedOver`] says when the fleet does not need it any more.
     Leaving,
     /// What this machine has buried, each with when it heard of that: in earlier runs, or while its
     /// words did not get through.
@@ -135,6 +135,8 @@ pub enum Input {
     Doubted {
         date_secs: u64,
     },
+    /// Of what was to be handed over, these were not sent: too large, or not there any more.
+    LeftOut(Vec<(KeyId, ScopeId)>),
     /// The store no longer holds this body.
     BodyLost {
         digest: Digest,
@@ -210,6 +212,10 @@ pub enum Effect {
     Excess { peer: Peer, dropped: usize, is_first: bool },
     /// This peer sent wrong bytes: close its connections.
     DropPeer { peer: Peer, why: &'static str },
+    /// Send these to one peer, each with its body; say which are too large with [`Input::LeftOut`].
+    HandOver { to: Peer, announcements: Vec<Announcement> },
+    /// This node may go: what it alone held is held elsewhere, or nobody is there to take it.
+    HandedOver,
 }
 
 /// What the fleet knows about a question.

@@ -28,6 +28,7 @@ mod pace;
 mod speakers;
 mod sync;
 
+pub use announce::bytes_of;
 pub use core::{Config, Fleet};
 pub use doubt::{Buried, GraveChange, Graves};
 pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{Either, ready};
+use futures::{FutureExt, future::Either};
 use gateway::{Answering, Body, DoorKind, Handle, Refusal, check, full};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use node::Node;
@@ -13,12 +13,12 @@ pub(crate) struct Admin {
 
 impl Handle for Admin {
     fn answer(self: Arc<Self>, request: Request<Body>) -> Answering {
-        Either::Left(ready(self.page(request)))
+        Either::Right(async move { self.page(request).await }.boxed())
     }
 }
 
 impl Admin {
-    fn page(&self, request: Request<Body>) -> Response<Body> {
+    async fn page(&self, request: Request<Body>) -> Response<Body> {
         let (head, _) = request.into_parts();
         let checked = match check(&head, DoorKind::BaseUrl) {
             Ok(checked) => checked,
@@ -36,8 +36,8 @@ impl Admin {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message, hint).into_response()
             }
             "/metrics" => text("text/plain; version=0.0.4; charset=utf-8", self.node.metrics()),
-            "/api/mcp/cache/stats" => text("application/json", self.node.stats().to_string()),
-            "/api/mcp/peers" => text("application/json", self.node.peers().to_string()),
+            "/api/mcp/cache/stats" => text("application/json", self.node.stats().await.to_string()),
+            "/api/mcp/peers" => text("application/json", self.node.peers().await.to_string()),
             "/" => text("text/plain; charset=utf-8", INDEX),
             path => {
                 let hint = "there are /healthz, /metrics, /api/mcp/cache/stats and /api/mcp/peers";

@@ -33,11 +33,13 @@ impl AdminSocket {
         let (head, body) = request.into_parts();
         let checked = check(&head, DoorKind::Socket)?;
         match (&head.method, checked.target.path()) {
+            (&Method::GET, "/stats") => Ok(self.node.stats().await),
+            (&Method::GET, "/peers") => Ok(self.node.peers().await),
             (&Method::GET, "/savings") => Ok(savings(&self.node.savings())),
             (&Method::POST, "/why") => self.node.why(question(&read(body).await?, &head.headers)?).await,
             (&Method::POST, "/invalidate") => self.invalidate(&read(body).await?).await,
             _ => {
-                let hint = "there are GET /savings, POST /why and POST /invalidate";
+                let hint = "there are GET /stats, /peers and /savings, POST /why and POST /invalidate";
                 Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such page here", hint))
             }
         }

@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Kind, SETTINGS, State};
+use crate::{
+    config::{Kind, SETTINGS, State},
+    demo::{SECONDS_MAX, SECONDS_MIN},
+};
 
 /// What was asked for on the command line.
 pub(crate) struct Invocation {
@@ -28,11 +31,15 @@ struct Cli {
 pub(crate) enum Command {
     /// Run the daemon
     Run,
-    /// Show three nodes saving requests, without GitHub and without any set-up
+    /// Show a morning of a small fleet, and what of it reaches GitHub; without GitHub and without any set-up
     Demo {
-        /// Print the result as JSON
+        /// Print the result as JSON, and nothing else
         #[arg(long)]
         json: bool,
+        /// How long it takes
+        #[arg(long, value_name = "N", default_value_t = 20,
+            value_parser = clap::value_parser!(u64).range(SECONDS_MIN..=SECONDS_MAX))]
+        seconds: u64,
     },
     /// Make other programs use the cache
     #[command(subcommand)]
@@ -58,6 +65,18 @@ pub(crate) enum Command {
         #[arg(value_name = "PATTERN")]
         pattern: String,
         /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the other members as the running daemon sees them: role, path, round trip, index, version
+    Peers {
+        /// Print JSON: the whole page of /api/mcp/peers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the running daemon and the whole fleet have asked and saved
+    Stats {
+        /// Print JSON: the whole page of /api/mcp/cache/stats
         #[arg(long)]
         json: bool,
     },

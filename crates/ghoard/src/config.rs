@@ -19,6 +19,7 @@ use std::{
 
 use github::Pattern;
 use node::{Mode, Share};
+use wire::Role;
 
 pub(crate) use crypto::Secret;
 pub(crate) use error::{ConfigError, Source};
@@ -56,6 +57,9 @@ pub(crate) struct Config {
     /// `owner/repo`.
     pub(crate) github_repository: Option<String>,
     pub(crate) runner_name: String,
+    pub(crate) role: Role,
+    /// Whether what goes to the members is sealed.
+    pub(crate) seal: bool,
     pub(crate) external_address: Option<ExternalAddress>,
     /// Folders of the file registry, to try in turn.
     pub(crate) p2p_registry_dirs: Vec<PathBuf>,

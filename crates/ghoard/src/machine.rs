@@ -88,6 +88,7 @@ impl Cellar {
             cache_dir: self.path.clone(),
             degraded: self.degraded.clone(),
             p2p_requested: config.enable_p2p,
+            role: config.role,
             peer: None,
         }
     }
@@ -148,6 +149,15 @@ fn warn_if_weak(secret: &Secret) {
 
 /// What the network needs, from the settings.
 pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity) -> FleetConfig {
+    let keys = if config.seal {
+        keys
+    } else {
+        output::warning(
+            "sealing is off: keys and bodies go to the members as they are, under the connection's own encryption only",
+        );
+        output::hint("unset `seal` on all machines, unless something must read what passes between them");
+        FleetKeys { sealing: keys.sealing.switched_off(), ..keys }
+    };
     let external = config.external_address.as_ref().and_then(|external| match external {
         ExternalAddress::Ip(ip) => Some(External::Ip(*ip)),
         ExternalAddress::Multiaddr(text) => address("external_address", text).map(External::Address),
@@ -163,6 +173,7 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
     }
     FleetConfig {
         keys,
+        role: config.role,
         identity,
         listen: listen_address(config).into_iter().collect(),
         external: external.iter().filter_map(as_address).collect(),

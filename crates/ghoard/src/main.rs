@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod doctor;
 mod exec;
+mod fleet_view;
 mod http_mode;
 mod invalidate;
 mod listen;
@@ -93,8 +94,17 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
         Command::Savings { json } => in_runtime(config, "warn", async || {
             savings::savings(*json, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
         }),
-        Command::Demo { json } => in_runtime(config, "warn", async || {
-            demo::demo(*json).await.map_err(|error| said(&*error, None)).map(|()| 0)
+        Command::Peers { json } => in_runtime(config, "warn", async || {
+            fleet_view::peers(*json, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
+        }),
+        Command::Stats { json } => in_runtime(config, "warn", async || {
+            fleet_view::stats(*json, config).await.map_err(|error| said(&error, error.hint().as_deref())).map(|()| 0)
+        }),
+        Command::Demo { json, seconds } => in_runtime(config, "error", async || {
+            demo::demo(demo::Demo { json: *json, seconds: *seconds })
+                .await
+                .map_err(|error| said(&*error, None))
+                .map(|()| 0)
         }),
         Command::Exec { .. } | Command::Gh { .. } => unreachable!("they do not need a configuration"),
     }

@@ -74,7 +74,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     } else {
         write(smoke, config, &node, patience).await
     };
-    output::data(&format!("Final stats\n{}", pretty(&node.stats())));
+    output::data(&format!("Final stats\n{}", pretty(&node.stats().await)));
     node.stop().await;
     Ok(done)
 }

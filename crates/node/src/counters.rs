@@ -100,8 +100,16 @@ counters! {
 impl Counters {
     /// What the other members are told.
     pub(crate) fn for_the_fleet(&self) -> Input {
-        let hits = self.local_hits.get() + self.peer_hits.get() + self.collapsed.get();
-        Input::Counted { charged: self.origin_charged.get(), proofs: self.origin_proofs.get(), hits }
+        Input::Counted {
+            charged: self.origin_charged.get(),
+            proofs: self.origin_proofs.get(),
+            hits: self.hits_of_all_kinds(),
+        }
+    }
+
+    /// Answered without asking the origin: also stale, or together with another.
+    pub(crate) fn hits_of_all_kinds(&self) -> u64 {
+        self.local_hits.get() + self.peer_hits.get() + self.stale.get() + self.collapsed.get()
     }
 }
 

@@ -40,7 +40,10 @@ pub const DISK_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a new node waits for a neighbour's word before it calls itself ready all the same.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long requests that are under way may take when the node stops.
+/// Status pages that wait for the core's word on the members.
+pub const ROSTER_QUESTIONS_MAX: usize = 64;
+
+/// How long a node that stops gives requests that are under way, and the handing over.
 pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often configured and found peers are dialled again. The guides name this figure.

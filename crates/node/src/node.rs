@@ -14,7 +14,7 @@ use store::Store;
 use task::Tasks;
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
-use wire::{Millis, Peer};
+use wire::{Millis, Peer, Role};
 
 use crate::{
     Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
@@ -62,6 +62,7 @@ pub struct Config {
 
 pub struct FleetConfig {
     pub keys: FleetKeys,
+    pub role: Role,
     pub identity: Identity,
     pub listen: Vec<Address>,
     pub external: Vec<Address>,
@@ -76,6 +77,7 @@ pub struct About {
     /// Why the cache directory is not the one that was wanted.
     pub degraded: Option<String>,
     pub p2p_requested: bool,
+    pub role: Role,
     pub peer: Option<Peer>,
 }
 
@@ -146,11 +148,11 @@ impl Node {
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
         let mut about = config.about;
         let Config { policy, share, .. } = config;
-        let start = |keys, net: Option<_>| {
+        let start = |keys, role, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
             let doubtful_until = if net.is_some() { doubtful_until } else { Millis::ZERO };
             let (counters, budgets) = (counters.clone(), budgets.clone());
-            Sharing::start(keys, net, share, keeper.clone(), policy, doubtful_until, &tasks, counters, budgets)
+            Sharing::start(keys, role, net, share, keeper.clone(), policy, doubtful_until, &tasks, counters, budgets)
         };
         let sharing = match config.fleet {
             None if share == Share::Token => None,
@@ -159,16 +161,16 @@ impl Node {
                 // Under the keys of this store: what is kept for its clients is the index.
                 let secret = Secret::generate(store.local_key());
                 let keys = FleetKeys { ids: keeper.ids.clone(), ..FleetKeys::derive(&secret) };
-                Some(start(keys, None).0)
+                Some(start(keys, Role::default(), None).0)
             }
             Some(fleet) => {
-                about.peer = Some(fleet.identity.peer());
-                let FleetConfig { keys, identity, listen, external, transport, dialler } = fleet;
+                (about.peer, about.role) = (Some(fleet.identity.peer()), fleet.role);
+                let FleetConfig { keys, role, identity, listen, external, transport, dialler } = fleet;
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
                 let mut config = net::Config::new(identity, membership, keys.topic.clone());
                 (config.listen, config.external) = (listen, external);
                 let (net, events) = Net::start(config, transport, tasks.clone(), rand::random())?;
-                let (sharing, comings_and_goings) = start(keys, Some((net.clone(), events)));
+                let (sharing, comings_and_goings) = start(keys, role, Some((net.clone(), events)));
                 let dialler = Dialler::new(dialler, net, tasks.clone(), known.clone());
                 tasks.spawn(dialler.run(comings_and_goings));
                 Some(sharing)
@@ -294,6 +296,14 @@ impl Node {
         (peers.len(), peers.iter().filter(|peer| peer.ready).count())
     }
 
+    /// The other members, as this node has heard of them.
+    pub async fn members(&self) -> Vec<fleet::MemberView> {
+        match &self.sharing {
+            Some(sharing) if sharing.net.is_some() => sharing.members().await,
+            _ => Vec::new(),
+        }
+    }
+
     /// Answers of the fleet that this node has heard of.
     pub fn index_len(&self) -> usize {
         self.sharing.as_ref().map_or(0, |sharing| sharing.sizes()[0])
@@ -367,13 +377,19 @@ impl Node {
         self.known().failures.into_iter().collect()
     }
 
-    /// Closes the doors, lets what is under way end, leaves the fleet and commits what is not committed yet.
+    /// Closes the doors, lets what is under way end, hands over what it alone holds, leaves the fleet and commits what is not committed yet.
     pub async fn stop(&self) {
         let _ = self.stop.send(true);
         let doors = std::mem::take(&mut *self.doors.lock().expect("no panic while held"));
         let drained = join_all(doors.into_iter().map(Drained::wait));
         let kept = self.cache.keeping.wait();
-        let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, async { (drained.await, kept.await) }).await;
+        let handed_over = async {
+            if let Some(sharing) = &self.sharing {
+                sharing.leave().await;
+            }
+        };
+        let all = async { tokio::join!(drained, kept, handed_over) };
+        let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, all).await;
         self.withdraw().await;
         if let Some(net) = self.net() {
             net.shutdown().await;

@@ -7,10 +7,11 @@ mod carry;
 mod effects;
 mod lease;
 mod pulls;
+mod roster;
 mod shelf;
+mod waiting;
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,7 +22,6 @@ use std::{
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Fleet, Input, Outcome, Touched, Want};
-use futures::channel::oneshot;
 use github::{Ask, Credential, Policy, Touches};
 use net::{Event, EventStream, Net, Verdict};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
@@ -32,13 +32,16 @@ use tokio::sync::{
 };
 use tracing::{debug, info, warn};
 use wire::{
-    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, ScopeId, Version,
+    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, Role, ScopeId,
+    Version,
 };
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
 use carry::Carrier;
 pub use lease::Lease;
+use roster::Roster;
 use shelf::Job;
+use waiting::{CancelOnDrop, Waiting};
 
 /// A handle to the sharing task.
 pub struct Sharing {
@@ -61,6 +64,7 @@ pub struct Sharing {
     sizes: [AtomicUsize; 3],
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
+    pub(crate) roster: Roster,
 }
 
 /// A record and its body, verified by its digest.
@@ -88,18 +92,12 @@ pub enum Word {
     Nothing,
 }
 
-/// Clients that wait for the core's word.
-#[derive(Default)]
-struct Waiting {
-    next: u64,
-    answers: BTreeMap<AskId, oneshot::Sender<Outcome>>,
-}
-
 impl Sharing {
     /// Starts the task. `policy` is this node's own; what peers know of before `doubtful_until` an
     /// earlier run has dropped.
     pub fn start(
         keys: FleetKeys,
+        role: Role,
         net: Option<(Net, EventStream)>,
         share: Share,
         keeper: Arc<Keeper>,
@@ -111,6 +109,7 @@ impl Sharing {
     ) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
+        let (roster, questions) = Roster::new();
         let (shelf, jobs) = mpsc::channel(limits::SHELF_QUEUE_MAX);
         let (net, events) = net.unzip();
         let alone = net.is_none();
@@ -133,16 +132,16 @@ impl Sharing {
             sizes: Default::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
+            roster,
         });
         if sharing.net.is_some() {
             sharing.budgets.join(&sharing);
         }
-        let (proof_window, stale_for) = (policy.proof_window(), policy.stale_for);
-        let (role, since) = (wire::Role::Node, now());
+        let (proof_window, stale_for, since) = (policy.proof_window(), policy.stale_for, now());
         let mut fleet = Fleet::new(fleet::Config { me, role, since, alone, proof_window, stale_for });
         fleet.handle(Input::Doubted { date_secs: doubtful_until.as_secs() }, now());
         fleet.handle(Input::Buried { tombstones: sharing.keeper.graves.all() }, now());
-        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false };
+        let running = Running { sharing: sharing.clone(), fleet, told, has_caught_up: false, questions };
         tasks.spawn(running.run(queue, events));
         tasks.spawn(shelf::run(Arc::downgrade(&sharing), jobs));
         (sharing, for_dialler)
@@ -340,30 +339,6 @@ impl Sharing {
     }
 }
 
-impl Waiting {
-    fn wait(&mut self) -> (AskId, oneshot::Receiver<Outcome>) {
-        let (sender, receiver) = oneshot::channel();
-        let id = AskId(self.next);
-        self.next += 1;
-        self.answers.insert(id, sender);
-        (id, receiver)
-    }
-}
-
-/// A client that stops waiting leaves nothing behind.
-struct CancelOnDrop<'a> {
-    sharing: &'a Sharing,
-    ask: AskId,
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if self.sharing.waiting.lock().expect("no panic while held").answers.remove(&self.ask).is_some() {
-            self.sharing.tell(Input::Cancelled { ask: self.ask });
-        }
-    }
-}
-
 /// The task that owns the core.
 struct Running {
     sharing: Arc<Sharing>,
@@ -372,6 +347,7 @@ struct Running {
     told: mpsc::Sender<Event>,
     /// The shelf has been told that a neighbour has told all that was missing.
     has_caught_up: bool,
+    questions: roster::Questions,
 }
 
 impl Running {
@@ -398,6 +374,9 @@ impl Running {
                     Some(event) => self.on_event(event),
                     None => return,
                 },
+                Some(question) = self.questions.recv() => {
+                    let _ = question.send(self.fleet.members().collect());
+                }
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
             }
             if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
@@ -454,6 +433,7 @@ impl Running {
             }
             Event::Ready { ref peer } => self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now()),
             Event::Disconnected { ref peer, .. } => {
+                self.sharing.roster.gone(peer);
                 self.fleet.handle(Input::PeerGone { peer: peer.clone() }, now());
             }
             Event::Rtt { ref peer, rtt } => {
@@ -489,6 +469,14 @@ impl Running {
                 Verdict::Accept
             }
             Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,
+            Err(carry::BadMessage::OtherSealing { there }) => {
+                if self.sharing.roster.differs(&from) {
+                    let here = if there { "off" } else { "on" };
+                    let there = if there { "on" } else { "off" };
+                    warn!(%from, "sealing is {there} there and {here} here: nothing is shared; set `seal` alike on all machines");
+                }
+                Verdict::Ignore
+            }
             Err(error) => {
                 self.sharing.counters.messages_bad.one();
                 info!(%from, %error, "a member sent a message that makes no sense");
@@ -507,7 +495,7 @@ async fn next(events: &mut Option<EventStream>) -> Option<Event> {
 }
 
 /// Whether an address is of this machine or a private network: then a short wait is enough.
-fn is_near(ip: &std::net::IpAddr) -> bool {
+pub(crate) fn is_near(ip: &std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

@@ -1,14 +1,18 @@
 //! What a node says of itself, under the names that the guides and their dashboards use.
 
+mod members;
+
 use net::Net;
 use serde_json::{Map, Value, json};
 use wire::Millis;
 
 use crate::{Mode, Node};
+use members::{role_name, switch};
 
 impl Node {
     /// `/api/mcp/cache/stats`: every key that the guides and the reference name, true, 0 or null.
-    pub fn stats(&self) -> Value {
+    pub async fn stats(&self) -> Value {
+        let members = self.members().await;
         let c = &self.counters;
         let store = self.store.stats();
         let hits = c.local_hits.get() + c.peer_hits.get();
@@ -63,7 +67,9 @@ impl Node {
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
             "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
             "index_entries": self.index_len(),
-            "aggregate": null,
+            "aggregate": self.aggregate(&members),
+            "sealing": self.sealing().map(switch),
+            "role": role_name(self.about.role),
         });
         let map = stats.as_object_mut().expect("it was made as an object");
         map.extend(peer_exchange());
@@ -72,7 +78,8 @@ impl Node {
     }
 
     /// `/api/mcp/peers`.
-    pub fn peers(&self) -> Value {
+    pub async fn peers(&self) -> Value {
+        let members = self.members().await;
         let infos = self.net().map(Net::peers).unwrap_or_default();
         let counters = self.net().map(Net::counters).unwrap_or_default();
         let known = self.known();
@@ -102,6 +109,9 @@ impl Node {
             "connected_peer_count": infos.len(),
             "registered_peer_count": known.discovered.len(),
             "peers": peers,
+            "sealing": self.sealing().map(switch),
+            "members": self.member_rows(&members, &infos),
+            "index_entries": self.index_len(),
             "p2p_enabled": enabled,
             "status": if enabled { "Active" } else { "Disabled" },
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),

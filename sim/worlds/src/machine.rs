@@ -200,6 +200,7 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
         about: About::default(),
         fleet: (!is_alone).then(|| FleetConfig {
             keys: fleet_keys(plan.seed),
+            role: wire::Role::default(),
             identity: machine.identity.clone(),
             listen: vec![address(machine.plan.id)],
             external: Vec::new(),

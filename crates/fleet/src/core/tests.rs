@@ -135,6 +135,8 @@ fn told(effects: &[Effect]) -> Vec<String> {
         }
         Effect::DropPeer { peer, .. } => format!("drop {peer}"),
         Effect::Limits { from, notices } => format!("limits {} of {from}", notices.len()),
+        Effect::HandOver { to, announcements } => format!("hand {} over to {to}", announcements.len()),
+        Effect::HandedOver => "may go".into(),
     };
     effects.iter().map(short).collect()
 }

@@ -7,6 +7,7 @@ use std::{
 
 use github::Pattern;
 use node::{Mode, Share};
+use wire::Role;
 
 use super::{
     Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, Rules, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
@@ -40,6 +41,8 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let github_token = r.secret("github_token")?;
     let github_repository = r.optional("github_repository", value::repository, Clone::clone)?;
     let runner_name = r.runner_name()?;
+    let role = r.role()?;
+    let seal = r.seal()?;
     let external_address = r.optional("external_address", value::external_address, show_external)?;
     let p2p_registry_dirs = r.registry_dirs()?;
     let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
@@ -81,6 +84,8 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         github_token,
         github_repository,
         runner_name,
+        role,
+        seal,
         external_address,
         p2p_registry_dirs,
         force_localhost,
@@ -234,6 +239,40 @@ impl Resolver<'_> {
         let host = host.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         let default = || (host.unwrap_or_else(|| "localhost".to_owned()), Source::Default(Some("the host name")));
         self.value_or("runner_name", value::text, default, Clone::clone)
+    }
+
+    fn role(&mut self) -> Result<Role, ConfigError> {
+        let show = |role: &Role| format!("{role:?}").to_ascii_lowercase();
+        let (role, source) = match self.parse("role", value::role)? {
+            Some((Some(role), source)) => (role, source),
+            // `auto`, typed or not.
+            auto => {
+                match value::CI_JOBS.iter().find(|(name, says_so)| self.world.variable(name).is_some_and(says_so)) {
+                    Some((name, _)) => (Role::Ephemeral, Source::Default(Some(name))),
+                    None => (Role::Node, auto.map_or(Source::Default(None), |(_, source)| source)),
+                }
+            }
+        };
+        self.show("role", Some(show(&role)), source);
+        Ok(role)
+    }
+
+    /// Off is refused together with the registry in an issue, which strangers may read. Actions sets
+    /// `GITHUB_REPOSITORY` in every job; that is not asking for the registry.
+    fn seal(&mut self) -> Result<bool, ConfigError> {
+        let show = |is_on: &bool| if *is_on { "on" } else { "off" }.to_owned();
+        let seal = self.value("seal", value::seal, true, show)?;
+        let registry = self.raw.get("github_repository").map(|typed| &typed.source);
+        let is_asked_for =
+            registry.is_some_and(|source| !matches!(source, Source::Variable(name) if name == "GITHUB_REPOSITORY"));
+        match self.raw.get("seal").filter(|_| !seal && is_asked_for) {
+            Some(typed) => {
+                let source_ = typed.source.clone();
+                let expected = "on, as github_repository is set: its registry is for sealed records only".to_owned();
+                Err(ConfigError::BadValue { name: "seal", source_, value: Some(typed.value.clone()), expected })
+            }
+            None => Ok(seal),
+        }
     }
 
     fn registry_dirs(&mut self) -> Result<Vec<PathBuf>, ConfigError> {

@@ -223,3 +223,30 @@ fn a_secret_s_file_is_needed_only_for_the_secret() {
     assert!(refused("--shared-secret-file=/run/none").contains("could not read /run/none"));
     assert_eq!(secret("shared_secret = \"s\"\n--shared-secret-file=/run/none"), MeshSecret::Shared(Secret::new("s")));
 }
+
+#[test]
+fn a_machine_of_one_job_is_ephemeral_unless_somebody_says_otherwise() {
+    assert_eq!(shown("", "role"), "node from default");
+    assert_eq!(shown("role = 'auto'", "role"), "node from /home/u/.config/ghoard/config.toml:1");
+    for variable in ["GITHUB_ACTIONS=true", "GITLAB_CI=true", "RUNNER_EPHEMERAL=1", "ACTIONS_RUNNER_INPUT_JITCONFIG=ey"]
+    {
+        let (name, _) = variable.split_once('=').unwrap();
+        assert_eq!(shown(variable, "role"), format!("ephemeral from default, {name}"));
+        assert_eq!(shown(&format!("{variable}\nGHOARD_ROLE=auto"), "role"), format!("ephemeral from default, {name}"));
+        assert_eq!(shown(&format!("{variable}\n--role=anchor"), "role"), "anchor from --role");
+    }
+    assert_eq!(shown("GITHUB_ACTIONS=false", "role"), "node from default");
+    let said = refused("role = 'king'");
+    assert!(said.contains("auto, anchor or ephemeral"), "{said}");
+}
+
+#[test]
+fn sealing_is_on_unless_switched_off_and_never_off_beside_a_registry_in_an_issue() {
+    assert_eq!(shown("", "seal"), "on from default");
+    assert_eq!(shown("GHOARD_SEAL=off\nGITHUB_REPOSITORY=o/r", "seal"), "off from GHOARD_SEAL");
+    for registry in ["GHOARD_GITHUB_REPOSITORY=o/r", "IPFS_ACCELERATE_GITHUB_REPO=o/r", "github_repository = 'o/r'"] {
+        let said = refused(&format!("--seal=off\n{registry}"));
+        assert!(said.contains("seal") && said.contains("github_repository is set"), "{said}");
+    }
+    assert!(refused("seal = 'perhaps'").contains("on or off"));
+}

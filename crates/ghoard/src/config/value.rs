@@ -9,6 +9,7 @@ use std::{
 
 use github::{Pattern, Site};
 use node::{Mode, Share};
+use wire::Role;
 
 /// Under which address other members reach this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,40 @@ pub(super) fn share(text: &str) -> Parsed<Share> {
         "proof" => Ok(Share::Proof),
         "trusted" => Ok(Share::Trusted),
         _ => Err("token, proof or trusted"),
+    }
+}
+
+/// `None` is `auto`.
+pub(super) fn role(text: &str) -> Parsed<Option<Role>> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "auto" => Ok(None),
+        "anchor" => Ok(Some(Role::Anchor)),
+        "ephemeral" => Ok(Some(Role::Ephemeral)),
+        _ => Err("auto, anchor or ephemeral"),
+    }
+}
+
+type SaysSo = fn(&str) -> bool;
+
+/// Variables that say that this process lives for one job, and with which value. The first two are set
+/// in every step of a job, whose processes end with it; the others where a runner takes one job and goes.
+pub(super) static CI_JOBS: &[(&str, SaysSo)] = &[
+    ("GITHUB_ACTIONS", is_true),
+    ("GITLAB_CI", is_true),
+    ("RUNNER_EPHEMERAL", is_true),
+    ("ACTIONS_RUNNER_INPUT_JITCONFIG", |config| !config.is_empty()),
+];
+
+fn is_true(text: &str) -> bool {
+    matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "1")
+}
+
+/// Whether it is sealed.
+pub(super) fn seal(text: &str) -> Parsed<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("on or off"),
     }
 }
 

@@ -30,6 +30,8 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: github_token (set) GH_TOKEN
         out: github_repository - default
         out: runner_name box RUNNER_NAME
+        out: role node default
+        out: seal on default
         out: external_address - default
         out: p2p_registry_dir ~/.cache/p2p_peers default
         out: force_localhost - default

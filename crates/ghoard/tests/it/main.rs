@@ -23,6 +23,7 @@ mod origins;
 mod proof;
 mod pulls;
 mod races;
+mod roster;
 mod runbook;
 mod secrets;
 mod setup;

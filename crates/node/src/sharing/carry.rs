@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use crypto::{FleetKeys, OpenError, SegmentOpener, SegmentSealer};
+use crypto::{FleetKeys, OpenError, SegmentOpener, SegmentSealer, is_unsealed};
 use wire::{DecodeError, EncodeError, Message, PullReply, PullRequest, limits};
 
 /// What sealed messages are bound to, so that one kind cannot be replayed as another.
@@ -22,6 +22,9 @@ pub enum BadMessage {
     Open(#[from] OpenError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Both are members, with different settings of `seal`: nobody lies.
+    #[error("sealing is {} there", if *there { "on" } else { "off" })]
+    OtherSealing { there: bool },
     #[error("a body or a part of it has {found} bytes where {expected} were announced")]
     Length { expected: u64, found: u64 },
 }
@@ -36,7 +39,7 @@ impl<'a> Carrier<'a> {
     }
 
     pub fn open(&self, sealed: &[u8]) -> Result<Message, BadMessage> {
-        Ok(Message::decode(&self.keys.sealing.open(BOUND_MESSAGE, sealed)?)?)
+        Ok(Message::decode(&self.unseal(BOUND_MESSAGE, sealed)?)?)
     }
 
     pub fn seal_request(&self, request: &PullRequest) -> Result<Bytes, EncodeError> {
@@ -44,7 +47,7 @@ impl<'a> Carrier<'a> {
     }
 
     pub fn open_request(&self, sealed: &[u8]) -> Result<PullRequest, BadMessage> {
-        Ok(PullRequest::decode(&self.keys.sealing.open(BOUND_REQUEST, sealed)?)?)
+        Ok(PullRequest::decode(&self.unseal(BOUND_REQUEST, sealed)?)?)
     }
 
     /// The first frame of a reply; with it comes the prefix of the segments' nonces.
@@ -56,9 +59,17 @@ impl<'a> Carrier<'a> {
     }
 
     pub fn open_reply(&self, request: &PullRequest, sealed: &[u8]) -> Result<(PullReply, [u8; 19]), BadMessage> {
-        let plain = self.keys.sealing.open(&bound(BOUND_REPLY, request), sealed)?;
+        let plain = self.unseal(&bound(BOUND_REPLY, request), sealed)?;
         let (prefix, reply) = plain.split_first_chunk().ok_or(OpenError)?;
         Ok((PullReply::decode(reply)?, *prefix))
+    }
+
+    fn unseal(&self, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, BadMessage> {
+        let sealing = &self.keys.sealing;
+        if is_unsealed(sealed) != sealing.is_off() {
+            return Err(BadMessage::OtherSealing { there: sealing.is_off() });
+        }
+        Ok(sealing.open(bound, sealed)?)
     }
 
     /// Seals the segments of a body whose numbers are in `numbers`.

@@ -43,6 +43,8 @@ impl Running {
                         warn!(%peer, dropped, "a member drops more of what is kept than it may; the rest is not obeyed");
                     }
                 }
+                Effect::HandOver { to, announcements } => sharing.hand_over(to, announcements),
+                Effect::HandedOver => sharing.roster.may_go(),
                 Effect::DropPeer { peer, why } => {
                     warn!(%peer, why, "dropping a peer that lies");
                     sharing.drop_peer(&peer, why);
@@ -66,7 +68,7 @@ impl Sharing {
         }
     }
 
-    fn send(&self, to: &Peer, message: &Message) {
+    pub(super) fn send(&self, to: &Peer, message: &Message) {
         let Some(net) = &self.net else { return };
         self.count_sent(message);
         match Carrier::new(&self.keys).seal(message) {

@@ -272,7 +272,7 @@ impl World {
                         self.send(node, peer, message.clone());
                     }
                 }
-                Effect::Bury(_) => {}
+                Effect::Bury(_) | Effect::HandOver { .. } | Effect::HandedOver => {}
                 Effect::Send { to, message } => {
                     if let Some(to) = self.place(&to) {
                         self.send(node, to, message);
