@@ -171,7 +171,7 @@ pub struct RunArgs {
 #[derive(clap::Args, Clone)]
 pub struct WishArgs {
     /// Machines, in place of the scenario's number
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     nodes: Option<u32>,
     /// Questions, in place of the scenario's number
     #[arg(long)]

@@ -54,6 +54,9 @@ pub struct Outcome {
     pub packets: u64,
     pub wire_bytes: u64,
     pub last_lines: Vec<String>,
+    /// Of the layer `core`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<core_layer::costs::Costs>,
 }
 
 /// What to do with the record.
@@ -244,6 +247,7 @@ pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Durati
         packets: totals.packets,
         wire_bytes: totals.bytes,
         last_lines: trace.last(),
+        costs: None,
     }
 }
 

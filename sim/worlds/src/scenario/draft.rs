@@ -3,7 +3,7 @@
 use super::Wishes;
 use crate::{
     draw::Stream,
-    plan::{Fault, Layer, Link, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
+    plan::{Fault, Layer, Link, Model, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
 };
 
 /// Worlds over this many machines get a longer tick: each is a host that has to be polled.
@@ -72,6 +72,7 @@ impl Draft {
             nodes,
             ops: Vec::new(),
             faults: Vec::new(),
+            model: Model::default(),
             canary: wishes.canary.clone(),
         };
         Self { plan, wishes: wishes.clone() }
