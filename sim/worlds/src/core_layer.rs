@@ -18,6 +18,7 @@ use std::time::Duration;
 use fleet::limits;
 use wire::Millis;
 
+pub use self::names::repo_of;
 use self::{
     costs::{Costs, quantile},
     github::GitHub,

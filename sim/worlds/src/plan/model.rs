@@ -30,7 +30,7 @@ pub struct Model {
 }
 
 /// What nodes do with each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// Nothing: each has its own cache.

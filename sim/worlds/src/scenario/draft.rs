@@ -85,6 +85,10 @@ impl Draft {
         self.plan
     }
 
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
     pub fn stream(&self, purpose: &str) -> Stream {
         Stream::new(self.plan.seed, purpose)
     }
