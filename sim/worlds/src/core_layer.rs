@@ -13,10 +13,10 @@ mod queue;
 mod shell;
 mod topology;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use fleet::limits;
-use wire::Millis;
+use wire::{Digest, Millis};
 
 pub use self::names::repo_of;
 use self::{
@@ -57,6 +57,8 @@ pub struct World {
     tally: Tally,
     costs: Costs,
     waits: Vec<Duration>,
+    /// When the fleet was first given each body.
+    given: BTreeMap<Digest, Duration>,
     now: Duration,
     hops: Stream,
 }
@@ -93,6 +95,7 @@ impl World {
             tally: Tally::default(),
             costs: Costs::default(),
             waits: Vec::new(),
+            given: BTreeMap::new(),
             now: Duration::ZERO,
             hops: Stream::new(plan.seed, "hops"),
             names,
@@ -111,7 +114,7 @@ impl World {
                 self.queue.add(ms(stops), Happening::Stop { node: at });
             }
         }
-        let places: std::collections::BTreeMap<u32, usize> =
+        let places: BTreeMap<u32, usize> =
             self.shells.iter().enumerate().map(|(at, shell)| (shell.plan.id, at)).collect();
         let place = |id: &u32| places.get(id).copied();
         for op in &self.plan.ops {

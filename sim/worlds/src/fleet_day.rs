@@ -26,9 +26,9 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
     let Options { hours, runners, anchors, .. } = *options;
     output::data(&format!("{hours} h, {runners} runners, {anchors} machines that stay, seed {}", options.seed));
     output::data(
-        "| herds | churn | way | questions | charged | of the oracle's | against it | free proofs | answers behind | wait p50 / p99 ms | sends per node and publish |",
+        "| herds | churn | way | questions | charged | of the oracle's | against it | at once / held / lost | free proofs | answers behind | wait p50 / p99 ms | sends per node and publish |",
     );
-    output::data("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    output::data("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut plans = Vec::new();
     for (herds, churn) in KINDS {
         for way in &options.ways {
@@ -66,7 +66,7 @@ fn row(plan: &Plan, outcome: &Outcome, herds: bool, churn: bool) -> String {
     let costs = outcome.costs.clone().unwrap_or_default();
     let word = |is: bool| if is { "yes" } else { "no" };
     format!(
-        "| {} | {} | {} | {} | {} | {} of {} | {:.3} | {} | {:.2} % | {:.0} / {:.0} | {:.2} |",
+        "| {} | {} | {} | {} | {} | {} of {} | {:.3} | {} / {} / {} | {} | {:.2} % | {:.0} / {:.0} | {:.2} |",
         word(herds),
         word(churn),
         crate::matrix_start::name(plan.model.way),
@@ -75,6 +75,9 @@ fn row(plan: &Plan, outcome: &Outcome, herds: bool, churn: bool) -> String {
         least.changed,
         least.expired,
         outcome.charged as f64 / least.changed.max(1) as f64,
+        costs.charged_at_once,
+        costs.charged_again,
+        costs.charged_lost,
         outcome.proofs,
         100.0 * costs.behind as f64 / outcome.tally.asks.max(1) as f64,
         costs.wait_p50_ms,

@@ -42,13 +42,12 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
         let seen = outcome.spread.unwrap_or_default();
         let mut gossip = Gossip::new(options.seed, LINK, &Model::default());
         let mut delays: Vec<u128> =
-            (0..DRAWS).filter_map(|_| Some(gossip.delay(*nodes as usize, *nodes <= MESH_MAX)?.as_millis())).collect();
-        let neighbours = (*nodes as usize).saturating_sub(1);
+            (0..DRAWS).filter_map(|_| Some(gossip.delay(*nodes as usize)?.as_millis())).collect();
         output::data(&format!(
             "| {nodes} | {} | {:.2} / {:.2} | {:.1} | {:.0} / {} | {:.0} / {} | {:.2} |",
             seen.messages,
             seen.sends_per_node,
-            gossip.sends(*nodes as usize, neighbours),
+            Gossip::sends(*nodes as usize),
             seen.own_sends,
             seen.p50_ms,
             quantile(&mut delays, 500),
@@ -59,6 +58,3 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
     }
     Ok(worst)
 }
-
-/// Up to so many, the machines of a world are all connected with each other.
-const MESH_MAX: u32 = 128;

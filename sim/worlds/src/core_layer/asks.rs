@@ -17,6 +17,9 @@ use crate::{
     trace::{Event, Kind},
 };
 
+/// Who asks within this time of another's answer asked before it, or before it was announced.
+const AT_ONCE: Duration = Duration::from_millis(1_000);
+
 impl World {
     pub fn ask(&mut self, node: usize, question: Question) -> Vec<usize> {
         let shell = &mut self.shells[node];
@@ -84,6 +87,9 @@ impl World {
     /// GitHub has answered.
     pub fn answered(&mut self, node: usize, life: u32, request: &Request) -> Vec<usize> {
         let answer = self.github.answered(request, &self.names, self.now);
+        if let Answer::Given(_, digest) = &answer {
+            self.given(node, request, *digest);
+        }
         let Request { question, ask, .. } = *request;
         let now = self.wall();
         let shell = &mut self.shells[node];
@@ -117,6 +123,27 @@ impl World {
         shell.fleet.handle(Input::Filled { announcement, ask: Some(ask) }, now);
         self.done(node, question, what);
         vec![node]
+    }
+
+    /// Sees why a body is charged that the fleet was given before.
+    fn given(&mut self, node: usize, request: &Request, digest: Digest) {
+        let Some(first) = self.given.get(&digest).copied() else {
+            self.given.insert(digest, self.now);
+            return;
+        };
+        let is_held = || self.shells.iter().any(|shell| shell.is_up && shell.held.contains(&digest));
+        let (count, why) = match () {
+            () if self.now < first + AT_ONCE => (&mut self.costs.charged_at_once, "another asks at once"),
+            () if is_held() => (&mut self.costs.charged_again, "another holds it"),
+            () => (&mut self.costs.charged_lost, "all that held it are gone"),
+        };
+        *count += 1;
+        let offered = match (request.offered.len(), request.offer) {
+            (0, _) => "nothing was offered",
+            (_, None) => "what was told before was offered",
+            (_, Some(_)) => "what another was told was offered",
+        };
+        self.tell_of(node, request.question, Kind::Note, &format!("charged, and {why}; {offered}"));
     }
 
     fn announcement(&self, node: usize, question: Question, body: Bytes, digest: Digest) -> Announcement {

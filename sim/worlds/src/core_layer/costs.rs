@@ -27,6 +27,11 @@ pub struct Costs {
     pub wait_p99_ms: f64,
     /// Answers whose content GitHub had changed before.
     pub behind: u64,
+    /// Of the charged requests, those for a body that the fleet had been given before: not long ago, so
+    /// that both were on their way at once; or it was held by somebody; or all that held it are gone.
+    pub charged_at_once: u64,
+    pub charged_again: u64,
+    pub charged_lost: u64,
 }
 
 /// The smallest that so many of a thousand are not above.

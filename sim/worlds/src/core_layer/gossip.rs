@@ -1,8 +1,7 @@
 //! Gossip as a model: how long a message takes to each node, and how often it is sent for that.
 //!
-//! The figures are those of a mesh of degree 6, in hops over the node's link: `D.1` of the design's
-//! notes for up to 10,000 nodes, and the swarm itself up to 100 (`cargo xtask sim gossip-cost` prints
-//! both beside each other).
+//! The figures are of the swarm itself up to 100 nodes, as `cargo xtask sim gossip-cost` measures them
+//! with links of 10 to 50 ms, and above of the notes on the design (`D.1`), scaled to the mesh's degree.
 
 use std::time::Duration;
 
@@ -21,19 +20,21 @@ pub const DIRECT_OVERHEAD_BYTES: usize = 72;
 /// What one publish costs, and when it arrives.
 pub struct Gossip {
     link: Link,
-    flood: bool,
     loss_ppm: u64,
     draws: Stream,
 }
 
 /// By the number of nodes: hops until half of them have it, until 99 of 100 have it, and sends for
-/// each node. From the notes' model, links of 10 to 50 ms.
-const MESH: [(f64, Figures); 5] = [
-    (2.0, Figures { half: 1.0, most: 1.0, sends: 0.5 }),
-    (10.0, Figures { half: 1.5, most: 2.2, sends: 3.2 }),
-    (100.0, Figures { half: 2.87, most: 4.55, sends: 4.8 }),
-    (1_000.0, Figures { half: 4.14, most: 5.41, sends: 5.0 }),
-    (10_000.0, Figures { half: 5.3, most: 6.57, sends: 5.0 }),
+/// each node. A hop here is [`Gossip::hop_ms`].
+const MESH: [(f64, Figures); 8] = [
+    (2.0, Figures { half: 1.12, most: 1.87, sends: 0.5 }),
+    (5.0, Figures { half: 1.12, most: 1.87, sends: 3.07 }),
+    (10.0, Figures { half: 1.34, most: 2.65, sends: 4.38 }),
+    (20.0, Figures { half: 2.13, most: 4.03, sends: 4.6 }),
+    (50.0, Figures { half: 2.95, most: 5.2, sends: 4.6 }),
+    (100.0, Figures { half: 3.3, most: 5.6, sends: 4.6 }),
+    (1_000.0, Figures { half: 4.7, most: 6.6, sends: 4.7 }),
+    (10_000.0, Figures { half: 6.1, most: 7.9, sends: 4.7 }),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,32 +47,37 @@ pub struct Figures {
 /// Of several ways the first counts: a hop takes less than the mean of its link.
 const JITTER_SHARE: f64 = 0.42;
 
+/// Until the first node has it: a quick link.
+const FIRST_HOPS: f64 = 0.4;
+
 impl Gossip {
     pub fn new(seed: u64, link: Link, model: &Model) -> Self {
-        Self { link, flood: model.flood_publish, loss_ppm: model.gossip_loss_ppm, draws: Stream::new(seed, "gossip") }
+        Self { link, loss_ppm: model.gossip_loss_ppm, draws: Stream::new(seed, "gossip") }
     }
 
-    /// How often a message is sent, for each node that it is for. With flooding, its author sends it to
-    /// all `neighbours` in place of six, and what it would have sent to them reaches them twice.
-    pub fn sends(&self, nodes: usize, neighbours: usize) -> f64 {
-        let mesh = figures(nodes).sends;
-        if self.flood { mesh + neighbours.saturating_sub(6) as f64 / nodes.max(1) as f64 } else { mesh }
+    /// How often a message is sent, for each node that it is for.
+    pub fn sends(nodes: usize) -> f64 {
+        figures(nodes).sends
     }
 
     /// When a node has the message; `None` if it never gets it.
-    pub fn delay(&mut self, nodes: usize, is_neighbour: bool) -> Option<Duration> {
+    pub fn delay(&mut self, nodes: usize) -> Option<Duration> {
         if self.loss_ppm > 0 && self.draws.range(0, 1_000_000) < self.loss_ppm {
             return None;
         }
-        if self.flood && is_neighbour {
-            let ms = self.link.latency_ms as f64 + self.uniform() * self.link.jitter_ms as f64;
-            return Some(Duration::from_micros((ms * 1000.0) as u64));
-        }
         let Figures { half, most, .. } = figures(nodes);
         let at = self.uniform();
-        let hops = if at < 0.5 { 1.0 + (half - 1.0) * at / 0.5 } else { half + (most - half) * (at - 0.5) / 0.49 };
-        let hop = self.link.latency_ms as f64 + JITTER_SHARE * self.link.jitter_ms as f64;
-        Some(Duration::from_micros((hops * hop * 1000.0) as u64))
+        let hops = if at < 0.5 {
+            FIRST_HOPS + (half - FIRST_HOPS) * at / 0.5
+        } else {
+            half + (most - half) * (at - 0.5) / 0.49
+        };
+        Some(Duration::from_micros((hops * self.hop_ms() * 1000.0) as u64))
+    }
+
+    /// What one hop counts.
+    fn hop_ms(&self) -> f64 {
+        self.link.latency_ms as f64 + JITTER_SHARE * self.link.jitter_ms as f64
     }
 
     fn uniform(&mut self) -> f64 {
@@ -93,17 +99,19 @@ fn figures(nodes: usize) -> Figures {
 mod tests {
     use super::*;
 
+    /// `cargo xtask sim gossip-cost --nodes 5,10,20,50,100`: nodes, p50, p99, sends per node.
+    const MEASURED: [(usize, u128, u128, f64); 3] = [(5, 29, 50, 3.07), (10, 36, 71, 4.38), (20, 57, 108, 4.6)];
+
     #[test]
-    fn the_model_gives_the_table_that_it_is_made_from() {
+    fn the_model_gives_what_was_measured() {
         let link = Link { latency_ms: 10, jitter_ms: 40, loss_ppm: 0, bytes_per_sec: None };
-        let mut gossip = Gossip::new(1, link, &Model { flood_publish: false, ..Model::default() });
-        for (nodes, half, most, sends) in [(10, 40, 59, 3.2), (100, 77, 122, 4.8), (1_000, 111, 145, 5.0)] {
-            let mut delays: Vec<u128> =
-                (0..10_000).filter_map(|_| Some(gossip.delay(nodes, false)?.as_millis())).collect();
+        let mut gossip = Gossip::new(1, link, &Model::default());
+        for (nodes, half, most, sends) in MEASURED {
+            let mut delays: Vec<u128> = (0..10_000).filter_map(|_| Some(gossip.delay(nodes)?.as_millis())).collect();
             delays.sort_unstable();
-            assert!(delays[5_000].abs_diff(half) <= 3, "{nodes}: p50 {}", delays[5_000]);
-            assert!(delays[9_900].abs_diff(most) <= 3, "{nodes}: p99 {}", delays[9_900]);
-            assert!((gossip.sends(nodes, nodes - 1) - sends).abs() < 0.01);
+            assert!(delays[5_000].abs_diff(half) <= 4, "{nodes}: p50 {}", delays[5_000]);
+            assert!(delays[9_900].abs_diff(most) <= 6, "{nodes}: p99 {}", delays[9_900]);
+            assert!((Gossip::sends(nodes) - sends).abs() < 0.2, "{nodes}: {}", Gossip::sends(nodes));
         }
     }
 
@@ -111,7 +119,7 @@ mod tests {
     fn so_much_is_lost_as_the_model_says() {
         let link = Link { latency_ms: 1, jitter_ms: 0, loss_ppm: 0, bytes_per_sec: None };
         let mut gossip = Gossip::new(1, link, &Model { gossip_loss_ppm: 50_000, ..Model::default() });
-        let lost = (0..10_000).filter(|_| gossip.delay(50, true).is_none()).count();
+        let lost = (0..10_000).filter(|_| gossip.delay(50).is_none()).count();
         assert!((400..600).contains(&lost), "{lost}");
     }
 }

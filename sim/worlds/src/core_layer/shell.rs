@@ -11,7 +11,7 @@ use wire::{Digest, Message, Peer, Version};
 
 use super::{
     Happening, World,
-    gossip::{DIRECT_OVERHEAD_BYTES, OVERHEAD_BYTES},
+    gossip::{DIRECT_OVERHEAD_BYTES, Gossip, OVERHEAD_BYTES},
     names::Question,
     topology::TEND_AFTER,
 };
@@ -320,14 +320,13 @@ impl World {
             if !is_there || is_membership && self.topology.is_blind(from, node) {
                 continue;
             }
-            let is_neighbour = self.shells[from].peers.contains(&node);
-            let Some(delay) = self.gossip.delay(cell.len(), is_neighbour) else { continue };
+            let Some(delay) = self.gossip.delay(cell.len()) else { continue };
             reached += 1;
             let life = self.shells[node].life;
             self.queue.add(self.now + delay, Happening::Hear { node, from, life, message: message.clone() });
         }
         self.costs.delivered += reached;
-        let sends = self.gossip.sends(cell.len(), self.shells[from].peers.len()) * (reached + 1) as f64;
+        let sends = Gossip::sends(cell.len()) * (reached + 1) as f64;
         self.costs.gossip_sends += sends;
         self.costs.gossip_bytes += sends * bytes as f64;
     }

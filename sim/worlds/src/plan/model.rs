@@ -21,8 +21,6 @@ pub struct Model {
     pub body_bytes: usize,
     /// Deliveries of gossip in a million that are lost.
     pub gossip_loss_ppm: u64,
-    /// Who publishes sends to all its neighbours, not to six of them.
-    pub flood_publish: bool,
     /// Pairs in a hundred that are not connected, and hear nothing of each other's membership.
     pub stale_percent: u64,
     /// These are connected, and hear nothing: no question is answered.
@@ -59,7 +57,6 @@ impl Default for Model {
             own_view_percent: 50,
             body_bytes: 0,
             gossip_loss_ppm: 0,
-            flood_publish: true,
             stale_percent: 0,
             deaf: Vec::new(),
         }
