@@ -83,7 +83,7 @@ impl World {
         let honest = || plan.nodes.iter().filter(|node| node.role == Role::Node);
         let ids: Vec<u32> = honest().map(|node| node.id).collect();
         let names = Names::new(&plan, &ids);
-        let shells = honest().zip(&names.peers).map(|(node, peer)| Shell::new(&plan, node, peer.clone()));
+        let shells = honest().zip(&names.peers).map(|(node, peer)| Shell::new(&plan, node, peer.clone(), Millis::ZERO));
         let mut world = Self {
             queue: Queue::default(),
             shells: shells.collect(),
@@ -111,7 +111,7 @@ impl World {
         for (at, shell) in self.shells.iter().enumerate() {
             self.queue.add(ms(shell.plan.starts_ms), Happening::Start { node: at });
             if let Some(stops) = shell.plan.stops_ms {
-                self.queue.add(ms(stops), Happening::Stop { node: at });
+                self.queue.add(ms(stops), Happening::Leave { node: at });
             }
         }
         let places: BTreeMap<u32, usize> =

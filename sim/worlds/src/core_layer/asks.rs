@@ -65,6 +65,10 @@ impl World {
                 self.tally.other += 1;
                 self.done(node, question, &format!("shares a {status}"));
             }
+            Outcome::Told { .. } => {
+                self.tally.other += 1;
+                self.done(node, question, "shares a refusal");
+            }
             Outcome::Nothing => self.ask_origin(node, ask, question, None),
             Outcome::Offer { record, .. } | Outcome::Trusted { record } => {
                 self.ask_origin(node, ask, question, Some(record.version.digest));

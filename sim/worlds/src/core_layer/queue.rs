@@ -17,6 +17,11 @@ pub enum Happening {
     Start {
         node: usize,
     },
+    /// It is told to stop.
+    Leave {
+        node: usize,
+    },
+    /// It is gone.
     Stop {
         node: usize,
     },

@@ -7,7 +7,7 @@ use std::{
 };
 
 use fleet::{AskId, Config, Effect, Fleet, Input, PullFailure};
-use wire::{Digest, Message, Peer, Version};
+use wire::{Digest, Message, Millis, Peer, Role, Version};
 
 use super::{
     Happening, World,
@@ -19,6 +19,9 @@ use crate::{
     plan::{self, Plan, Way},
     trace::{Event, Kind},
 };
+
+/// From being told to stop until it is gone.
+const DRAIN: Duration = Duration::from_millis(1_500);
 
 /// A node: its core, and what its store would hold.
 pub struct Shell {
@@ -57,7 +60,8 @@ pub struct Timing {
 }
 
 impl Shell {
-    pub fn new(plan: &Plan, node: &plan::Node, peer: Peer) -> Self {
+    /// One that is started at `since`.
+    pub fn new(plan: &Plan, node: &plan::Node, peer: Peer, since: Millis) -> Self {
         let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
         let fresh = millis(plan.policy.default_ttl_ms).unwrap_or(Duration::from_secs(60));
         let stale = Duration::from_millis(plan.policy.stale_for_ms);
@@ -66,7 +70,7 @@ impl Shell {
         let timing = Timing { fresh, proof, stale };
         let window = proof.unwrap_or(fresh.max(longest.unwrap_or_default()));
         Self {
-            fleet: core(peer.clone(), window, stale),
+            fleet: core(peer.clone(), role(plan, node), since, window, stale),
             plan: node.clone(),
             is_up: false,
             life: 0,
@@ -93,14 +97,23 @@ impl Shell {
     }
 
     /// Forgets everything: it has no disk here.
-    fn restart(&mut self, plan: &Plan) {
-        let new = Self::new(plan, &self.plan, self.peer.clone());
+    fn restart(&mut self, plan: &Plan, since: Millis) {
+        let new = Self::new(plan, &self.plan, self.peer.clone(), since);
         *self = Self { life: self.life, next_ask: self.next_ask, ..new };
     }
 }
 
-fn core(me: Peer, proof_window: Duration, stale_for: Duration) -> Fleet {
-    Fleet::new(Config { alone: false, me, proof_window, stale_for })
+fn core(me: Peer, role: Role, since: Millis, proof_window: Duration, stale_for: Duration) -> Fleet {
+    Fleet::new(Config { alone: false, me, role, since, proof_window, stale_for })
+}
+
+/// Runners that will stop are ephemeral.
+fn role(plan: &Plan, node: &plan::Node) -> Role {
+    match node.stops_ms {
+        _ if plan.model.anchors.contains(&node.id) => Role::Anchor,
+        Some(_) => Role::Ephemeral,
+        None => Role::Node,
+    }
 }
 
 impl World {
@@ -112,6 +125,7 @@ impl World {
                 self.start(node);
                 Vec::new()
             }
+            Happening::Leave { node } => self.leave(node),
             Happening::Stop { node } => self.stop(node),
             Happening::Cut => self.cut(),
             Happening::Meet { a, b } => self.meet(a, b),
@@ -159,9 +173,12 @@ impl World {
     }
 
     fn start(&mut self, node: usize) {
-        if std::mem::replace(&mut self.shells[node].is_up, true) {
+        if self.shells[node].is_up {
             return;
         }
+        let since = self.wall();
+        self.shells[node].restart(&self.plan, since);
+        self.shells[node].is_up = true;
         self.shells[node].life += 1;
         self.topology.started(node);
         let lane = self.shells[node].lane();
@@ -200,6 +217,17 @@ impl World {
         vec![a, b]
     }
 
+    /// It is told to stop, and says so first.
+    fn leave(&mut self, node: usize) -> Vec<usize> {
+        if !self.shells[node].is_up {
+            return Vec::new();
+        }
+        self.queue.add(self.now + DRAIN, Happening::Stop { node });
+        let now = self.wall();
+        self.shells[node].fleet.handle(Input::Leaving, now);
+        vec![node]
+    }
+
     fn stop(&mut self, node: usize) -> Vec<usize> {
         if !std::mem::take(&mut self.shells[node].is_up) {
             return Vec::new();
@@ -208,7 +236,8 @@ impl World {
         let lane = self.shells[node].lane();
         self.tell(Event::new(Kind::Crash, lane, "is gone"));
         let peers = std::mem::take(&mut self.shells[node].peers);
-        self.shells[node].restart(&self.plan);
+        let now = self.wall();
+        self.shells[node].restart(&self.plan, now);
         self.part(node, &peers)
     }
 

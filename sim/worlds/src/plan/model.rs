@@ -23,6 +23,8 @@ pub struct Model {
     pub gossip_loss_ppm: u64,
     /// Pairs in a hundred that are not connected, and hear nothing of each other's membership.
     pub stale_percent: u64,
+    /// Configured as such.
+    pub anchors: Vec<u32>,
     /// These are connected, and hear nothing: no question is answered.
     pub deaf: Vec<u32>,
 }
@@ -58,6 +60,7 @@ impl Default for Model {
             body_bytes: 0,
             gossip_loss_ppm: 0,
             stale_percent: 0,
+            anchors: Vec::new(),
             deaf: Vec::new(),
         }
     }

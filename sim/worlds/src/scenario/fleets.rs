@@ -178,6 +178,7 @@ impl Day {
             ttls: vec![ttl(30, minute), ttl(30, 5 * minute), ttl(30, 60 * minute), ttl(10, 360 * minute)],
             own_view_percent: 10,
             body_bytes: 2_000,
+            anchors: (0..self.anchors).collect(),
             ..Model::default()
         };
         draft.plan.policy = Policy { default_ttl_ms: None, proof_window_ms: None, stale_for_ms: 3_600_000 };
