@@ -197,7 +197,7 @@ impl World {
             self.violated(Some(node), "bounded.table", format!("{index} entries and {asks} asks"));
         }
         let limit = match self.plan.model.way {
-            Way::Claims => ASK_LIMIT + self.github.slowest(),
+            Way::Claims => ASK_LIMIT + self.github.expected(),
             Way::Alone | Way::Announce => ASK_LIMIT_UNCLAIMED,
         };
         let late = self.shells[node].oldest_ask().is_some_and(|began| self.now > began + limit);

@@ -224,7 +224,7 @@ impl World {
             return Vec::new();
         }
         let life = self.shells[node].life;
-        self.queue.add(self.now + self.github.expected(), Happening::Written { node, life, repo });
+        self.queue.add(self.now + self.github.write_time(), Happening::Written { node, life, repo });
         self.invalidate(node, repo)
     }
 
