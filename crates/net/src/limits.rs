@@ -72,7 +72,8 @@ pub struct Limits {
     pub events: usize,
     /// Commands waiting for the network.
     pub commands: usize,
-    /// Sends own gossip to every subscribed peer, not only to the mesh. Right up to about 16 nodes.
+    /// Sends own gossip to every subscribed peer, not only to the mesh. One hop less, for more than
+    /// seven sends for each node of a large fleet: the author's, and what the mesh then sends twice.
     pub flood_publish: bool,
 }
 
@@ -98,7 +99,7 @@ impl Default for Limits {
             outbox: 256,
             events: 1024,
             commands: 1024,
-            flood_publish: true,
+            flood_publish: false,
         }
     }
 }

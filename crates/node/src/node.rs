@@ -304,6 +304,12 @@ impl Node {
         }
     }
 
+    /// The peers that hear what is announced.
+    pub fn ready_peers(&self) -> Vec<Peer> {
+        let peers = self.net().map(Net::peers).unwrap_or_default();
+        peers.into_iter().filter(|info| info.ready).map(|info| info.peer).collect()
+    }
+
     /// Answers of the fleet that this node has heard of.
     pub fn index_len(&self) -> usize {
         self.sharing.as_ref().map_or(0, |sharing| sharing.sizes()[0])

@@ -42,7 +42,12 @@ pub fn outcome(plan: &Plan, html: Option<&Path>, text: Option<&Path>) -> anyhow:
             arguments.extend([name, path.to_str().context("the path of the timeline is no text")?]);
         }
     }
-    let child = start(plan, &arguments)?;
+    start_and_wait(plan, &arguments)
+}
+
+/// The same, with arguments of the caller's.
+pub fn start_and_wait(plan: &Plan, arguments: &[&str]) -> anyhow::Result<Outcome> {
+    let child = start(plan, arguments)?;
     let limit = if plan.span_ms > 3_600_000 { LONG_WALL_LIMIT } else { WALL_LIMIT };
     let watchdog = Watchdog::over(&child, limit);
     let output = child.wait_with_output().context("the world is lost")?;

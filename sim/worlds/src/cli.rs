@@ -10,8 +10,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    canaries, compare, dashboard, figures, meta, output,
-    plan::{Layer, Plan},
+    canaries, compare, cost_curve, dashboard, figures, fleet_day, gossip_cost, matrix_start, meta, output,
+    plan::{Layer, Plan, Way},
     property,
     run::{self, Seeds},
     scenario::{self, Wishes},
@@ -120,6 +120,52 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         jobs: usize,
     },
+    /// What an announce costs in the real swarm, beside the model: sends per node, and milliseconds
+    GossipCost {
+        #[arg(long, value_delimiter = ',', default_value = "10,50,100")]
+        nodes: Vec<u32>,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Two hundred requests for one cold key at once: what reaches GitHub, over many seeds
+    MatrixStart {
+        #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+        nodes: Vec<u32>,
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "claims")]
+        ways: Vec<Way>,
+    },
+    /// A day of runners that come and go, against the least that it can cost
+    FleetDay {
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=72))]
+        hours: u64,
+        #[arg(long, default_value_t = 50)]
+        runners: u32,
+        /// Machines that stay, besides the runners
+        #[arg(long, default_value_t = 0)]
+        anchors: u32,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "alone,announce,claims")]
+        ways: Vec<Way>,
+    },
+    /// Messages, bytes and memory of a node against the size of the fleet
+    CostCurve {
+        #[arg(long, value_delimiter = ',', default_value = "2,5,10,20,50,100,200,500,1000,2000,5000,10000")]
+        nodes: Vec<u32>,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, value_enum, default_value = "claims")]
+        way: Way,
+        /// Where the drawing goes
+        #[arg(long)]
+        svg: Option<PathBuf>,
+    },
     /// Run the one world whose plan comes in on stdin
     #[command(hide = true)]
     World {
@@ -131,6 +177,8 @@ enum Command {
         html: Option<PathBuf>,
         #[arg(long)]
         text: Option<PathBuf>,
+        #[arg(long)]
+        gossip: bool,
     },
     /// A line for the self-test: what chance and time are in this process
     #[command(hide = true)]
@@ -171,7 +219,7 @@ pub struct RunArgs {
 #[derive(clap::Args, Clone)]
 pub struct WishArgs {
     /// Machines, in place of the scenario's number
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     nodes: Option<u32>,
     /// Questions, in place of the scenario's number
     #[arg(long)]
@@ -270,12 +318,20 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         }
         Command::Dashboard { hours, seed } => dashboard::run(&dashboard::Options { hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
-        Command::World { echo, log, html, text } => {
+        Command::GossipCost { nodes, seed } => gossip_cost::run(&gossip_cost::Options { nodes, seed }),
+        Command::MatrixStart { nodes, seeds, jobs, ways } => {
+            matrix_start::run(&matrix_start::Options { nodes, seeds, jobs, ways })
+        }
+        Command::FleetDay { hours, runners, anchors, seed, jobs, ways } => {
+            fleet_day::run(&fleet_day::Options { hours, runners, anchors, seed, jobs, ways })
+        }
+        Command::CostCurve { nodes, seed, way, svg } => cost_curve::run(&cost_curve::Options { nodes, seed, way, svg }),
+        Command::World { echo, log, html, text, gossip } => {
             let mut plan = String::new();
             std::io::stdin().read_to_string(&mut plan)?;
             let plan: Plan = serde_json::from_str(&plan)?;
             plan.check()?;
-            let outcome = world::run(plan, world::Recording { echo, level: log, html, text })?;
+            let outcome = world::run(plan, world::Recording { echo, level: log, html, text, gossip })?;
             output::data(&serde_json::to_string(&outcome)?);
             Ok(outcome.code())
         }
@@ -313,7 +369,7 @@ fn replay(file: &Path, log: Level, timeline: Option<Timeline>, out: Option<&Path
     let (html, text) = (place(Timeline::Html, "html"), place(Timeline::Text, "txt"));
     let written = html.clone().or_else(|| text.clone());
     let echo = written.is_none();
-    let outcome = world::run(plan, world::Recording { echo, level: Some(log), html, text })?;
+    let outcome = world::run(plan, world::Recording { echo, level: Some(log), html, text, gossip: false })?;
     output::note(&run::verdict(&outcome));
     if let Some(written) = written {
         output::note(&format!("timeline: {}", written.display()));

@@ -14,6 +14,7 @@ use tracing::{
 };
 
 use crate::{
+    spread::{self, Spread},
     stage::{Stage, lock},
     trace::{Event, Kind},
 };
@@ -51,11 +52,18 @@ pub fn last_panic() -> String {
 pub struct Recorder {
     stage: Arc<Stage>,
     level: Level,
+    /// Where what gossipsub does is counted.
+    spread: Option<Arc<Mutex<Spread>>>,
 }
 
 impl Recorder {
     pub fn new(stage: Arc<Stage>, level: Level) -> Self {
-        Self { stage, level }
+        Self { stage, level, spread: None }
+    }
+
+    /// Counts what gossipsub does, too.
+    pub fn counting(self, spread: Option<Arc<Mutex<Spread>>>) -> Self {
+        Self { spread, ..self }
     }
 }
 
@@ -63,6 +71,10 @@ impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let ours = ["net", "node", "gateway", "store", "discovery", "fleet"];
         let target = metadata.target();
+        if self.spread.is_some() && target.starts_with(spread::TARGET) {
+            // What names whole packets is told once more in fewer words.
+            return !metadata.is_span() && metadata.fields().field("rpc").is_none();
+        }
         let is_ours = ours.iter().any(|name| target == *name || target.starts_with(&format!("{name}::")));
         let level = if is_ours { Level::DEBUG.max(self.level) } else { self.level.min(Level::WARN) };
         !metadata.is_span() && *metadata.level() <= level
@@ -80,6 +92,9 @@ impl Subscriber for Recorder {
         let mut words = Words::default();
         logged.record(&mut words);
         let lane = LANE.get();
+        if let Some(spread) = self.spread.as_ref().filter(|_| logged.metadata().target().starts_with(spread::TARGET)) {
+            return lock(spread).hear(lane, &words.message, words.message_id);
+        }
         let text = words.text();
         if text.contains("ghp_") {
             self.stage.violated(None, "sealed.log", format!("there is a token in a log line: {text}"));
@@ -107,6 +122,7 @@ impl Subscriber for Recorder {
 #[derive(Default)]
 struct Words {
     message: String,
+    message_id: Option<String>,
     fields: String,
 }
 
@@ -118,6 +134,9 @@ impl Words {
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message_id" {
+            self.message_id = Some(format!("{value:?}"));
+        }
         let _ = if field.name() == "message" {
             write!(self.message, "{value:?}")
         } else {

@@ -3,11 +3,14 @@
 //! A seed draws a plan, a file holds it, `shrink` takes items out of it. Times are milliseconds
 //! since the start of the world; machines, operations and faults keep their numbers when others go.
 
+mod model;
+
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+pub use self::model::{Model, Ttl, Way};
 use crate::manner::Manner;
 
 /// Of the format of a plan in a file.
@@ -17,7 +20,7 @@ pub const VERSION: u32 = 1;
 pub const SPAN_MAX_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Machines have addresses of one small network.
-pub const MACHINES_MAX: u32 = 4_096;
+pub const MACHINES_MAX: u32 = 16_384;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,9 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     pub ops: Vec<Op>,
     pub faults: Vec<Fault>,
+    /// Of the layer `core`.
+    #[serde(default, skip_serializing_if = "Model::is_usual")]
+    pub model: Model,
     /// The name of a bug to plant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
@@ -266,6 +272,7 @@ impl Plan {
                 ensure!((400..600).contains(status), "fault {id} answers with {status}, which is no error");
             }
         }
+        self.model.check()?;
         for repo in self.sharing.never_cache.iter().chain(&self.sharing.never_share) {
             ensure!(github::Pattern::parse(repo).is_ok(), "{repo:?} is no owner/name");
         }

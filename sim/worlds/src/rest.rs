@@ -125,10 +125,8 @@ impl Rest {
     /// Groups of machines that are connected with each other, and with nobody else.
     fn islands(&self) -> Vec<Vec<u32>> {
         let lanes = |machine: &Machine| {
-            let peers = machine.node().map(|node| node.peers()).unwrap_or_default();
-            let peers = peers["peers"].as_array().cloned().unwrap_or_default();
-            let known = peers.iter().filter(|peer| peer["ready"] == true);
-            let lanes = known.filter_map(|peer| self.stage.lane_of(peer["peer_id"].as_str()?));
+            let peers = machine.node().map(|node| node.ready_peers()).unwrap_or_default();
+            let lanes = peers.iter().filter_map(|peer| self.stage.lane_of(peer.as_str()));
             lanes.map(|lane| lane as u32 - 1).collect::<Vec<u32>>()
         };
         let near: BTreeMap<u32, Vec<u32>> = self.machines().map(|machine| (machine.plan.id, lanes(machine))).collect();

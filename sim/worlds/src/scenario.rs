@@ -1,9 +1,11 @@
 //! The kinds of worlds. Each draws its plan from the seed; nothing else is random about it.
 
 mod draft;
+mod fleets;
 mod weather;
 
 use draft::Draft;
+pub use fleets::{Day, Matrix, steady};
 
 use crate::plan::{Layer, Plan, Role};
 
@@ -119,6 +121,13 @@ pub static ALL: &[Scenario] = &[
         nodes: 5,
         is_long: false,
         draw: clock_skew,
+    },
+    Scenario {
+        name: "matrix-start",
+        about: "two hundred jobs start at once and ask for one cold key",
+        nodes: 10,
+        is_long: false,
+        draw: fleets::matrix_start,
     },
     Scenario {
         name: "long-day",

@@ -22,6 +22,7 @@ use crate::{
     machine,
     plan::{Layer, Plan},
     rest::Rest,
+    spread::{Spread, SpreadFigures},
     stage::{Stage, Violation, lock},
     trace::{Event, Fnv, Kind, lane_name},
     weather::{Hosts, Losses, Weather, link},
@@ -54,6 +55,12 @@ pub struct Outcome {
     pub packets: u64,
     pub wire_bytes: u64,
     pub last_lines: Vec<String>,
+    /// Of the layer `core`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<core_layer::costs::Costs>,
+    /// Of gossip in the swarm, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<SpreadFigures>,
 }
 
 /// What to do with the record.
@@ -66,6 +73,8 @@ pub struct Recording {
     /// Where the page goes: always, or only if a promise was broken.
     pub html: Option<std::path::PathBuf>,
     pub text: Option<std::path::PathBuf>,
+    /// What gossipsub does is counted.
+    pub gossip: bool,
 }
 
 impl Outcome {
@@ -107,7 +116,8 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     let wire = Arc::new(Mutex::new(Wire::default()));
     let stage = Arc::new(Stage::new(plan, network, lies, recording.echo));
     watch_wire(&stage, &wire);
-    let recorder = Recorder::new(stage.clone(), recording.level.unwrap_or(Level::INFO));
+    let spread = recording.gossip.then(Arc::<Mutex<Spread>>::default);
+    let recorder = Recorder::new(stage.clone(), recording.level.unwrap_or(Level::INFO)).counting(spread.clone());
     let _logs = tracing::subscriber::set_default(recorder);
 
     let tick = Duration::from_millis(stage.plan.tick_ms);
@@ -154,7 +164,8 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     if stage.violation().is_none() {
         checkers::at_rest(&stage);
     }
-    let outcome = outcome(&stage, sim.elapsed(), weather.losses, began);
+    let mut outcome = outcome(&stage, sim.elapsed(), weather.losses, began);
+    outcome.spread = spread.map(|spread| lock(&spread).figures(stage.machines.len()));
     crate::timeline::write(&stage, &outcome, recording)?;
     // Unlike a crash, the end of a world is the end of what its machines do at all.
     std::mem::forget(sim);
@@ -244,6 +255,8 @@ pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Durati
         packets: totals.packets,
         wire_bytes: totals.bytes,
         last_lines: trace.last(),
+        costs: None,
+        spread: None,
     }
 }
 

@@ -2,20 +2,26 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use crypto::{FleetKeys, TagKey};
-use fleet::{Across, AskId, Config, Effect, Fleet, Input, Outcome, PullFailure, Want};
-use wire::{Announcement, Body, Digest, Message, Peer, Record, Role, Version};
+use fleet::{AskId, Config, Effect, Fleet, Input, PullFailure};
+use wire::{Digest, Message, Millis, Peer, Record, Role, Version};
 
-use super::{Happening, World};
+use super::{
+    Happening, World,
+    gossip::{DIRECT_OVERHEAD_BYTES, Gossip, OVERHEAD_BYTES},
+    names::Question,
+    topology::TEND_AFTER,
+};
 use crate::{
-    machine::fleet_keys,
-    plan::{self, Plan},
+    plan::{self, Plan, Way},
     trace::{Event, Kind},
 };
+
+/// From being told to stop until it is gone.
+const DRAIN: Duration = Duration::from_millis(1_500);
 
 /// A node: its core, and what its store would hold.
 pub struct Shell {
@@ -23,48 +29,61 @@ pub struct Shell {
     pub fleet: Fleet,
     pub is_up: bool,
     /// How often it was started: what was sent to an earlier life does not arrive.
-    life: u32,
-    peers: BTreeSet<usize>,
-    held: BTreeSet<Digest>,
-    asks: BTreeMap<AskId, Asked>,
-    next_ask: u64,
+    pub life: u32,
+    pub peers: BTreeSet<usize>,
+    pub held: BTreeSet<Digest>,
+    /// What each credential was told last here.
+    pub told: BTreeMap<Question, Version>,
+    /// What clients wait for.
+    pub flights: BTreeMap<Question, Flight>,
+    /// Of these, what the fleet works on.
+    pub asks: BTreeMap<AskId, (Question, Duration)>,
+    pub next_ask: u64,
+    pub timing: Timing,
+    peer: Peer,
+    is_deaf: bool,
     woken_at: Option<Duration>,
-    keys: FleetKeys,
-    config: Timing,
 }
 
-/// A client's question.
-struct Asked {
-    began: Duration,
-    token: Option<usize>,
-    path: String,
+/// One question, and the clients of this machine that ask it.
+#[derive(Default)]
+pub struct Flight {
+    pub clients: Vec<Duration>,
 }
 
 #[derive(Clone, Copy)]
-struct Timing {
-    fresh: Duration,
-    proof: Duration,
-    stale: Duration,
+pub struct Timing {
+    pub fresh: Duration,
+    /// None: as long as it is fresh.
+    pub proof: Option<Duration>,
+    pub stale: Duration,
 }
 
 impl Shell {
-    pub fn new(plan: &Plan, node: &plan::Node) -> Self {
+    /// One that is started at `since`.
+    pub fn new(plan: &Plan, node: &plan::Node, peer: Peer, since: Millis) -> Self {
         let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
-        let ttl = millis(plan.policy.default_ttl_ms).unwrap_or(Duration::from_secs(60));
-        let proof = millis(plan.policy.proof_window_ms).unwrap_or(ttl);
-        let config = Timing { fresh: ttl, proof, stale: Duration::from_millis(plan.policy.stale_for_ms) };
+        let fresh = millis(plan.policy.default_ttl_ms).unwrap_or(Duration::from_secs(60));
+        let stale = Duration::from_millis(plan.policy.stale_for_ms);
+        let longest = plan.model.ttls.iter().map(|ttl| Duration::from_millis(ttl.ms)).max();
+        let proof = millis(plan.policy.proof_window_ms);
+        let timing = Timing { fresh, proof, stale };
+        let window = proof.unwrap_or(fresh.max(longest.unwrap_or_default()));
         Self {
-            fleet: core(node.id, config),
+            fleet: core(peer.clone(), role(plan, node), since, window, stale),
             plan: node.clone(),
             is_up: false,
             life: 0,
             peers: BTreeSet::new(),
             held: BTreeSet::new(),
+            told: BTreeMap::new(),
+            flights: BTreeMap::new(),
             asks: BTreeMap::new(),
             next_ask: 0,
+            timing,
+            peer,
+            is_deaf: plan.model.deaf.contains(&node.id),
             woken_at: None,
-            keys: fleet_keys(plan.seed),
-            config,
         }
     }
 
@@ -72,22 +91,29 @@ impl Shell {
         self.plan.id as usize + 1
     }
 
+    /// When the oldest of the fleet's questions began.
     pub fn oldest_ask(&self) -> Option<Duration> {
-        self.asks.values().map(|ask| ask.began).min()
+        self.asks.first_key_value().map(|(_, (_, began))| *began)
+    }
+
+    /// Forgets everything: it has no disk here.
+    fn restart(&mut self, plan: &Plan, since: Millis) {
+        let new = Self::new(plan, &self.plan, self.peer.clone(), since);
+        *self = Self { life: self.life, next_ask: self.next_ask, ..new };
     }
 }
 
-fn core(id: u32, timing: Timing) -> Fleet {
-    let (role, since) = (Role::Node, wire::Millis::ZERO);
-    Fleet::new(Config { alone: false, me: peer(id), role, since, proof_window: timing.proof, stale_for: timing.stale })
+fn core(me: Peer, role: Role, since: Millis, proof_window: Duration, stale_for: Duration) -> Fleet {
+    Fleet::new(Config { alone: false, me, role, since, proof_window, stale_for })
 }
 
-fn peer(id: u32) -> Peer {
-    Peer::new(format!("n{id}"))
-}
-
-fn credential(token: usize) -> Vec<u8> {
-    format!("Bearer t{token}").into_bytes()
+/// Runners that will stop are ephemeral.
+fn role(plan: &Plan, node: &plan::Node) -> Role {
+    match node.stops_ms {
+        _ if plan.model.anchors.contains(&node.id) => Role::Anchor,
+        Some(_) => Role::Ephemeral,
+        None => Role::Node,
+    }
 }
 
 impl World {
@@ -96,38 +122,41 @@ impl World {
         let now = self.wall();
         match what {
             Happening::Start { node } => {
-                let shell = &mut self.shells[node];
-                if !shell.is_up {
-                    shell.is_up = true;
-                    shell.life += 1;
-                    let lane = shell.lane();
-                    self.tell(Event::new(Kind::Start, lane, "start"));
-                    self.meet_all();
+                self.start(node);
+                Vec::new()
+            }
+            Happening::Leave { node } => self.leave(node),
+            Happening::Stop { node } => self.stop(node),
+            Happening::Cut => self.cut(),
+            Happening::Meet { a, b } => self.meet(a, b),
+            Happening::Tend { node } => {
+                if self.shells[node].is_up {
+                    self.seek(node);
                 }
                 Vec::new()
             }
-            Happening::Stop { node } => self.stop(node),
-            Happening::Cut => self.cut(),
-            Happening::Meet { a, b } => {
-                if !self.reaches(a, b) || !self.shells[a].peers.insert(b) {
-                    return Vec::new();
-                }
-                self.shells[b].peers.insert(a);
-                for (one, other) in [(a, b), (b, a)] {
-                    let peer = peer(self.shells[other].plan.id);
-                    let fleet = &mut self.shells[one].fleet;
-                    fleet.handle(Input::PeerConnected { peer: peer.clone(), near: false }, now);
-                    fleet.handle(Input::PeerReady { peer }, now);
-                }
-                vec![a, b]
+            Happening::Ask { node, question } => self.ask(node, question),
+            Happening::Write { node, repo } => self.write(node, repo),
+            Happening::Written { node, life, repo } => self.written(node, life, repo),
+            Happening::Change { repo } => {
+                self.github.change(repo, self.now);
+                Vec::new()
             }
-            Happening::Ask { node, token, path } => self.ask(node, token, path),
-            Happening::Arrive { node, from, life, input } => {
-                let reaches = from.is_none_or(|from| self.reaches(from, node));
-                if self.shells[node].life != life || !self.shells[node].is_up || !reaches {
+            Happening::Hear { node, from, life, message } => {
+                let shell = &mut self.shells[node];
+                if shell.life != life || !shell.is_up || shell.is_deaf || !self.topology.is_open(from, node) {
                     return Vec::new();
                 }
-                self.shells[node].fleet.handle(*input, now);
+                let message = Arc::unwrap_or_clone(message);
+                shell.fleet.handle(Input::Heard { from: self.names.peers[from].clone(), message }, now);
+                vec![node]
+            }
+            Happening::Pulled { node, life, input } => {
+                let shell = &mut self.shells[node];
+                if shell.life != life || !shell.is_up {
+                    return Vec::new();
+                }
+                shell.fleet.handle(*input, now);
                 vec![node]
             }
             Happening::Wake { node, life } => {
@@ -139,180 +168,166 @@ impl World {
                 shell.fleet.wake(now);
                 vec![node]
             }
-            Happening::Origin { node, life, token, path } => self.filled(node, life, token, &path),
+            Happening::Origin { node, life, request } => self.answered(node, life, &request),
         }
     }
 
-    /// Everybody who can reach each other and is not connected dials.
-    fn meet_all(&mut self) {
-        let hop = 3 * self.hop();
-        for a in 0..self.shells.len() {
-            for b in a + 1..self.shells.len() {
-                if self.reaches(a, b) && !self.shells[a].peers.contains(&b) {
-                    self.queue.add(self.now + hop, Happening::Meet { a, b });
-                }
+    fn start(&mut self, node: usize) {
+        if self.shells[node].is_up {
+            return;
+        }
+        let since = self.wall();
+        self.shells[node].restart(&self.plan, since);
+        self.shells[node].is_up = true;
+        self.shells[node].life += 1;
+        self.topology.started(node);
+        let lane = self.shells[node].lane();
+        self.tell(Event::new(Kind::Start, lane, "start"));
+        self.seek(node);
+    }
+
+    /// Dials whom this node should know and does not.
+    fn seek(&mut self, node: usize) {
+        if self.plan.model.way == Way::Alone {
+            return;
+        }
+        for other in self.topology.neighbours(node) {
+            if !self.shells[node].peers.contains(&other) {
+                let at = self.now + 3 * self.hop();
+                self.queue.add(at, Happening::Meet { a: node, b: other });
             }
         }
+    }
+
+    fn meet(&mut self, a: usize, b: usize) -> Vec<usize> {
+        let are_up = self.shells[a].is_up && self.shells[b].is_up;
+        if !are_up || !self.topology.is_open(a, b) || !self.shells[a].peers.insert(b) {
+            return Vec::new();
+        }
+        self.shells[b].peers.insert(a);
+        let now = self.wall();
+        let millis = (2 * self.plan.link.latency_ms + self.plan.link.jitter_ms) as u32;
+        for (one, other) in [(a, b), (b, a)] {
+            let peer = self.names.peers[other].clone();
+            let fleet = &mut self.shells[one].fleet;
+            fleet.handle(Input::PeerConnected { peer: peer.clone(), near: false }, now);
+            fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now);
+            fleet.handle(Input::PeerReady { peer }, now);
+        }
+        vec![a, b]
+    }
+
+    /// It is told to stop, and says so first.
+    fn leave(&mut self, node: usize) -> Vec<usize> {
+        if !self.shells[node].is_up {
+            return Vec::new();
+        }
+        self.queue.add(self.now + DRAIN, Happening::Stop { node });
+        let now = self.wall();
+        self.shells[node].fleet.handle(Input::Leaving, now);
+        vec![node]
     }
 
     fn stop(&mut self, node: usize) -> Vec<usize> {
         if !std::mem::take(&mut self.shells[node].is_up) {
             return Vec::new();
         }
+        self.topology.stopped(node);
         let lane = self.shells[node].lane();
         self.tell(Event::new(Kind::Crash, lane, "is gone"));
         let peers = std::mem::take(&mut self.shells[node].peers);
-        let shell = &mut self.shells[node];
-        shell.fleet = core(shell.plan.id, shell.config);
-        shell.held.clear();
-        shell.asks.clear();
-        shell.woken_at = None;
+        let now = self.wall();
+        self.shells[node].restart(&self.plan, now);
         self.part(node, &peers)
     }
 
+    /// These no longer know `node`; in a while they look for somebody else.
     fn part(&mut self, node: usize, peers: &BTreeSet<usize>) -> Vec<usize> {
-        let (now, gone) = (self.wall(), peer(self.shells[node].plan.id));
+        let now = self.wall();
         for other in peers {
             self.shells[*other].peers.remove(&node);
-            self.shells[*other].fleet.handle(Input::PeerGone { peer: gone.clone() }, now);
+            self.shells[*other].fleet.handle(Input::PeerGone { peer: self.names.peers[node].clone() }, now);
+            self.queue.add(self.now + TEND_AFTER, Happening::Tend { node: *other });
         }
         peers.iter().copied().collect()
     }
 
     fn cut(&mut self) -> Vec<usize> {
         let now = self.wall();
+        let ms = self.now.as_millis() as u64;
+        let on = self.plan.faults.iter().filter(|fault| fault.from_ms <= ms && ms < fault.until_ms);
+        let sides = on.filter_map(|fault| match &fault.what {
+            plan::Trouble::Partition { side } => {
+                let side: BTreeSet<u32> = side.iter().copied().collect();
+                Some(self.shells.iter().map(|shell| side.contains(&shell.plan.id)).collect())
+            }
+            _ => None,
+        });
+        self.topology.parted(sides.collect());
         let mut touched = BTreeSet::new();
         for node in 0..self.shells.len() {
-            let lost: BTreeSet<usize> =
-                self.shells[node].peers.iter().copied().filter(|other| !self.reaches(node, *other)).collect();
+            let is_lost = |other: &usize| !self.topology.is_open(node, *other);
+            let lost: BTreeSet<usize> = self.shells[node].peers.iter().copied().filter(is_lost).collect();
             for other in &lost {
-                let gone = peer(self.shells[*other].plan.id);
                 self.shells[node].peers.remove(other);
-                self.shells[node].fleet.handle(Input::PeerGone { peer: gone }, now);
+                self.shells[node].fleet.handle(Input::PeerGone { peer: self.names.peers[*other].clone() }, now);
                 touched.insert(node);
             }
             touched.extend(self.part(node, &lost));
         }
         self.tell(Event::of_all(Kind::Fault, "the network changes"));
-        self.meet_all();
+        for node in 0..self.shells.len() {
+            if self.shells[node].is_up {
+                self.seek(node);
+            }
+        }
         touched.into_iter().collect()
     }
 
-    fn ask(&mut self, node: usize, token: Option<usize>, path: String) -> Vec<usize> {
-        let now = self.wall();
-        let began = self.now;
-        let shell = &mut self.shells[node];
-        if !shell.is_up {
-            return Vec::new();
+    /// Fetches a body, if that peer is connected and has it.
+    fn pull(&mut self, node: usize, from: &Peer, record: &Record, digest: Digest) -> Result<(), PullFailure> {
+        let holder = self.names.place(from).filter(|holder| self.shells[node].peers.contains(holder));
+        let has = holder.is_some_and(|holder| {
+            let shell = &self.shells[holder];
+            shell.held.contains(&digest) && !shell.is_deaf
+        });
+        self.costs.pulls += 1;
+        if !has {
+            return Err(PullFailure::Unavailable);
         }
-        self.tally.asks += 1;
-        let ask = AskId(shell.next_ask);
-        shell.next_ask += 1;
-        let bytes = token.map(credential);
-        let key = shell.keys.ids.key_id(path.as_bytes());
-        let scope = shell.keys.ids.scope_id(bytes.as_deref());
-        let tag_key = bytes.as_deref().map(TagKey::of);
-        shell.asks.insert(ask, Asked { began, token, path });
-        shell.fleet.handle(
-            Input::Asked {
-                ask,
-                key,
-                scope,
-                tag_key,
-                want: Want::Fresh,
-                across: Across::Nothing,
-                known: None,
-                claim: None,
-            },
-            now,
-        );
-        vec![node]
-    }
-
-    /// GitHub has answered: the same body for everybody, another one for each token's view.
-    fn filled(&mut self, node: usize, life: u32, token: Option<usize>, path: &str) -> Vec<usize> {
-        let now = self.wall();
-        let shell = &mut self.shells[node];
-        if shell.life != life || !shell.is_up {
-            return Vec::new();
-        }
-        self.charged += 1;
-        self.tally.filled += 1;
-        let body = Body::from_plain(body(path, token));
-        let bytes = token.map(credential);
-        let key = shell.keys.ids.key_id(path.as_bytes());
-        let scope = shell.keys.ids.scope_id(bytes.as_deref());
-        let digest = Digest::of(&self::body(path, token));
-        let proved_until = now.after(shell.config.proof);
-        let record = Record {
-            family: shell.keys.ids.family_id(path),
-            version: Version { date_secs: now.as_secs(), digest },
-            status: 200,
-            headers: Vec::new(),
-            body_bytes: self::body(path, token).len() as u64,
-            validated_at: now,
-            fresh_until: now.after(shell.config.fresh),
-            proved_until,
-            stale_until: proved_until.after(shell.config.stale),
-        };
-        shell.held.insert(digest);
-        let tag = bytes.as_deref().map(|bytes| TagKey::of(bytes).tag(key, &record));
-        let announcement = Announcement { key, scope, record, tag, body: Some(body), holder: None };
-        shell.fleet.handle(Input::Filled { announcement, ask: None }, now);
-        vec![node]
+        self.shells[node].held.insert(digest);
+        self.costs.pull_bytes += record.body_bytes + DIRECT_OVERHEAD_BYTES as u64;
+        Ok(())
     }
 
     /// Carries out what a core wants, and sees that it is woken in time.
     pub fn carry_out(&mut self, node: usize) {
         while let Some(effect) = self.shells[node].fleet.next_effect() {
             match effect {
-                Effect::Publish(message) => {
-                    let peers: Vec<usize> = self.shells[node].peers.iter().copied().collect();
-                    for peer in peers {
-                        self.send(node, peer, message.clone());
-                    }
-                }
+                Effect::Publish(message) => self.publish(node, message),
                 Effect::Bury(_) | Effect::HandOver { .. } | Effect::HandedOver => {}
-                Effect::Send { to, message } => {
-                    if let Some(to) = self.place(&to) {
-                        self.send(node, to, message);
-                    }
-                }
+                Effect::Send { to, message } => self.send(node, &to, message),
                 Effect::Keep { announcement, .. } => {
                     if announcement.body.is_some() {
                         self.shells[node].held.insert(announcement.record.version.digest);
                     }
                 }
-                Effect::Forget { .. } => {}
-                Effect::Pull { ask, from, request, .. } => {
-                    let holder = self.place(&from);
-                    let has = holder.is_some_and(|holder| {
-                        self.reaches(node, holder) && self.shells[holder].held.contains(&request.digest)
-                    });
-                    let result = if has { Ok(()) } else { Err(PullFailure::Unavailable) };
-                    if has {
-                        self.shells[node].held.insert(request.digest);
-                    }
+                Effect::Pull { ask, from, request, record, .. } => {
+                    let result = self.pull(node, &from, &record, request.digest);
                     let at = self.now + self.hop() + self.hop();
                     let life = self.shells[node].life;
                     let input = Box::new(Input::Pulled { ask, from, result });
-                    self.queue.add(at, Happening::Arrive { node, from: None, life, input });
+                    self.queue.add(at, Happening::Pulled { node, life, input });
                 }
                 // Its answer changes nothing when it comes.
                 Effect::CancelPull { .. } => {}
                 Effect::Fetch { from, announcement } => {
-                    let digest = announcement.record.version.digest;
-                    let has = self
-                        .place(&from)
-                        .is_some_and(|holder| self.reaches(node, holder) && self.shells[holder].held.contains(&digest));
-                    if has {
-                        self.shells[node].held.insert(digest);
-                    }
-                    let result = if has { Ok(()) } else { Err(PullFailure::Unavailable) };
+                    let record = &announcement.record;
+                    let result = self.pull(node, &from, record, record.version.digest);
                     let at = self.now + self.hop() + self.hop();
                     let life = self.shells[node].life;
                     let input = Box::new(Input::Fetched { from, announcement, result });
-                    self.queue.add(at, Happening::Arrive { node, from: None, life, input });
+                    self.queue.add(at, Happening::Pulled { node, life, input });
                 }
                 Effect::Resolve { ask, outcome } => self.resolve(node, ask, outcome),
                 Effect::NameForgery { holders, .. } => {
@@ -322,11 +337,8 @@ impl World {
                     self.violated(Some(node), "right.dropped", format!("{dropped} tombstones of {peer} did not count"));
                 }
                 Effect::DropPeer { peer, why } => {
-                    self.violated(
-                        Some(node),
-                        "right.dropped",
-                        format!("nobody lies here, and {peer} is dropped: {why}"),
-                    );
+                    let text = format!("nobody lies here, and {peer} is dropped: {why}");
+                    self.violated(Some(node), "right.dropped", text);
                 }
             }
         }
@@ -341,56 +353,39 @@ impl World {
         }
     }
 
-    fn place(&self, peer: &Peer) -> Option<usize> {
-        let id = peer.as_str().strip_prefix('n')?.parse::<u32>().ok()?;
-        self.shells.iter().position(|shell| shell.plan.id == id)
+    /// Gossip: to all of the cell that can be reached, each after a delay of its own.
+    fn publish(&mut self, from: usize, message: Message) {
+        self.costs.published += 1;
+        if self.shells[from].peers.is_empty() {
+            return;
+        }
+        let is_membership = matches!(message, Message::Member(_));
+        let bytes = message.encode().map_or(0, |bytes| bytes.len()) + OVERHEAD_BYTES;
+        let message = Arc::new(message);
+        let cell = self.topology.cell_of(from).to_vec();
+        let mut reached = 0;
+        for node in cell.iter().copied().filter(|node| *node != from) {
+            let is_there = !self.shells[node].peers.is_empty() && self.topology.is_open(from, node);
+            if !is_there || is_membership && self.topology.is_blind(from, node) {
+                continue;
+            }
+            let Some(delay) = self.gossip.delay(cell.len()) else { continue };
+            reached += 1;
+            let life = self.shells[node].life;
+            self.queue.add(self.now + delay, Happening::Hear { node, from, life, message: message.clone() });
+        }
+        self.costs.delivered += reached;
+        let sends = Gossip::sends(cell.len()) * (reached + 1) as f64;
+        self.costs.gossip_sends += sends;
+        self.costs.gossip_bytes += sends * bytes as f64;
     }
 
-    fn send(&mut self, from: usize, to: usize, message: Message) {
+    fn send(&mut self, from: usize, to: &Peer, message: Message) {
+        let Some(to) = self.names.place(to).filter(|to| self.shells[from].peers.contains(to)) else { return };
+        self.costs.sent += 1;
+        self.costs.sent_bytes += (message.encode().map_or(0, |bytes| bytes.len()) + DIRECT_OVERHEAD_BYTES) as u64;
         let at = self.now + self.hop();
         let life = self.shells[to].life;
-        let sender = peer(self.shells[from].plan.id);
-        let input = Box::new(Input::Heard { from: sender, message });
-        self.queue.add(at, Happening::Arrive { node: to, from: Some(from), life, input });
+        self.queue.add(at, Happening::Hear { node: to, from, life, message: Arc::new(message) });
     }
-
-    fn resolve(&mut self, node: usize, ask: AskId, outcome: Outcome) {
-        let now = self.wall();
-        let Some(Asked { began, token, path }) = self.shells[node].asks.remove(&ask) else { return };
-        let lane = self.shells[node].lane();
-        let whose = token.map_or_else(|| "nobody".to_owned(), |token| format!("t{token}"));
-        match outcome {
-            Outcome::Nothing
-            | Outcome::Failed { .. }
-            | Outcome::Told { .. }
-            | Outcome::Offer { .. }
-            | Outcome::Trusted { .. } => {
-                let at = self.now + Duration::from_millis(self.plan.origin_ms);
-                let life = self.shells[node].life;
-                self.tell(Event::new(Kind::Origin, lane, format!("{path} of {whose}")).to(0));
-                self.queue.add(at, Happening::Origin { node, life, token, path });
-            }
-            Outcome::Found { record, .. } => {
-                self.tally.peer_hits += 1;
-                self.tell(Event::new(Kind::Ask, lane, format!("{path} of {whose}: found")).since(began));
-                let shell = &self.shells[node];
-                let age = now.since(record.validated_at);
-                let limit = shell.config.fresh.min(shell.config.proof);
-                let expected = Digest::of(&body(&path, token));
-                if record.version.digest != expected {
-                    self.violated(Some(node), "right.scope", format!("{path} of {whose}: the body of another"));
-                } else if !self.shells[node].held.contains(&expected) {
-                    self.violated(Some(node), "right.held", format!("{path} of {whose}: found, and not held"));
-                } else if age >= limit {
-                    let text = format!("{path} of {whose}: told {} ms ago", age.as_millis());
-                    self.violated(Some(node), "right.fresh", text);
-                }
-            }
-        }
-    }
-}
-
-/// What GitHub says to a token about a path.
-fn body(path: &str, token: Option<usize>) -> Bytes {
-    format!("{{\"path\":\"{path}\",\"viewer\":{token:?}}}").into()
 }

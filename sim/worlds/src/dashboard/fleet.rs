@@ -71,6 +71,7 @@ fn plan(span: Duration) -> Plan {
         nodes: (0..MACHINES).map(node).collect(),
         ops: Vec::new(),
         faults: Vec::new(),
+        model: crate::plan::Model::default(),
         canary: None,
     }
 }

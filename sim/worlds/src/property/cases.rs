@@ -71,6 +71,7 @@ pub fn case(seed: u64, canary: Option<&str>) -> Plan {
         nodes: (0..machines).map(|id| node(id, &mut drawn)).collect(),
         ops: Vec::new(),
         faults: Vec::new(),
+        model: crate::plan::Model::default(),
         canary: canary.map(str::to_owned),
     };
     let count = *drawn.pick(&[1, 1, 2, 2, 3]);

@@ -3,7 +3,7 @@
 use super::Wishes;
 use crate::{
     draw::Stream,
-    plan::{Fault, Layer, Link, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
+    plan::{Fault, Layer, Link, Model, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
 };
 
 /// Worlds over this many machines get a longer tick: each is a host that has to be polled.
@@ -72,6 +72,7 @@ impl Draft {
             nodes,
             ops: Vec::new(),
             faults: Vec::new(),
+            model: Model::default(),
             canary: wishes.canary.clone(),
         };
         Self { plan, wishes: wishes.clone() }
@@ -82,6 +83,10 @@ impl Draft {
         self.plan.ops.sort_by_key(|op| (op.at_ms, op.id));
         self.plan.faults.sort_by_key(|fault| (fault.from_ms, fault.id));
         self.plan
+    }
+
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
     }
 
     pub fn stream(&self, purpose: &str) -> Stream {
