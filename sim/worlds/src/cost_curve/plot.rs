@@ -97,7 +97,7 @@ mod tests {
     fn a_line_goes_from_corner_to_corner() {
         let line = Line { name: "messages", points: vec![(1.0, 10.0), (10.0, 100.0), (100.0, 0.0)] };
         let svg = svg(&[line]);
-        assert!(svg.contains("points=\"64.0,328.0 382.0,20.0\""), "{svg}");
+        assert!(svg.contains("points=\"64.0,328.0 700.0,20.0\""), "{svg}");
         assert!(svg.ends_with("</svg>\n"));
     }
 }
