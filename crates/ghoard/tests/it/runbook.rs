@@ -159,7 +159,8 @@ fn the_demo_closes_with_its_figures() {
     for name in ["proofs", "local_hits", "peer_hits", "stale"] {
         assert!(figure(name) > 0, "{name} in {figures}");
     }
-    assert!(figure("charged") < requests / 10, "{figures}");
+    // In the second of the write nothing is kept, since GitHub's dates do not tell before from after.
+    assert!(figure("charged") < requests / 4, "{figures}");
     let events = figures["events"].to_string();
     for what in ["matrix of 50 jobs", "a comment through", "is gone after", "secondary rate limit", "answers again"] {
         assert!(events.contains(what), "{what} in {events}");
