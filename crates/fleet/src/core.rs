@@ -278,7 +278,7 @@ impl Fleet {
         match message {
             Message::Announce(records) => self.announced(from, records, now),
             Message::Member(member) => self.members.hear(from, member, now),
-            Message::Claim(claim) => self.claimed(from, claim, now),
+            Message::Claim(claim) => self.claimed(from, &claim, now),
             Message::ClaimReply(reply) => self.on_word(AskId(reply.id), from, reply.key, reply.word, now),
             Message::LeaseNews(news) => self.lease_news(from, news, now),
             Message::Tombstones(tombstones) => self.tombstones_heard(from, tombstones, now),

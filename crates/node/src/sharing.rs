@@ -8,6 +8,7 @@ mod effects;
 mod lease;
 mod pulls;
 mod roster;
+mod running;
 mod shelf;
 mod waiting;
 
@@ -23,23 +24,21 @@ use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Fleet, Input, Outcome, Touched, Want};
 use github::{Ask, Credential, Policy, Touches};
-use net::{Event, EventStream, Net, Verdict};
+use net::{Event, EventStream, Net};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
 use task::Tasks;
 use tokio::sync::{
     Semaphore, broadcast,
     mpsc::{self, error::TrySendError},
 };
-use tracing::{debug, info, warn};
-use wire::{
-    Announcement, Body, Digest, Holding, KeyId, LeaseEnd, LimitNotice, Message, Millis, Peer, Record, Role, ScopeId,
-    Version,
-};
+use tracing::debug;
+use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Peer, Record, Role, ScopeId, Version};
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
-use carry::Carrier;
 pub use lease::Lease;
 use roster::Roster;
+use running::Running;
+pub(crate) use running::is_near;
 use shelf::Job;
 use waiting::{CancelOnDrop, Waiting};
 
@@ -336,168 +335,5 @@ impl Sharing {
         if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
             let _ = answer.send(outcome);
         }
-    }
-}
-
-/// The task that owns the core.
-struct Running {
-    sharing: Arc<Sharing>,
-    fleet: Fleet,
-    /// Comings and goings, for whoever dials.
-    told: mpsc::Sender<Event>,
-    /// The shelf has been told that a neighbour has told all that was missing.
-    has_caught_up: bool,
-    questions: roster::Questions,
-}
-
-impl Running {
-    async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: Option<EventStream>) {
-        // A disk that hangs is a disk without records.
-        if tokio::time::timeout(limits::DISK_PATIENCE, self.remember()).await.is_err() {
-            warn!("the disk is slow; starting without the fleet's records");
-        }
-        self.tell_sizes();
-        let mut counted_at = Millis::ZERO;
-        loop {
-            if now().since(counted_at) >= limits::COUNT_INTERVAL {
-                counted_at = now();
-                self.fleet.handle(self.sharing.counters.for_the_fleet(), counted_at);
-            }
-            let until = self.fleet.next_deadline().map_or(Duration::from_secs(60), |at| at.since(now()));
-            tokio::select! {
-                biased;
-                input = queue.recv() => match input {
-                    Some(input) => self.fleet.handle(input, now()),
-                    None => return,
-                },
-                event = next(&mut events) => match event {
-                    Some(event) => self.on_event(event),
-                    None => return,
-                },
-                Some(question) = self.questions.recv() => {
-                    let _ = question.send(self.fleet.members().collect());
-                }
-                () = tokio::time::sleep(until) => self.fleet.wake(now()),
-            }
-            if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
-                // All that peers told is doubted here, and the others learn what was buried.
-                self.fleet.handle(Input::Doubted { date_secs: now().as_secs() }, now());
-                self.fleet.handle(Input::Buried { tombstones: self.sharing.keeper.graves.all() }, now());
-            }
-            self.carry_out();
-            if !self.has_caught_up && self.fleet.has_caught_up() {
-                self.has_caught_up = true;
-                self.sharing.shelve(Job::CaughtUp);
-            }
-            self.tell_sizes();
-        }
-    }
-
-    fn tell_sizes(&self) {
-        let (kept, led) = self.fleet.leases_len();
-        let sizes = [self.fleet.index_len(), kept + led, self.fleet.members_len()];
-        for (told, size) in self.sharing.sizes.iter().zip(sizes) {
-            told.store(size, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.
-    async fn remember(&mut self) {
-        let store = self.sharing.store.clone();
-        let space = if self.sharing.net.is_some() { Space::Fleet } else { Space::Local };
-        let read = move || {
-            let newest = store.newest(space, fleet::limits::INDEX_ENTRIES_MAX)?;
-            let with_body = newest.into_iter().map(|(at, stored)| {
-                let held = store.has_body(&stored.record.version.digest)?;
-                Ok::<_, store::GetError>((at, stored, held))
-            });
-            with_body.collect::<Result<Vec<_>, _>>()
-        };
-        match self.sharing.tasks.block(read).await {
-            Some(Ok(entries)) => {
-                for (EntryKey { scope, key }, stored, body_held) in entries {
-                    let holding = Holding { record: stored.record, tag: stored.tag };
-                    self.fleet.handle(Input::Remembered { key, scope, holding, body_held }, now());
-                }
-            }
-            Some(Err(error)) => warn!(%error, "cannot read the fleet's records; starting without them"),
-            None => {}
-        }
-    }
-
-    fn on_event(&mut self, event: Event) {
-        match event {
-            Event::Connected { ref peer, ref address, .. } => {
-                let near = address.ip().is_some_and(|ip| is_near(&ip));
-                self.fleet.handle(Input::PeerConnected { peer: peer.clone(), near }, now());
-            }
-            Event::Ready { ref peer } => self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now()),
-            Event::Disconnected { ref peer, .. } => {
-                self.sharing.roster.gone(peer);
-                self.fleet.handle(Input::PeerGone { peer: peer.clone() }, now());
-            }
-            Event::Rtt { ref peer, rtt } => {
-                let millis = u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX);
-                self.fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now());
-            }
-            Event::Gossip { source, data, id } => {
-                let verdict = self.heard(source, &data);
-                self.sharing.net.iter().for_each(|net| net.report(&id, verdict));
-                return;
-            }
-            Event::Message { from, data } => {
-                self.heard(from, &data);
-                return;
-            }
-            Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),
-            _ => {}
-        }
-        // The dialler falls behind rather than the fleet.
-        let _ = self.told.try_send(event);
-    }
-
-    /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
-    fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
-        let carrier = Carrier::new(&self.sharing.keys);
-        match carrier.open(sealed) {
-            Ok(message) => {
-                if let Message::Announce(records) = &message {
-                    self.sharing.counters.entries_received.many(records.len());
-                    debug!(%from, records = records.len(), "heard an announce");
-                }
-                self.fleet.handle(Input::Heard { from, message }, now());
-                Verdict::Accept
-            }
-            Err(carry::BadMessage::Decode(error)) if carry::is_from_another_version(&error) => Verdict::Ignore,
-            Err(carry::BadMessage::OtherSealing { there }) => {
-                if self.sharing.roster.differs(&from) {
-                    let here = if there { "off" } else { "on" };
-                    let there = if there { "on" } else { "off" };
-                    warn!(%from, "sealing is {there} there and {here} here: nothing is shared; set `seal` alike on all machines");
-                }
-                Verdict::Ignore
-            }
-            Err(error) => {
-                self.sharing.counters.messages_bad.one();
-                info!(%from, %error, "a member sent a message that makes no sense");
-                Verdict::Reject
-            }
-        }
-    }
-}
-
-/// The next event of the network, if there is one.
-async fn next(events: &mut Option<EventStream>) -> Option<Event> {
-    match events {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether an address is of this machine or a private network: then a short wait is enough.
-pub(crate) fn is_near(ip: &std::net::IpAddr) -> bool {
-    match ip {
-        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }

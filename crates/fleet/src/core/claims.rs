@@ -13,7 +13,7 @@ use wire::{
 use super::Fleet;
 use crate::{
     Across, AskId, Effect, Outcome,
-    asks::{Ask, Claiming},
+    asks::{Ask, Claiming, PeerState},
     leases::{Claimant, Words},
     limits,
 };
@@ -97,7 +97,7 @@ impl Fleet {
     }
 
     fn budget_of(&self, owner: &Peer) -> Duration {
-        let is_near = self.peers.get(owner).is_none_or(|state| state.is_near());
+        let is_near = self.peers.get(owner).is_none_or(PeerState::is_near);
         if is_near { limits::PEER_BUDGET_NEAR } else { limits::PEER_BUDGET_FAR }
     }
 
@@ -107,9 +107,9 @@ impl Fleet {
     }
 
     /// A member claims a key at this node, whoever it thinks owns it.
-    pub(super) fn claimed(&mut self, from: &Peer, claim: Claim, now: Millis) {
-        let Claim { id, key, scope, purpose, insists } = claim;
-        let known = if insists { Vec::new() } else { self.known_for(&claim, now) };
+    pub(super) fn claimed(&mut self, from: &Peer, claim: &Claim, now: Millis) {
+        let Claim { id, key, scope, purpose, insists } = *claim;
+        let known = if insists { Vec::new() } else { self.known_for(claim, now) };
         let word = if known.is_empty() {
             self.leases.claim(Claimant { peer: from.clone(), id }, key, scope, purpose, now)
         } else {
@@ -137,6 +137,7 @@ impl Fleet {
 
     /// What an owner says to a claim of ours.
     pub(super) fn on_word(&mut self, id: AskId, owner: &Peer, key: KeyId, word: ClaimWord, now: Millis) {
+        let budget = self.budget_of(owner);
         let is_awaited = |ask: &&mut Ask| ask.key == key && ask.claiming.as_ref().is_some_and(|c| c.owner == *owner);
         let Some(ask) = self.asks.get_mut(&id).filter(is_awaited) else {
             let is_led = self.led.get(&id).is_some_and(|led| led.owner.as_ref() == Some(owner));
@@ -155,7 +156,7 @@ impl Fleet {
                 self.led.insert(id, Led { key, claim, owner: Some(owner.clone()), renew_at, until });
             }
             ClaimWord::Wait { .. } => {
-                let expected = ask.claim.unwrap_or_default();
+                let expected = ask.claim.unwrap_or_default() + budget;
                 let patience = match claiming.purpose {
                     Purpose::Fill => expected,
                     Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),

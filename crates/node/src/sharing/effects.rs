@@ -5,7 +5,7 @@ use store::{EntryKey, Source, Space, Store, StoredRecord};
 use tracing::{debug, warn};
 use wire::{Announcement, Message, Peer, Record};
 
-use super::{Running, Sharing, carry::Carrier, shelf::Job};
+use super::{Sharing, carry::Carrier, running::Running, shelf::Job};
 use crate::cache::now;
 
 impl Running {

@@ -305,7 +305,11 @@ impl World {
         while let Some(effect) = self.shells[node].fleet.next_effect() {
             match effect {
                 Effect::Publish(message) => self.publish(node, message),
-                Effect::Bury(_) | Effect::HandOver { .. } | Effect::HandedOver => {}
+                Effect::Bury(_)
+                | Effect::Forget { .. }
+                | Effect::Limits { .. }
+                | Effect::HandOver { .. }
+                | Effect::HandedOver => {}
                 Effect::Send { to, message } => self.send(node, &to, message),
                 Effect::Keep { announcement, .. } => {
                     if announcement.body.is_some() {
