@@ -187,7 +187,14 @@ impl Fleet {
     fn take_end(&mut self, id: AskId, owner: &Peer, end: LeaseEnd, now: Millis) -> bool {
         let Some(ask) = self.asks.get_mut(&id) else { return true };
         match end {
-            LeaseEnd::Filled(announcement) => self.announced(owner, vec![*announcement], now),
+            LeaseEnd::Filled(announcement) => {
+                // What another question of this node brought is no news to it.
+                let digest = announcement.record.version.digest;
+                let is_own = announcement.holder.as_ref() == Some(&self.config.me);
+                if !is_own || !self.index.holds(announcement.key, digest) {
+                    self.announced(owner, vec![*announcement], now);
+                }
+            }
             LeaseEnd::Told(told) => {
                 let is_for_us = told.key == ask.key && told.scope == ask.scope;
                 let is_genuine = match (&ask.tag_key, &told.tag) {
