@@ -363,6 +363,17 @@ impl Fleet {
         (self.leases.len(), self.led.len())
     }
 
+    /// Whether this question holds the lease that lets it ask the origin.
+    pub fn leads(&self, ask: AskId) -> bool {
+        self.led.contains_key(&ask)
+    }
+
+    /// At which owner this question waits for another's answer.
+    pub fn waits_at(&self, ask: AskId) -> Option<&Peer> {
+        let claiming = self.asks.get(&ask)?.claiming.as_ref()?;
+        claiming.is_waiting.then_some(&claiming.owner)
+    }
+
     /// Who waits for whom at this node, by peer and question.
     pub fn waits(&self) -> impl Iterator<Item = ((&Peer, AskId), (&Peer, AskId))> {
         let name = |by: &'_ Claimant| AskId(by.id);
