@@ -165,7 +165,10 @@ impl Table {
     /// The question has its answer, or none. Returns the body that was pulled for it.
     pub fn forget(&self, ask: AskId) -> Option<Brought> {
         let asked = lock(&self.asks).remove(&ask)?;
-        asked.under_way.values().for_each(AbortHandle::abort);
+        for pull in asked.under_way.values() {
+            pull.abort();
+            self.count_lost();
+        }
         asked.brought
     }
 
@@ -356,6 +359,14 @@ mod tests {
         table.cancel(ASK, &peer("b"));
         assert!(table.answered(ASK, &peer("c"), body()));
         assert_eq!(counts(&table), [3, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_lost() {
+        let table = race();
+        assert!(table.forget(ASK).is_none());
+        assert!(!table.answered(ASK, &peer("a"), body()));
+        assert_eq!(counts(&table), [3, 0, 0, 3]);
     }
 
     #[test]
