@@ -20,7 +20,7 @@ use task::Tasks;
 
 use crate::world::{GitHub, has_gh, wait_until};
 use fleet::{Door, Fleet, bounded};
-use oracle::Caches;
+use oracle::{Caches, Writes};
 use questions::{Questions, SLOW_FOR, is_issue, kind, path};
 use report::{Book, Caller, Report};
 
@@ -296,8 +296,11 @@ fn judge(plan: &Plan, github: &GitHub, questions: &Questions, mut report: Report
     let charged = reads().map(|row| row.tally.charged).sum::<u64>() - report.went_direct;
     let proofs: u64 = reads().map(|row| row.tally.not_modified).sum();
     let trace = questions.trace();
-    let [by_key, apart] = [Caches::Shared, Caches::Apart].map(|caches| trace.charged(TTL, caches));
-    let (oracle, apart) = (by_key.values().sum::<u64>(), apart.values().sum::<u64>());
+    let ideal = |caches, writes| trace.charged(TTL, caches, writes, is_issue);
+    let by_key = ideal(Caches::Shared, Writes::EndAll);
+    let [narrow, apart] = [(Caches::Shared, Writes::EndOne), (Caches::Apart, Writes::EndAll)]
+        .map(|(caches, writes)| ideal(caches, writes).values().sum::<u64>());
+    let oracle = by_key.values().sum::<u64>();
     // Of retries past the cache, too: they are of slow ones.
     let mut kinds: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for (key, ideal) in &by_key {
@@ -308,7 +311,8 @@ fn judge(plan: &Plan, github: &GitHub, questions: &Questions, mut report: Report
     println!("soak: {} daemons, {} s, {} kills", plan.daemons, plan.length.as_secs(), report.kills);
     report.lines().iter().for_each(|line| println!("{line}"));
     println!(
-        "GitHub: charged {charged}, oracle {oracle}, that is {:.3} of it; each daemon for itself {apart} at least",
+        "GitHub: charged {charged}, oracle {oracle}, that is {:.3} of it; {narrow} if a write ended only what it changes; \
+         each daemon for itself {apart} at least",
         charged as f64 / oracle as f64
     );
     println!(
