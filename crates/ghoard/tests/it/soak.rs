@@ -19,7 +19,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use task::Tasks;
 
 use crate::world::{GitHub, has_gh, wait_until};
-use fleet::{Door, Fleet, bounded};
+use fleet::{Door, Fleet, Wanted, bounded};
 use oracle::{Caches, Writes};
 use questions::{Questions, SLOW_FOR, is_issue, kind, path};
 use report::{Book, Caller, Report};
@@ -142,12 +142,16 @@ impl Soak<'_> {
         }
     }
 
-    fn any_door(&self, random: &mut StdRng) -> Door {
-        self.fleet.living(random.random_range(0..self.fleet.len()), None)
+    fn any_door(&self, wanted: Wanted, random: &mut StdRng) -> Door {
+        self.fleet.door(random.random_range(0..self.fleet.len()), wanted, None)
     }
 
     fn ask_by_gh(&self, random: &mut StdRng) {
-        self.gh(&self.any_door(random), self.questions.any(random), random.random_range(0..TOKENS.len()));
+        self.gh(
+            &self.any_door(Wanted::Living, random),
+            self.questions.any(random),
+            random.random_range(0..TOKENS.len()),
+        );
     }
 
     fn gh(&self, door: &Door, key: usize, token: usize) {
@@ -158,7 +162,7 @@ impl Soak<'_> {
 
     fn ask_plainly(&self, random: &mut StdRng) {
         let (door, key, token) =
-            (self.any_door(random), self.questions.any(random), random.random_range(0..TOKENS.len()));
+            (self.any_door(Wanted::Ready, random), self.questions.any(random), random.random_range(0..TOKENS.len()));
         self.plain(Caller::Plain, &door, key, token);
     }
 
@@ -172,7 +176,7 @@ impl Soak<'_> {
     }
 
     fn write(&self, random: &mut StdRng) {
-        let (door, key) = (self.any_door(random), self.questions.any_issue(random));
+        let (door, key) = (self.any_door(Wanted::Living, random), self.questions.any_issue(random));
         let asked = Instant::now();
         let answer = door.plain("PATCH", &path(key), TOKENS[0], &self.questions.next_title(key));
         match answer {
@@ -236,7 +240,14 @@ impl Soak<'_> {
         let ca = door.setup.home.write(&format!("ca-{key}.pem"), &self.proxy.ca_pem);
         gh.args(["api", &path(key)]).env_remove("CACHE_P2P_SHARED_SECRET").env("GH_TOKEN", RETRY_TOKEN);
         gh.env("HTTPS_PROXY", self.proxy.url()).env("SSL_CERT_FILE", ca);
-        let output = match bounded(&mut gh) {
+        let mut output = bounded(&mut gh);
+        // The system closes a killed daemon's sockets one by one: who is told of the end by the first
+        // may still be let in by the last.
+        if output.as_ref().is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("connection refused")) {
+            self.book.open().let_in_by_the_dying += 1;
+            output = bounded(&mut gh);
+        }
+        let output = match output {
             Ok(output) => output,
             Err(cause) => return self.wrong(format!("a retry by `ghoard gh` did not run: {cause}")),
         };
@@ -260,8 +271,8 @@ impl Soak<'_> {
     }
 
     fn kill_one(&self, random: &mut StdRng) {
-        let door = self.any_door(random);
-        let other = self.fleet.living(random.random_range(0..self.fleet.len()), Some(door.daemon));
+        let door = self.any_door(Wanted::Ready, random);
+        let other = self.fleet.door(random.random_range(0..self.fleet.len()), Wanted::Ready, Some(door.daemon));
         let key = self.questions.add_slow(self.github);
         std::thread::scope(|scope| {
             scope.spawn(|| self.gh(&door, key, 0));
@@ -272,7 +283,8 @@ impl Soak<'_> {
             let setup = self.fleet.kill(door.daemon);
             self.book.open().kills += 1;
             std::thread::sleep(DEAD_FOR);
-            self.fleet.restart(door.daemon, setup);
+            let took = self.fleet.restart(door.daemon, setup);
+            self.book.open().ready_after.push(took);
         });
     }
 
@@ -310,6 +322,10 @@ fn judge(plan: &Plan, github: &GitHub, questions: &Questions, mut report: Report
 
     println!("soak: {} daemons, {} s, {} kills", plan.daemons, plan.length.as_secs(), report.kills);
     report.lines().iter().for_each(|line| println!("{line}"));
+    let (ready_after, let_in) = (report.ready_after.iter().max(), report.let_in_by_the_dying);
+    println!(
+        "ready again after {ready_after:.1?} at most; retries that a dying daemon let in, and that were repeated: {let_in}"
+    );
     println!(
         "GitHub: charged {charged}, oracle {oracle}, that is {:.3} of it; {narrow} if a write ended only what it changes; \
          each daemon for itself {apart} at least",

@@ -11,7 +11,7 @@ use std::{
 use super::PATIENCE;
 use crate::{
     http::{self, Reply},
-    world::{GitHub, Machine, SECRET, Setup},
+    world::{GitHub, Machine, SECRET, Setup, wait_until},
 };
 
 /// So many daemons, by their numbers.
@@ -34,6 +34,16 @@ struct State {
     /// None while it is dead.
     door: Option<Door>,
     killed: Option<Instant>,
+    /// Its `/healthz` has said so since it was started.
+    is_ready: bool,
+}
+
+/// Which daemons will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Living,
+    /// And ready, as somebody would wait for who moves many clients to it.
+    Ready,
 }
 
 impl Fleet {
@@ -51,7 +61,7 @@ impl Fleet {
             })
             .collect();
         machines.iter().for_each(|machine| machine.wait_for_peers(daemons - 1));
-        let living = |(n, machine)| Mutex::new(State { door: Some(door(n, machine)), killed: None });
+        let living = |(n, machine)| Mutex::new(State { door: Some(door(n, machine)), killed: None, is_ready: true });
         let doors = machines.iter().enumerate().map(living);
         Self { doors: doors.collect(), machines: machines.into_iter().map(|m| Mutex::new(Some(m))).collect() }
     }
@@ -60,10 +70,15 @@ impl Fleet {
         self.doors.len()
     }
 
-    /// Returns the door of the first daemon from `n` on that lives, but not that of `but`.
-    pub(super) fn living(&self, n: usize, but: Option<usize>) -> Door {
-        let numbers = (0..self.len()).map(|more| (n + more) % self.len()).filter(|n| Some(*n) != but);
-        numbers.into_iter().find_map(|n| lock(&self.doors[n]).door.clone()).expect("only one at a time is dead")
+    /// Returns the door of the first daemon from `n` on that is as wanted, but not that of `but`.
+    pub(super) fn door(&self, n: usize, wanted: Wanted, but: Option<usize>) -> Door {
+        let mut numbers = (0..self.len()).map(|more| (n + more) % self.len()).filter(|n| Some(*n) != but);
+        let is_as_wanted = |state: &State| state.is_ready || wanted == Wanted::Living;
+        let door = |n: usize| {
+            let state = lock(&self.doors[n]);
+            state.door.clone().filter(|_| is_as_wanted(&state))
+        };
+        numbers.find_map(door).expect("only one at a time is dead")
     }
 
     /// When the daemon that had this door was killed, if it was.
@@ -75,14 +90,19 @@ impl Fleet {
 
     pub(super) fn kill(&self, daemon: usize) -> Setup {
         let machine = lock(&self.machines[daemon]).take().expect("it lives");
-        *lock(&self.doors[daemon]) = State { door: None, killed: Some(Instant::now()) };
+        *lock(&self.doors[daemon]) = State { killed: Some(Instant::now()), ..State::default() };
         machine.kill()
     }
 
-    pub(super) fn restart(&self, daemon: usize, setup: Setup) {
+    /// Returns how long it took from the start to the moment when it was ready.
+    pub(super) fn restart(&self, daemon: usize, setup: Setup) -> Duration {
+        let began = Instant::now();
         let machine = setup.start();
         lock(&self.doors[daemon]).door = Some(door(daemon, &machine));
+        wait_until("it is ready", || machine.status("/healthz").status == 200);
+        lock(&self.doors[daemon]).is_ready = true;
         *lock(&self.machines[daemon]) = Some(machine);
+        began.elapsed()
     }
 }
 

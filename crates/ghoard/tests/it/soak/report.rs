@@ -43,7 +43,10 @@ pub(super) struct Report {
     /// How calls that were cut ended, in the client's words.
     words: BTreeMap<String, u64>,
     pub(super) went_direct: u64,
+    pub(super) let_in_by_the_dying: u64,
     pub(super) kills: usize,
+    /// From the start of each killed daemon until its `/healthz` said so.
+    pub(super) ready_after: Vec<Duration>,
     pub(super) wrong: Vec<String>,
 }
 
