@@ -97,12 +97,26 @@ pub const fn sings(_bug: Bug) -> bool {
     false
 }
 
+/// Whether the member of this name behaves as the version before this one: it announces and pulls, and
+/// knows of nothing else. No bug, but a fleet is upgraded machine by machine, and that has to be seen.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn is_of_before(_member: &str) -> bool {
+    false
+}
+
 #[cfg(feature = "planted")]
-pub use planted::{MARK, plant, sings};
+pub use planted::{MARK, is_of_before, make_old, plant, sings};
 
 #[cfg(feature = "planted")]
 mod planted {
-    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::{
+        collections::BTreeSet,
+        sync::{
+            Mutex, PoisonError,
+            atomic::{AtomicBool, AtomicU8, Ordering},
+        },
+    };
 
     use super::Bug;
 
@@ -110,6 +124,26 @@ mod planted {
     pub static MARK: &str = "this build of ghoard can be given bugs on purpose";
 
     static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Members that are old, and whether there ever were any.
+    static OLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static ANY_OLD: AtomicBool = AtomicBool::new(false);
+
+    /// The member is of the version before from now on, or no longer.
+    pub fn make_old(member: &str, is_old: bool) {
+        let mut old = OLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_old {
+            ANY_OLD.store(true, Ordering::Relaxed);
+            old.insert(member.to_owned());
+        } else {
+            old.remove(member);
+        }
+    }
+
+    /// Whether the member is of the version before.
+    pub fn is_of_before(member: &str) -> bool {
+        ANY_OLD.load(Ordering::Relaxed) && OLD.lock().unwrap_or_else(PoisonError::into_inner).contains(member)
+    }
 
     /// Plants `bug` for the rest of the process. One at a time: the last one counts.
     pub fn plant(bug: Bug) {

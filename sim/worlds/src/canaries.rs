@@ -4,13 +4,14 @@ use crate::{
     children,
     cli::HARNESS,
     output,
+    plan::Layer,
     run::{Seeds, plans, work},
     scenario::Wishes,
     world::LYING_DISK,
 };
 
 /// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 12] = [
+const HAUNTS: [(&str, &str); 16] = [
     ("serves-across-scopes", "lan"),
     ("mixes-the-clocks", "lan"),
     ("ignores-expiry", "lan"),
@@ -23,14 +24,22 @@ const HAUNTS: [(&str, &str); 12] = [
     ("never-validates", "lan"),
     ("keeps-a-denied-key", "revoked-token"),
     (LYING_DISK, "crash-disk"),
+    ("never-releases-a-lease", "lan"),
+    ("waits-on-itself", CORE),
+    ("loses-a-tombstone", "cut-off"),
+    ("keeps-a-stop-to-itself", "origin-limit"),
 ];
+
+/// Where waits are looked at.
+const CORE: &str = "matrix-start";
 
 /// Plants each bug until it is found. One that is not found says that the simulator is blind.
 pub fn run(seeds: u64, jobs: usize) -> anyhow::Result<u8> {
     let mut missed = 0;
     output::data(&format!("{:<24} {:<15} {:>6}  found by", "canary", "scenario", "seeds"));
     for (canary, scenario) in HAUNTS {
-        let wishes = Wishes { canary: Some(canary.to_owned()), ..Wishes::default() };
+        let layer = (scenario == CORE).then_some(Layer::Core);
+        let wishes = Wishes { canary: Some(canary.to_owned()), layer, ..Wishes::default() };
         let plans = plans(scenario, Seeds { from: 0, to: seeds }, &wishes)?;
         let (mut tried, mut found) = (0, None);
         work(plans, jobs, |plan| children::outcome(plan, None, None), &mut |_, outcome| {

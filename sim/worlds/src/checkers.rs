@@ -5,6 +5,7 @@ mod cheap;
 mod open;
 mod right;
 pub mod sealed;
+mod shared;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use bounded::check as bounded;
+pub use shared::{look, on_stopped};
 
 /// What must hold when a world has come to rest.
 pub fn at_rest(stage: &Arc<Stage>) {
@@ -33,13 +35,25 @@ pub struct Ledger {
     /// Answers to what the world itself asked.
     pub ordered: BTreeMap<usize, Option<Answer>>,
     pub writes: Vec<Written>,
+    connected: shared::Connected,
     pub tally: Tally,
     /// Charges that a liar may have caused, by machine.
     pub misled: BTreeMap<u32, u32>,
     /// The ETags that clients were given, by question, in order.
     pub validators: BTreeMap<String, Vec<(Who, String)>>,
-    /// Questions of clients and writes, by machine and start.
+    /// Questions of clients and writes, by machine.
     asks: BTreeMap<u32, u64>,
+    /// Questions of clients, by what is asked.
+    questions: BTreeMap<String, Vec<Asked>>,
+}
+
+/// A question of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub node: u32,
+    pub who: Who,
+    pub sent: Duration,
+    pub done: Option<Duration>,
 }
 
 /// A write that went through a machine.
@@ -80,9 +94,24 @@ impl Tally {
 }
 
 impl Ledger {
-    pub fn asked(&mut self, node: u32) {
+    pub fn asked(&mut self, node: u32, who: Who, question: &str, sent: Duration) {
         self.tally.asks += 1;
         *self.asks.entry(node).or_default() += 1;
+        let asked = Asked { node, who, sent, done: None };
+        self.questions.entry(question.to_owned()).or_default().push(asked);
+    }
+
+    /// A question has its answer.
+    pub fn answered(&mut self, Request { node, who, path, sent, done, .. }: &Request) {
+        let questions = self.questions.get_mut(path).into_iter().flatten().rev();
+        let is_it = |asked: &&mut Asked| (asked.node, asked.who, asked.sent, asked.done) == (*node, *who, *sent, None);
+        if let Some(asked) = questions.into_iter().find(is_it) {
+            asked.done = Some(*done);
+        }
+    }
+
+    pub fn questions_of(&self, question: &str) -> &[Asked] {
+        self.questions.get(question).map_or(&[], |asked| asked)
     }
 
     pub fn asks_of(&self, node: u32) -> u64 {
@@ -129,7 +158,11 @@ impl Ledger {
 
 /// A client has its answer.
 pub fn on_answer(stage: &Arc<Stage>, answer: &Answer) {
-    stage.ledger().count(answer.how);
+    {
+        let mut ledger = stage.ledger();
+        ledger.count(answer.how);
+        ledger.answered(&answer.request);
+    }
     let is_bare = stage.plan.layer == Layer::Bare;
     let also =
         || open::judge(stage, &answer.request, answer.body_bytes).and_then(|()| cheap::judge_answer(stage, answer));
@@ -155,7 +188,8 @@ pub fn on_exchange(stage: &Stage, exchange: &Exchange) {
     if stage.plan.layer == Layer::Bare {
         return;
     }
-    if let Err((invariant, text)) = cheap::judge(stage, exchange) {
+    let shared = || shared::judge_stop(stage, exchange).and_then(|()| shared::judge_legacy(stage, exchange));
+    if let Err((invariant, text)) = cheap::judge(stage, exchange).and_then(|()| shared()) {
         stage.violated(Some(stage.machine(exchange.node).lane()), invariant, text);
     }
 }

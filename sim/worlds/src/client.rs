@@ -128,7 +128,7 @@ impl Client {
         let question = question(path, manner.accept.as_deref());
         let validator = {
             let mut ledger = self.stage.ledger();
-            ledger.asked(self.node);
+            ledger.asked(self.node, who, &question, sent);
             ledger.validator(who, &question, manner.validator)
         };
         let mut request = self.request(manner.method(), path, who);

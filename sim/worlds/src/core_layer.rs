@@ -12,6 +12,7 @@ mod names;
 mod queue;
 mod shell;
 mod topology;
+mod waits;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -57,6 +58,7 @@ pub struct World {
     tally: Tally,
     costs: Costs,
     waits: Vec<Duration>,
+    orphans: waits::Orphans,
     /// When the fleet was first given each body.
     given: BTreeMap<Digest, Duration>,
     now: Duration,
@@ -66,6 +68,7 @@ pub struct World {
 pub fn run(plan: &Plan, recording: &Recording) -> anyhow::Result<Outcome> {
     let began = det::real_time();
     det::set_elapsed(Duration::ZERO);
+    crate::world::plant(plan)?;
     let mut world = World::new(plan.clone(), recording.echo);
     world.play();
     if let Some(path) = &recording.text {
@@ -95,6 +98,7 @@ impl World {
             tally: Tally::default(),
             costs: Costs::default(),
             waits: Vec::new(),
+            orphans: waits::Orphans::default(),
             given: BTreeMap::new(),
             now: Duration::ZERO,
             hops: Stream::new(plan.seed, "hops"),
@@ -204,6 +208,7 @@ impl World {
         if late {
             self.violated(Some(node), "open.late", format!("an ask is older than {} ms", limit.as_millis()));
         }
+        self.look_at_waits(node);
     }
 
     /// In a world without faults all nodes know the same in the end.

@@ -16,7 +16,7 @@ use crate::{
     draw::Stream,
     manner::question,
     plan::{Layer, Plan, Trouble},
-    reference::{Exchange, Reference, Refused, Who},
+    reference::{Exchange, Open, Reference, Refused, Who},
     stage::Stage,
     trace::{Event, Kind},
 };
@@ -37,6 +37,7 @@ pub struct GitHub {
     pub requests: u64,
     /// Exchanges that have begun and not ended.
     pub under_way: usize,
+    begun: u64,
     base_latency: Duration,
     latency: Duration,
     unreachable: BTreeSet<u32>,
@@ -61,6 +62,7 @@ impl GitHub {
             tokens,
             requests: 0,
             under_way: 0,
+            begun: 0,
             base_latency: latency,
             latency,
             unreachable: BTreeSet::new(),
@@ -162,6 +164,13 @@ fn limited_until(response: &Response<Bytes>, at: Duration) -> Option<Duration> {
     is_unnamed.then(|| at + github::limits::LIMIT_PAUSE_MAX)
 }
 
+/// Until when a refusal says to wait.
+fn paused_until(response: &Response<Bytes>, at: Duration) -> Option<Duration> {
+    let is_refusal = matches!(response.status().as_u16(), 403 | 429);
+    let secs = response.headers().get("retry-after").filter(|_| is_refusal)?.to_str().ok()?.parse().ok()?;
+    Some(at + Duration::from_secs(secs))
+}
+
 /// The way from one machine to GitHub.
 pub struct SimOrigin {
     pub stage: Arc<Stage>,
@@ -173,7 +182,7 @@ pub struct SimOrigin {
 impl SimOrigin {
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, OriginError> {
         let began = det::elapsed();
-        let _under_way = UnderWay::begin(&self.stage);
+        let mut under_way = UnderWay::begin(&self.stage, question_of(&request));
         let host = request.uri().host().unwrap_or_default().to_owned();
         let (head, body) = request.into_parts();
         let body = match body.collect().await {
@@ -189,7 +198,8 @@ impl SimOrigin {
         if !is_reachable {
             tokio::time::sleep(UNREACHABLE_AFTER).await;
             let who = self.stage.github().who(&request);
-            self.ended(Times { began, handled: began, until: None }, who, path, &method, None);
+            under_way.has_ended = true;
+            self.ended(Times { began, handled: began, until: None, stopped_until: None }, who, path, &method, None);
             let cause = Broken::new(io::Error::from(io::ErrorKind::ConnectionRefused));
             return Err(OriginError::Connect { host, cause });
         }
@@ -202,15 +212,28 @@ impl SimOrigin {
         tokio::time::sleep(if response.is_some() { latency / 2 } else { left }).await;
         let status = response.as_ref().map(|response| response.status().as_u16());
         let until = response.as_ref().and_then(|response| limited_until(response, det::elapsed()));
-        self.ended(Times { began, handled, until }, who, path, &method, status);
+        let stopped_until = response.as_ref().and_then(|response| paused_until(response, det::elapsed()));
+        under_way.has_ended = true;
+        self.ended(Times { began, handled, until, stopped_until }, who, path, &method, status);
         response.map(|response| response.map(full)).ok_or(OriginError::Timeout { host })
     }
 
     fn ended(&self, times: Times, who: Who, path: String, method: &Method, status: Option<u16>) {
-        let Times { began, handled, until } = times;
+        let Times { began, handled, until, stopped_until } = times;
         let machine = self.stage.machine(self.node);
         let (ended, is_get) = (det::elapsed(), *method == Method::GET);
-        let exchange = Exchange { node: self.node, start: self.start, is_get, who, path, began, ended, status, until };
+        let exchange = Exchange {
+            node: self.node,
+            start: self.start,
+            is_get,
+            who,
+            path,
+            began,
+            ended,
+            status,
+            until,
+            stopped_until,
+        };
         let words = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         let whose = who.map_or_else(|| "nobody".to_owned(), |who| format!("t{who}"));
         let event = Event::new(Kind::Origin, machine.lane(), format!("{method} {} of {whose}: {words}", exchange.path));
@@ -244,21 +267,38 @@ struct Times {
     handled: Duration,
     /// Of a limit: until when it holds.
     until: Option<Duration>,
+    /// Of a secondary limit: the same, by its own words.
+    stopped_until: Option<Duration>,
 }
 
-/// Counts an exchange as long as it lives, whether it ends or its machine does.
-struct UnderWay(Arc<Stage>);
+/// Remembers an exchange as long as it lives, whether it ends or its machine does.
+struct UnderWay {
+    stage: Arc<Stage>,
+    number: u64,
+    has_ended: bool,
+}
 
 impl UnderWay {
-    fn begin(stage: &Arc<Stage>) -> Self {
-        stage.github().under_way += 1;
-        Self(stage.clone())
+    fn begin(stage: &Arc<Stage>, path: String) -> Self {
+        let mut github = stage.github();
+        github.begun += 1;
+        github.under_way += 1;
+        let number = github.begun;
+        github.reference.open.push(Open { number, path, began: det::elapsed(), cut: None });
+        Self { stage: stage.clone(), number, has_ended: false }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.github().under_way -= 1;
+        let mut github = self.stage.github();
+        github.under_way -= 1;
+        let open = &mut github.reference.open;
+        if self.has_ended {
+            open.retain(|open| open.number != self.number);
+        } else if let Some(open) = open.iter_mut().find(|open| open.number == self.number) {
+            open.cut = Some(det::elapsed());
+        }
     }
 }
 

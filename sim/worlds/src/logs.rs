@@ -14,10 +14,20 @@ use tracing::{
 };
 
 use crate::{
+    plan::Role,
     spread::{self, Spread},
     stage::{Stage, lock},
     trace::{Event, Kind},
 };
+
+/// What a node says of a member that it takes for a liar, or for one that is worth nothing.
+const ACCUSATIONS: [&str; 5] = [
+    "a record was announced that its credential did not confirm",
+    "limits were told that their credential did not confirm",
+    "dropping a peer that",
+    "a member drops more of what is kept than it may",
+    "sealing is",
+];
 
 thread_local! {
     static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -98,6 +108,11 @@ impl Subscriber for Recorder {
         let text = words.text();
         if text.contains("ghp_") {
             self.stage.violated(None, "sealed.log", format!("there is a token in a log line: {text}"));
+        }
+        let has_liars = || self.stage.plan.nodes.iter().any(|node| node.role == Role::Liar);
+        if ACCUSATIONS.iter().any(|words_of| words.message.starts_with(words_of)) && !has_liars() {
+            let lane = (lane != usize::MAX).then_some(lane);
+            self.stage.violated(lane, "right.named", format!("nobody lies here: {text}"));
         }
         let kind = match words.message.as_str() {
             message if message.starts_with("Connected to peer") => Kind::Connect,

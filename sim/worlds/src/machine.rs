@@ -20,6 +20,7 @@ use tokio::{io::DuplexStream, sync::mpsc};
 use wire::Millis;
 
 use crate::{
+    checkers,
     client::Client,
     directory::SharedDirectory,
     draw::Stream,
@@ -85,6 +86,9 @@ async fn live(stage: Arc<Stage>, directory: SharedDirectory, id: u32) {
     if machine.plan.role == Role::Liar {
         return liar::live(stage, id, tasks).await;
     }
+    let is_old = machine.plan.old_until_ms.is_some_and(|until| det::elapsed() < Duration::from_millis(until));
+    canary::make_old(machine.identity.peer().as_str(), is_old);
+    machine.alive().is_old = is_old;
     let Some(store) = open_store(&stage, machine) else { return };
     let node = match Node::start(config(&stage, machine, directory), env(&stage, machine, &tasks, store)) {
         Ok(node) => Arc::new(node),
@@ -124,7 +128,9 @@ async fn live(stage: Arc<Stage>, directory: SharedDirectory, id: u32) {
             machine.alive().node = None;
             machine.alive().orders = None;
             stage.tell(Event::new(Kind::Stop, machine.lane(), "told to stop"));
+            let told = det::elapsed();
             node.stop().await;
+            checkers::on_stopped(&stage, machine, told);
         }
     }
 }

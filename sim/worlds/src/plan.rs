@@ -130,6 +130,9 @@ pub struct Node {
     pub has_disk: bool,
     /// How far its wall clock is off.
     pub clock_ms: i64,
+    /// If it is started before, it is of the version before this one, which only announces and pulls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_until_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

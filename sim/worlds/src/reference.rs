@@ -38,6 +38,15 @@ pub struct Refused {
     pub path: Option<String>,
 }
 
+/// An exchange without an end, or with that of its machine.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub number: u64,
+    pub path: String,
+    pub began: Duration,
+    pub cut: Option<Duration>,
+}
+
 /// An exchange between a machine and GitHub.
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -53,6 +62,8 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// Of a limit: until when it holds.
     pub until: Option<Duration>,
+    /// Of a secondary limit: for how long it said to wait.
+    pub stopped_until: Option<Duration>,
 }
 
 impl Exchange {
@@ -71,6 +82,8 @@ pub struct Reference {
     etags: BTreeMap<(Who, String), Vec<(String, Digest)>>,
     pub refusals: Vec<Refused>,
     pub exchanges: Vec<Exchange>,
+    /// Exchanges that have not ended, and those that ended with their machine.
+    pub open: Vec<Open>,
 }
 
 impl Reference {
@@ -155,7 +168,20 @@ impl Reference {
                 slowest = slowest.max(exchange.ended - exchange.began);
             }
         }
-        slowest
+        let open = self.open_of(path, from, to).map(|open| open.cut.unwrap_or(to).min(to) - open.began);
+        slowest.max(open.max().unwrap_or_default())
+    }
+
+    /// How many exchanges about `path` were under way between two moments, whoever's.
+    pub fn asked(&self, path: &str, from: Duration, to: Duration) -> u32 {
+        let lately = self.exchanges.iter().rev().take_while(|exchange| exchange.ended >= from);
+        let ended = lately.filter(|exchange| exchange.path == path && exchange.began <= to).count();
+        u32::try_from(ended + self.open_of(path, from, to).count()).unwrap_or(u32::MAX)
+    }
+
+    fn open_of(&self, path: &str, from: Duration, to: Duration) -> impl Iterator<Item = &Open> {
+        let lasts = move |open: &&Open| open.began <= to && open.cut.is_none_or(|cut| cut >= from);
+        self.open.iter().filter(move |open| open.path == path).filter(lasts)
     }
 
     /// All exchanges of a machine that have ended.

@@ -7,7 +7,7 @@ mod weather;
 use draft::Draft;
 pub use fleets::{Day, Matrix, steady};
 
-use crate::plan::{Layer, Plan, Role};
+use crate::plan::{Layer, Plan, Role, Trouble};
 
 /// A kind of world.
 pub struct Scenario {
@@ -130,6 +130,27 @@ pub static ALL: &[Scenario] = &[
         draw: fleets::matrix_start,
     },
     Scenario {
+        name: "drain",
+        about: "machines stop one after the other, and leave what they alone held",
+        nodes: 6,
+        is_long: false,
+        draw: drain,
+    },
+    Scenario {
+        name: "rolling-upgrade",
+        about: "machines of the version before are replaced one by one while clients ask",
+        nodes: 6,
+        is_long: false,
+        draw: rolling_upgrade,
+    },
+    Scenario {
+        name: "cut-off",
+        about: "one machine hears nothing for ten minutes, while others write",
+        nodes: 5,
+        is_long: false,
+        draw: cut_off,
+    },
+    Scenario {
         name: "long-day",
         about: "24 hours of everything, now and then",
         nodes: 5,
@@ -205,6 +226,51 @@ fn ten_minutes(draft: &mut Draft) {
     draft.herds(3);
     draft.changes(4);
     draft.long_partition(30_000, 600_000);
+}
+
+/// A longer lifetime than the time away, so that what was written meanwhile is still there to be served.
+fn cut_off(draft: &mut Draft) {
+    draft.plan.span_ms = draft.span_of(720_000);
+    draft.plan.settle_ms = 180_000;
+    draft.plan.policy.default_ttl_ms = Some(1_800_000);
+    draft.plan.policy.proof_window_ms = None;
+    draft.questions(100);
+    draft.cut_off(40_000, 600_000);
+}
+
+/// All but the first two stop, in their order.
+fn drain(draft: &mut Draft) {
+    draft.plan.policy.default_ttl_ms = Some(120_000);
+    draft.plan.policy.proof_window_ms = None;
+    // What is lost is asked for again: right, and not what this is about.
+    draft.plan.link.loss_ppm = 0;
+    let leavers = (draft.plan.nodes.len() as u64).saturating_sub(2);
+    draft.plan.span_ms = draft.span_of(30_000 + 15_000 * leavers);
+    let part = draft.plan.span_ms.saturating_sub(30_000) / leavers.max(1);
+    for at in 2..draft.plan.nodes.len() {
+        let mut drawn = draft.stream(&format!("end of n{at}"));
+        draft.plan.nodes[at].stops_ms = Some(20_000 + (at as u64 - 2) * part + drawn.range(0, part / 2));
+    }
+    draft.questions(80);
+    draft.herds(2);
+    draft.legacies(4);
+}
+
+fn rolling_upgrade(draft: &mut Draft) {
+    let count = draft.plan.nodes.len() as u64;
+    draft.plan.span_ms = draft.span_of(40_000 + 20_000 * count);
+    let part = draft.plan.span_ms.saturating_sub(40_000) / count;
+    for at in 0..count {
+        let mut drawn = draft.stream(&format!("upgrade of n{at}"));
+        let ends = 20_000 + at * part + drawn.range(0, part / 2);
+        draft.plan.nodes[at as usize].old_until_ms = Some(ends);
+        let node = draft.plan.nodes[at as usize].id;
+        draft.fault(ends, drawn.range(500, 4_000), Trouble::Kill { node });
+    }
+    draft.questions(150);
+    draft.herds(4);
+    draft.changes(4);
+    draft.writes(4);
 }
 
 fn one_way(draft: &mut Draft) {

@@ -55,6 +55,10 @@ pub struct Alive {
     pub orders: Option<mpsc::UnboundedSender<Order>>,
     /// Each access to its disk takes this much longer.
     pub disk_delay: Duration,
+    /// It is of the version before.
+    pub is_old: bool,
+    /// When it had stopped as it was told to.
+    pub stopped_at: Option<Duration>,
     /// In the layer bare: no new task begins, and what runs is known.
     pub is_down: bool,
     pub tasks: Running,

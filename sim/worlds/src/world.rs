@@ -151,6 +151,7 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
         if now >= next_look {
             next_look = now + LOOK_EVERY;
             checkers::bounded(&stage);
+            checkers::look(&stage);
         }
         if now >= next_wire {
             next_wire = now + WIRE_EVERY;

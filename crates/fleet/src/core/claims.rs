@@ -187,7 +187,14 @@ impl Fleet {
     fn take_end(&mut self, id: AskId, owner: &Peer, end: LeaseEnd, now: Millis) -> bool {
         let Some(ask) = self.asks.get_mut(&id) else { return true };
         match end {
-            LeaseEnd::Filled(announcement) => self.announced(owner, vec![*announcement], now),
+            LeaseEnd::Filled(announcement) => {
+                // What another question of this node brought is no news to it.
+                let digest = announcement.record.version.digest;
+                let is_own = announcement.holder.as_ref() == Some(&self.config.me);
+                if !is_own || !self.index.holds(announcement.key, digest) {
+                    self.announced(owner, vec![*announcement], now);
+                }
+            }
             LeaseEnd::Told(told) => {
                 let is_for_us = told.key == ask.key && told.scope == ask.scope;
                 let is_genuine = match (&ask.tag_key, &told.tag) {
@@ -354,6 +361,17 @@ impl Fleet {
     /// Leases and waiters of the keys that this node owns, and leases that it holds elsewhere.
     pub fn leases_len(&self) -> (usize, usize) {
         (self.leases.len(), self.led.len())
+    }
+
+    /// Whether this question holds the lease that lets it ask the origin.
+    pub fn leads(&self, ask: AskId) -> bool {
+        self.led.contains_key(&ask)
+    }
+
+    /// At which owner this question waits for another's answer.
+    pub fn waits_at(&self, ask: AskId) -> Option<&Peer> {
+        let claiming = self.asks.get(&ask)?.claiming.as_ref()?;
+        claiming.is_waiting.then_some(&claiming.owner)
     }
 
     /// Who waits for whom at this node, by peer and question.

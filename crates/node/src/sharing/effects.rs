@@ -96,7 +96,8 @@ impl Sharing {
             let at = EntryKey { scope, key };
             let found = store.get(Space::Fleet, &at).ok().flatten();
             if found.is_some_and(|found| is_better_than_a_rumour(&*store, &found, &record)) {
-                return Err(Trouble::Better);
+                let is_body_here = store.has_body(&record.version.digest).unwrap_or(false);
+                return Err(Trouble::Better { is_body_here });
             }
             let stored = StoredRecord { record, etag: None, source: Source::Peer, tag };
             store.put(Space::Fleet, at, stored, body).map_err(Trouble::Store)
@@ -112,7 +113,7 @@ impl Sharing {
                 self.drop_peer(holder, "it announced a body with another digest");
                 false
             }
-            Some(Err(Trouble::Better)) => !has_body,
+            Some(Err(Trouble::Better { is_body_here })) => !has_body || is_body_here,
             Some(Err(Trouble::Store(error))) => {
                 debug!(%error, "a peer's record was not kept");
                 !has_body
@@ -133,8 +134,10 @@ fn is_better_than_a_rumour(store: &dyn Store, found: &StoredRecord, announced: &
 }
 
 enum Trouble {
-    /// What is held is better.
-    Better,
+    /// What is held is better; its body may be the same.
+    Better {
+        is_body_here: bool,
+    },
     Body(wire::BodyError),
     Store(store::PutError),
 }

@@ -1,8 +1,8 @@
 //! Cheap: one question at a time, no more requests than questions, and true counts of both kinds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::Broken;
+use super::{Broken, repo_of};
 use crate::{
     client::{Answer, Request},
     plan::Role,
@@ -13,11 +13,8 @@ use crate::{
 /// A machine never asks the same question of the same credential twice at once, and never asks more
 /// than it was asked.
 pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
-    let (asks, writes) = {
-        let ledger = stage.ledger();
-        let has_written = ledger.writes.iter().any(|write| write.node == exchange.node);
-        (ledger.asks_of(exchange.node), has_written)
-    };
+    let asks = stage.ledger().asks_of(exchange.node);
+    let writes = is_written(stage, &exchange.path, exchange.began);
     let github = stage.github();
     let own = github.reference.exchanges_of(exchange.node);
     if own > asks {
@@ -50,6 +47,13 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Whether somebody wrote to the repository of `path` before a moment. Whichever machine it was, its
+/// tombstone reaches all: it drops what they hold, and makes what is on its way doubtful.
+fn is_written(stage: &Stage, path: &str, by: Duration) -> bool {
+    let repo = repo_of(path);
+    stage.ledger().writes.iter().any(|write| Some(&write.repo) == repo.as_ref() && write.sent <= by)
+}
+
 /// What a machine holds of a credential's answer it asks for with a validator: a body that it was
 /// given before comes as a free 304, unless a write or a refusal made it forget.
 fn is_free(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
@@ -57,10 +61,14 @@ fn is_free(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
     else {
         return Ok(());
     };
-    let has_written = stage.ledger().writes.iter().any(|write| write.node == *node);
+    let has_written = is_written(stage, path, *began);
     let github = stage.github();
     let reference = &github.reference;
-    let was_refused = reference.refusals.iter().any(|refused| refused.node == *node && refused.who == Some(*who));
+    // Denials, too, are told to all machines.
+    let was_refused = reference.refusals.iter().any(|refused| {
+        let is_about = refused.path.as_ref().is_none_or(|refused| refused == path);
+        refused.who == Some(*who) && is_about && refused.handled <= *began
+    });
     let earlier = |e: &&Exchange| {
         (e.node, e.start, e.who, &e.path) == (*node, *start, Some(*who), path)
             && matches!(e.status, Some(200 | 304))
@@ -99,7 +107,7 @@ fn was_misled(stage: &Stage, node: u32) -> bool {
 /// One question of a client is at most one request, unless a write came in between.
 pub fn judge_answer(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
     let Request { node, who, path, sent, done, .. } = &answer.request;
-    if stage.ledger().writes.iter().any(|write| write.node == *node) {
+    if is_written(stage, path, *done) {
         return Ok(());
     }
     let count = stage.github().reference.exchanges_within(*node, *who, path, *sent, *done);

@@ -1,6 +1,6 @@
 //! Fail open: a client's request ends in time, whatever the network, a peer or the disk does.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::Broken;
 use crate::{
@@ -23,18 +23,30 @@ const SLACK: Duration = Duration::from_millis(100);
 /// The slowest transfer between peers that is worth its wait, in bytes per second.
 const PULL_RATE_MIN: u64 = 4 << 20;
 
+/// The longest wait for one's turn to prove, where more credentials ask for one key than may prove at once.
+const PROOF_QUEUE: Duration = fleet::limits::PROOF_QUEUE_MAX;
+
+/// For so long a machine that is gone, or cut off, is thought to ask for something still.
+const LEASE: Duration = fleet::limits::LEASE_TIME;
+
 /// Of a question and of a write alike.
 pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), Broken> {
     let Request { node, path, sent, done, .. } = request;
-    // Origin time: what requests for this took meanwhile, this machine's or another's for which it
-    // waited; two, as it may then have asked for itself.
-    let origin = stage.github().reference.slowest(path, *sent, *done);
+    // Origin time: what requests for this took meanwhile, this machine's or another's; two, if it may have
+    // waited for another's before its own.
+    let (origin, count) = {
+        let github = stage.github();
+        let reference = &github.reference;
+        (reference.slowest(path, *sent, *done), reference.asked(path, sent.saturating_sub(LEASE), *done))
+    };
+    let queue = if is_queued(stage, request) { PROOF_QUEUE } else { Duration::ZERO };
     let body = Duration::from_millis(body_bytes as u64 * 1000 / PULL_RATE_MIN);
-    let limit = budget(&stage.plan) + 2 * origin + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
+    let limit =
+        budget(&stage.plan) + origin * count.min(2) + queue + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
     let took = done.saturating_sub(*sent);
     if took > limit {
         let text = format!(
-            "{path}: took {} ms, and the limit is {} ms (GitHub took {} ms)",
+            "{path}: took {} ms, and the limit is {} ms (GitHub took {} ms, and was asked {count} times)",
             took.as_millis(),
             limit.as_millis(),
             origin.as_millis()
@@ -42,6 +54,19 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         return Err(("open.late", text));
     }
     Ok(())
+}
+
+/// Whether more credentials asked for the same meanwhile than may prove at once.
+fn is_queued(stage: &Stage, request: &Request) -> bool {
+    if stage.plan.tokens.len() <= fleet::limits::PROOF_LEASES_MAX {
+        return false;
+    }
+    let ledger = stage.ledger();
+    let meanwhile = ledger
+        .questions_of(&request.path)
+        .iter()
+        .filter(|question| question.sent <= request.done && question.done.is_none_or(|done| done >= request.sent));
+    meanwhile.map(|question| question.who).collect::<BTreeSet<_>>().len() > fleet::limits::PROOF_LEASES_MAX
 }
 
 /// Peers are near in a world whose links are fast and stay so.

@@ -1,7 +1,7 @@
 //! Right: a client gets only what GitHub gave to its very credential, lately, or marked stale; or what
 //! the operator has said may be trusted.
 
-mod clocks;
+pub mod clocks;
 mod errors;
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use wire::Digest;
 
 use self::clocks::{Clocks, ahead};
-use super::{Broken, Written, repo_of};
+use super::{Broken, Written, repo_of, shared};
 use crate::{
     client::{Answer, How, Request},
     github::ORIGIN_TIMEOUT,
@@ -64,6 +64,7 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
         let text = format!("{path}: told {age} ms ago, served as {:?}, and {limits}", answer.how);
         return Err((if answer.how == How::Stale { "right.stale" } else { "right.fresh" }, text));
     }
+    let last = *last;
     let told = last.at;
     if answer.how == How::Stale && !has_failed(stage, reference, answer) {
         return Err(("right.marked", format!("{path}: served stale, and GitHub had not failed")));
@@ -89,7 +90,7 @@ pub fn judge(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
             return Err(("right.write", text));
         }
     }
-    Ok(())
+    shared::judge_answer(stage, &answer.request, &last)
 }
 
 /// Which body the client was told of. `None` where the answer tells of none: a `*` that fits whatever is

@@ -28,6 +28,8 @@ pub struct Shell {
     pub plan: plan::Node,
     pub fleet: Fleet,
     pub is_up: bool,
+    /// It is of the version before.
+    pub is_old: bool,
     /// How often it was started: what was sent to an earlier life does not arrive.
     pub life: u32,
     pub peers: BTreeSet<usize>,
@@ -73,6 +75,7 @@ impl Shell {
             fleet: core(peer.clone(), role(plan, node), since, window, stale),
             plan: node.clone(),
             is_up: false,
+            is_old: false,
             life: 0,
             peers: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -179,6 +182,9 @@ impl World {
         let since = self.wall();
         self.shells[node].restart(&self.plan, since);
         self.shells[node].is_up = true;
+        let until = self.shells[node].plan.old_until_ms.map(Duration::from_millis);
+        self.shells[node].is_old = until.is_some_and(|until| self.now < until);
+        canary::make_old(self.names.peers[node].as_str(), self.shells[node].is_old);
         self.shells[node].life += 1;
         self.topology.started(node);
         let lane = self.shells[node].lane();
@@ -386,6 +392,13 @@ impl World {
 
     fn send(&mut self, from: usize, to: &Peer, message: Message) {
         let Some(to) = self.names.place(to).filter(|to| self.shells[from].peers.contains(to)) else { return };
+        if matches!(message, Message::Claim(_)) && self.shells[to].is_old {
+            self.violated(
+                Some(from),
+                "waits.old",
+                format!("n{} is told a claim, and knows of none", self.shells[to].plan.id),
+            );
+        }
         self.costs.sent += 1;
         self.costs.sent_bytes += (message.encode().map_or(0, |bytes| bytes.len()) + DIRECT_OVERHEAD_BYTES) as u64;
         let at = self.now + self.hop();

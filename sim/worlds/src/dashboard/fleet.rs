@@ -54,7 +54,15 @@ fn live(trace: &Trace) -> anyhow::Result<Score> {
 
 /// Four machines with what is the default, on a LAN.
 fn plan(span: Duration) -> Plan {
-    let node = |id| Node { id, role: Role::Node, starts_ms: 0, stops_ms: None, has_disk: false, clock_ms: 0 };
+    let node = |id| Node {
+        id,
+        role: Role::Node,
+        starts_ms: 0,
+        stops_ms: None,
+        has_disk: false,
+        clock_ms: 0,
+        old_until_ms: None,
+    };
     Plan {
         version: VERSION,
         scenario: "dashboard".to_owned(),

@@ -128,7 +128,15 @@ fn tokens(drawn: &mut Stream) -> Vec<Token> {
 
 fn node(id: u32, drawn: &mut Stream) -> Node {
     let starts_ms = if id == 0 { 0 } else { drawn.range(0, 500) };
-    Node { id, role: Role::Node, starts_ms, stops_ms: None, has_disk: drawn.percent(10), clock_ms: 0 }
+    Node {
+        id,
+        role: Role::Node,
+        starts_ms,
+        stops_ms: None,
+        has_disk: drawn.percent(10),
+        clock_ms: 0,
+        old_until_ms: None,
+    }
 }
 
 /// The moments after an answer at which its meaning changes.

@@ -162,6 +162,28 @@ impl Draft {
         }
     }
 
+    /// Clients of each machine that will stop ask for so much that nobody has asked for before; those of
+    /// others ask for the same when it is gone.
+    pub fn legacies(&mut self, count: u32) {
+        let leaving: Vec<(u32, u64)> =
+            self.plan.nodes.iter().filter_map(|node| Some((node.id, node.stops_ms?))).collect();
+        for (leaver, stops_ms) in leaving {
+            for number in 0..count {
+                let mut drawn = self.stream(&format!("legacy {number} of n{leaver}"));
+                let size = *drawn.pick(&[900, 9_000, 30_000, 60_000]);
+                let path = format!("/repos/octocat/Hello-World/git/blobs/size-{size}?left={leaver}-{number}");
+                let token = Some(drawn.range(0, 2) as usize);
+                self.op(stops_ms - drawn.range(1_500, 4_000), What::ask(leaver, token, path.clone()));
+                let asked_ms = stops_ms + drawn.range(2_500, 9_000);
+                let stays = |node: &&Node| node.stops_ms.is_none_or(|stops| asked_ms + 2_000 < stops);
+                let staying: Vec<u32> = self.plan.nodes.iter().filter(stays).map(|node| node.id).collect();
+                if !staying.is_empty() {
+                    self.op(asked_ms, What::ask(*drawn.pick(&staying), token, path));
+                }
+            }
+        }
+    }
+
     /// An honest machine, and when its clients ask.
     pub fn life(&self, drawn: &mut Stream) -> Option<(u32, u64, u64)> {
         let honest: Vec<&Node> = self.plan.nodes.iter().filter(|node| node.role == Role::Node).collect();
@@ -197,6 +219,7 @@ fn node(seed: u64, id: u32) -> Node {
         stops_ms: None,
         has_disk: drawn.percent(50),
         clock_ms: 0,
+        old_until_ms: None,
     }
 }
 

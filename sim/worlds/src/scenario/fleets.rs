@@ -199,7 +199,15 @@ impl Day {
         let mut nodes = Vec::new();
         let mut add = |starts_ms, stops_ms| {
             let id = nodes.len() as u32;
-            nodes.push(Node { id, role: Role::Node, starts_ms, stops_ms, has_disk: false, clock_ms: 0 });
+            nodes.push(Node {
+                id,
+                role: Role::Node,
+                starts_ms,
+                stops_ms,
+                has_disk: false,
+                clock_ms: 0,
+                old_until_ms: None,
+            });
         };
         (0..self.anchors).for_each(|_| add(0, None));
         for slot in 0..self.runners {

@@ -56,6 +56,31 @@ impl Draft {
         self.fault(begins, lasts, Trouble::Partition { side });
     }
 
+    /// The last machine alone on one side. What it knows is written to by others meanwhile, and its clients
+    /// ask for it before, while it is cut off, and when it is back.
+    pub fn cut_off(&mut self, begins: u64, lasts: u64) {
+        let Some(node) = self.plan.nodes.last().map(|node| node.id) else { return };
+        let others: Vec<u32> = self.plan.nodes.iter().map(|node| node.id).filter(|other| *other != node).collect();
+        self.fault(begins, lasts, Trouble::Partition { side: vec![node] });
+        let (ends, repos) = (begins + lasts, ["octocat/Hello-World", "octocat/Spoon-Knife"]);
+        for (number, repo) in repos.into_iter().enumerate() {
+            let mut drawn = self.stream(&format!("write {number} while one is cut off"));
+            let path = format!("/repos/{repo}");
+            let token = drawn.range(0, 2) as usize;
+            let ask = |node| What::ask(node, Some(token), path.clone());
+            self.op(begins - drawn.range(1_000, 20_000), ask(node));
+            let Some(writer) = (!others.is_empty()).then(|| *drawn.pick(&others)) else { return };
+            let write = What::Write { node: writer, token: 0, repo: repo.to_owned() };
+            self.op(begins + drawn.range(1_000, lasts), write);
+            for _ in 0..3 {
+                self.op(begins + drawn.range(1_000, lasts), ask(node));
+            }
+            for _ in 0..6 {
+                self.op(ends + drawn.range(0, 60_000), ask(node));
+            }
+        }
+    }
+
     pub fn one_ways(&mut self, count: u32, from: u64, to: u64) {
         for number in 0..count {
             let (mut drawn, begins, lasts) = self.moment(&format!("one way {number}"), from, to);
