@@ -58,9 +58,8 @@ async fn main() -> Result<(), Failure> {
             tokio::time::sleep(IDLE).await;
             note_ping(&a, &mut pings).await;
         }
-        let [p50, p99, heard_p50, heard_p99] =
-            [(&mut readable, 50), (&mut readable, 99), (&mut heard, 50), (&mut heard, 99)]
-                .map(|(times, part)| percentile(times, part).as_secs_f64() * 1000.0);
+        let [[p50, p99], [heard_p50, heard_p99]] =
+            [readable, heard].map(|mut times| [50, 99].map(|part| percentile(&mut times, part).as_secs_f64() * 1000.0));
         println!("| {name} | {rounds} | {p50:.1} | {p99:.1} | {heard_p50:.1} | {heard_p99:.1} |");
     }
     let pings: Vec<String> = pings.iter().map(|ms| format!("{ms:.1}")).collect();
