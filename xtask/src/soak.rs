@@ -28,7 +28,12 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if is_release {
         cargo.push("--release");
     }
-    cargo.extend(["--", "--ignored", "--exact", "soak::soak_for_minutes", "--nocapture"]);
+    cargo.extend([
+        "--",
+        "--exact",
+        "soak::daemons_are_killed_under_load_and_no_call_to_a_living_one_is_lost",
+        "--nocapture",
+    ]);
     let mut command = run::cargo(&cargo);
     command.env("GHOARD_SOAK_SECS", seconds.to_string()).env("GHOARD_SOAK_DAEMONS", daemons.to_string());
     run::check(&mut command)

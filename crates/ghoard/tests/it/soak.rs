@@ -67,18 +67,11 @@ fn daemons_are_killed_under_load_and_no_call_to_a_living_one_is_lost() {
     if !has_gh("daemons_are_killed_under_load_and_no_call_to_a_living_one_is_lost") {
         return;
     }
-    let (length, kill_each) = (Duration::from_secs(10), Duration::from_secs(4));
-    soak(&Plan { daemons: 4, length, kill_each, percent_max: 115 });
-}
-
-#[test]
-#[ignore = "takes minutes: run by `cargo xtask soak`, which sets how many"]
-fn soak_for_minutes() {
+    // `cargo xtask soak` sets both, and takes minutes.
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    assert!(has_gh("soak_for_minutes"), "the soak needs gh");
-    let daemons = usize::try_from(number("GHOARD_SOAK_DAEMONS", 12)).unwrap();
-    let length = Duration::from_secs(number("GHOARD_SOAK_SECS", 120));
-    soak(&Plan { daemons, length, kill_each: Duration::from_secs(5), percent_max: 115 });
+    let daemons = usize::try_from(number("GHOARD_SOAK_DAEMONS", 4)).unwrap();
+    let length = Duration::from_secs(number("GHOARD_SOAK_SECS", 10));
+    soak(&Plan { daemons, length, kill_each: Duration::from_secs(if daemons > 4 { 5 } else { 4 }), percent_max: 115 });
 }
 
 /// Everything that the callers share.
