@@ -426,10 +426,10 @@ mod tests {
                 (part, turn) = begun(&table, ASK, "b", 1);
             }
             part.add(turn, &SEGMENT).unwrap();
-            match part.take(turn, body().digest) {
+            match part.take(turn, Digest::of(b"another one")) {
                 Err(Untaken::Wrong(_)) => assert_eq!(senders, 1),
                 Err(Untaken::Mixed(_)) => assert_eq!(senders, 2),
-                _ => panic!("a body that is not whole"),
+                _ => panic!("it is another body"),
             }
         }
     }
