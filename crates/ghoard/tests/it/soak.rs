@@ -71,7 +71,11 @@ fn daemons_are_killed_under_load_and_no_call_to_a_living_one_is_lost() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let daemons = usize::try_from(number("GHOARD_SOAK_DAEMONS", 4)).unwrap();
     let length = Duration::from_secs(number("GHOARD_SOAK_SECS", 10));
-    soak(&Plan { daemons, length, kill_each: Duration::from_secs(if daemons > 4 { 5 } else { 4 }), percent_max: 115 });
+    let kill_each = Duration::from_secs(if daemons > 4 { 5 } else { 4 });
+    // The bound is meant for minutes. Of the few questions of a short run each one more counts: there it finds
+    // a fleet that does not share, and no more.
+    let percent_max = if length < Duration::from_secs(60) { 160 } else { 115 };
+    soak(&Plan { daemons, length, kill_each, percent_max });
 }
 
 /// Everything that the callers share.
