@@ -10,6 +10,7 @@ mod readme;
 mod run;
 mod sim;
 mod size;
+mod soak;
 mod source;
 mod test;
 mod tidy;
@@ -33,6 +34,11 @@ static COMMANDS: &[Command] = &[
         run: clients::run,
     },
     Command { name: "sim", help: "run ghoard in simulated worlds; `sim --help` tells more", run: sim::run },
+    Command {
+        name: "soak",
+        help: "kill real daemons under the load of the real gh (--seconds N --daemons N)",
+        run: soak::run,
+    },
     Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },
     Command { name: "sim-apart", help: "check that nothing of the simulator is shipped", run: sim::apart },
     Command {

@@ -1,6 +1,6 @@
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
+    aead::{Aead, AeadInOut, Payload},
 };
 use sha2::{Digest, Sha256};
 
@@ -82,6 +82,18 @@ impl SealingKey {
         }
         self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg, aad }).map_err(|_| OpenError)
     }
+
+    /// What is sealed becomes what is plain, in its place; nothing is left of it that does not open.
+    fn decrypt_in_place(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], bytes: &mut Vec<u8>) -> Result<(), OpenError> {
+        if self.is_off {
+            *bytes = self.decrypt(nonce, aad, bytes)?;
+            return Ok(());
+        }
+        self.cipher.decrypt_in_place(&XNonce::from(*nonce), aad, bytes).map_err(|_| {
+            bytes.clear();
+            OpenError
+        })
+    }
 }
 
 /// What stands in the place of the seal's tag where nothing is sealed.
@@ -120,14 +132,14 @@ impl<'a> SegmentSealer<'a> {
 }
 
 /// Opens what a [`SegmentSealer`] sealed.
-pub struct SegmentOpener<'a> {
-    key: &'a SealingKey,
-    bound: &'a [u8],
+pub struct SegmentOpener {
+    key: SealingKey,
+    bound: Vec<u8>,
     nonces: Nonces,
 }
 
-impl<'a> SegmentOpener<'a> {
-    pub fn new(key: &'a SealingKey, prefix: [u8; PREFIX_BYTES], bound: &'a [u8]) -> Self {
+impl SegmentOpener {
+    pub fn new(key: SealingKey, prefix: [u8; PREFIX_BYTES], bound: Vec<u8>) -> Self {
         Self { key, bound, nonces: Nonces { prefix, number: 0 } }
     }
 
@@ -138,8 +150,10 @@ impl<'a> SegmentOpener<'a> {
         self
     }
 
-    pub fn open(&mut self, sealed: &[u8], last: bool) -> Result<Vec<u8>, OpenError> {
-        self.key.decrypt(&self.nonces.next(last), self.bound, sealed)
+    /// Opens a segment in its place.
+    pub fn open(&mut self, mut sealed: Vec<u8>, last: bool) -> Result<Vec<u8>, OpenError> {
+        self.key.decrypt_in_place(&self.nonces.next(last), &self.bound, &mut sealed)?;
+        Ok(sealed)
     }
 }
 
@@ -213,14 +227,15 @@ mod tests {
         let mut sealer = SegmentSealer::new(key, [1; 19], b"body");
         let sealed = [sealer.seal(b"one", false), sealer.seal(b"two", true)];
 
-        let mut opener = SegmentOpener::new(key, [1; 19], b"body");
-        assert_eq!(opener.open(&sealed[0], false).unwrap(), b"one");
-        assert_eq!(opener.open(&sealed[1], true).unwrap(), b"two");
+        let mut opener = SegmentOpener::new(key.clone(), [1; 19], b"body".to_vec());
+        assert_eq!(opener.open(sealed[0].clone(), false).unwrap(), b"one");
+        assert_eq!(opener.open(sealed[1].clone(), true).unwrap(), b"two");
 
-        let open = |sealed: &[u8], last| SegmentOpener::new(key, [1; 19], b"body").open(sealed, last);
+        let opener = || SegmentOpener::new(key.clone(), [1; 19], b"body".to_vec());
+        let open = |sealed: &[u8], last| opener().open(sealed.to_vec(), last);
         assert_eq!(open(&sealed[1], true), Err(OpenError), "the first one is missing");
         assert_eq!(open(&sealed[0], true), Err(OpenError), "the rest is cut off");
-        let rest = |number| SegmentOpener::new(&key, [1; 19], b"body").starting_at(number).open(&sealed[1], true);
+        let rest = |number| opener().starting_at(number).open(sealed[1].clone(), true);
         assert_eq!((rest(1), rest(2)), (Ok(b"two".to_vec()), Err(OpenError)), "who begins later knows where");
     }
 }

@@ -4,7 +4,7 @@
 //! messages, in both directions.
 #![allow(clippy::print_stdout, clippy::unwrap_used, dead_code, reason = "an example that prints, and a tests' world")]
 
-#[path = "../tests/sync/world.rs"]
+#[path = "../tests/it/world.rs"]
 mod world;
 
 use std::time::{Duration, Instant};

@@ -18,7 +18,7 @@ pub struct Question {
 /// A local client's question while the fleet works on it.
 pub struct Ask {
     pub question: Question,
-    /// From when the peer budget counts: when it was asked, or when what it waited for ended.
+    /// From when the peer budget counts: when it was asked, later by what it waited for the origin.
     pub clock: Millis,
     /// Set with the first pull; never moved, however many peers are tried.
     pub deadline: Option<Millis>,
@@ -73,13 +73,14 @@ impl Ask {
         self.claim.is_some() && !self.may_go
     }
 
-    /// Something came of a claim: look again, with a new peer budget.
-    pub fn next_round(&mut self, now: Millis) {
+    /// Something came of a claim: look again. Waiting for `origin` is asking the origin; only what took
+    /// longer comes out of the peer budget.
+    pub fn next_round(&mut self, origin: Duration, now: Millis) {
         self.rounds += 1;
         self.owners_tried.clear();
         self.pulls.tried.clear();
         self.pulls.started = 0;
-        (self.clock, self.deadline) = (now, None);
+        (self.clock, self.deadline) = (self.clock.after(origin).min(now), None);
     }
 }
 

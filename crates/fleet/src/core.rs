@@ -53,6 +53,7 @@ pub struct Fleet {
     failures: Failures,
     pace: Pace,
     copies: copies::Copies,
+    told_of: holders::Waiting,
     kin: Kin,
     refuted: Refuted,
     outbox: Outbox,
@@ -79,6 +80,7 @@ impl Fleet {
             failures: Failures::default(),
             pace: Pace::default(),
             copies: copies::Copies::new(),
+            told_of: holders::Waiting::default(),
             kin: Kin::default(),
             refuted: Refuted::default(),
             outbox: Outbox::default(),
@@ -172,6 +174,7 @@ impl Fleet {
         }
         self.hedge_late_pulls(now);
         self.wake_claims(now);
+        self.tell_of_copies(now);
         if self.peers.is_empty() {
             // Nobody hears it; the first neighbour compares.
             self.outbox.clear();
@@ -210,7 +213,12 @@ impl Fleet {
     pub fn next_deadline(&self) -> Option<Millis> {
         let asks = self.asks.values().flat_map(|ask| [ask.deadline, ask.pulls.hedge_at]).flatten();
         let tells = (!self.peers.is_empty()).then(|| self.members.due());
-        let asks = asks.chain(self.outbox.due()).chain(self.notices.due()).chain(tells).chain(self.claims_due());
+        let asks = asks
+            .chain(self.outbox.due())
+            .chain(self.notices.due())
+            .chain(tells)
+            .chain(self.claims_due())
+            .chain(self.told_of.due());
         asks.chain(self.sync.due(&self.peers)).min()
     }
 
@@ -377,6 +385,7 @@ fn is_plausible(record: &Record, now: Millis) -> bool {
 
 mod claims;
 mod copies;
+mod holders;
 mod leave;
 mod pulls;
 mod search;

@@ -34,6 +34,18 @@ pub const COPIES_MAX: usize = 8;
 /// A longer body is not worth a second copy before somebody asks for it.
 pub const COPY_BYTES_MAX: u64 = 256 << 10;
 
+/// Large bodies that came by a pull and are to be told of; over it one is not.
+pub const COPIES_TO_TELL_MAX: usize = 256;
+
+/// How many of these are told of in a span of time: a machine that pulls a lot is known anyway.
+pub const COPIES_TOLD_WINDOW: Duration = Duration::from_secs(10);
+pub const COPIES_TOLD_PER_WINDOW_MAX: usize = 32;
+
+/// When all pull one body at once, each takes its turn to say so: within this for each member, and at
+/// most so long, so that what some [`HOLDERS_MAX`] have said is heard before the others speak.
+pub const COPY_TURN_EACH: Duration = Duration::from_millis(50);
+pub const COPY_TURN_MAX: Duration = Duration::from_secs(10);
+
 /// Questions of local clients in progress at once; over it a question goes to the origin.
 pub const ASKS_MAX: usize = 4096;
 

@@ -54,9 +54,10 @@ pub(crate) async fn write(
     if frame.len() > FRAME_BYTES_MAX {
         return Err(FrameError::TooLarge { bytes: frame.len(), max: FRAME_BYTES_MAX });
     }
+    // In one piece: the multiplexer sends each write as a packet of its own.
+    let packet = [&(frame.len() as u32).to_be_bytes()[..], frame].concat();
     let whole = async {
-        stream.write_all(&(frame.len() as u32).to_be_bytes()).await?;
-        stream.write_all(frame).await?;
+        stream.write_all(&packet).await?;
         stream.flush().await
     };
     match timeout(limit, whole).await {

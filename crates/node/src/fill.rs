@@ -397,7 +397,8 @@ impl Filler {
             let digest = Digest::of(&plain);
             let etag_is_computed = etag.map(|etag| github::matches(&etag, &ask.expected_etag(&plain)));
             // What came plain is packed once, for the disk and for every client that takes it.
-            let body = if body.form == Form::Gzip { body } else { Body::from_plain(plain.clone()) };
+            let is_packed = body.form == Form::Gzip;
+            let body = if is_packed { body.or_plain(&plain) } else { Body::from_plain(plain.clone()) };
             Some(Parted { body, plain, digest, etag_is_computed })
         };
         self.tasks.compute(work).await.flatten()

@@ -36,6 +36,7 @@ use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Pee
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
 pub use lease::Lease;
+use pulls::Brought;
 use roster::Roster;
 use running::Running;
 pub(crate) use running::is_near;
@@ -181,7 +182,7 @@ impl Sharing {
         }
         let lease = claim.map(|_| Lease::new(self.clone(), id));
         let patience = limits::FLEET_ANSWER_MAX + claim.unwrap_or_default();
-        let Ok(Ok(outcome)) = tokio::time::timeout(patience, answer).await else {
+        let Ok(Ok((outcome, brought))) = tokio::time::timeout(patience, answer).await else {
             return (Word::Nothing, lease);
         };
         let (record, word): (Record, fn(Lead) -> Word) = match outcome {
@@ -193,11 +194,18 @@ impl Sharing {
             Outcome::Told { told } => return (Word::Refused(told), None),
             Outcome::Failed { status } => return (Word::Failed(status), None),
         };
-        (self.lead(record).await.map_or(Word::Nothing, word), lease)
+        (self.lead(record, brought).await.map_or(Word::Nothing, word), lease)
     }
 
-    /// Reads the body of a record that the index says is held.
-    async fn lead(&self, record: Record) -> Option<Lead> {
+    /// Takes the body that was pulled for this question, or reads that of a record that the index says is
+    /// held.
+    async fn lead(&self, record: Record, brought: Option<Brought>) -> Option<Lead> {
+        let is_it = |brought: &Brought| {
+            brought.digest == record.version.digest && brought.plain.len() as u64 <= record.body_bytes
+        };
+        if let Some(Brought { body, plain, .. }) = brought.filter(is_it) {
+            return Some(Lead { record, body, plain });
+        }
         let (store, digest, bytes) = (self.store.clone(), record.version.digest, record.body_bytes);
         let load = move || {
             let body = store.body(&digest).ok()??;
@@ -331,9 +339,9 @@ impl Sharing {
     }
 
     fn resolve(&self, ask: AskId, outcome: Outcome) {
-        self.pulls.forget(ask);
+        let brought = self.pulls.forget(ask);
         if let Some(answer) = self.waiting.lock().expect("no panic while held").answers.remove(&ask) {
-            let _ = answer.send(outcome);
+            let _ = answer.send((outcome, brought));
         }
     }
 }

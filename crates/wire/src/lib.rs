@@ -10,6 +10,7 @@ pub mod limits;
 mod message;
 mod record;
 mod time;
+mod unpack;
 
 pub use body::{Body, BodyError, Form};
 pub use digest::{Digest, ParseDigestError};
@@ -21,3 +22,4 @@ pub use message::{
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;
+pub use unpack::Unpacking;

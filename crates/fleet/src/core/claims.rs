@@ -167,12 +167,17 @@ impl Fleet {
             }
             ClaimWord::No => ask.may_go = true,
             ClaimWord::Have(records) => {
-                ask.next_round(now);
+                ask.next_round(Duration::ZERO, now);
                 ask.insists = true;
                 self.announced(owner, records, now);
             }
             ClaimWord::Ended(end) => {
-                ask.next_round(now);
+                let expected = ask.claim.unwrap_or_default();
+                let origin = match claiming.purpose {
+                    Purpose::Fill => expected,
+                    Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
+                };
+                ask.next_round(origin, now);
                 if self.take_end(id, owner, end, now) {
                     return;
                 }

@@ -28,6 +28,7 @@ mod runbook;
 mod secrets;
 mod setup;
 mod shadow;
+mod soak;
 mod status;
 mod strangers;
 mod tombstones;

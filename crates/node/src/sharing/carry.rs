@@ -91,22 +91,17 @@ pub fn segments_of(encoded_bytes: u64) -> u32 {
 }
 
 /// Opens the segments of a pulled body, never beyond what was announced.
-pub struct Opening<'a> {
-    opener: SegmentOpener<'a>,
+pub struct Opening {
+    opener: SegmentOpener,
     expected: u64,
     opened: u64,
 }
 
-/// What segments of one pull are bound to. Lives as long as they are opened.
-pub fn bound_body(request: &PullRequest) -> Vec<u8> {
-    bound(BOUND_BODY, request)
-}
-
-impl<'a> Opening<'a> {
+impl Opening {
     /// `encoded_bytes_max` is what the record allows; a reply over it is refused before memory is taken.
     pub fn new(
-        keys: &'a FleetKeys,
-        bound: &'a [u8],
+        keys: &FleetKeys,
+        request: &PullRequest,
         prefix: [u8; 19],
         (expected, from_segment): (u64, u32),
         encoded_bytes_max: u64,
@@ -115,12 +110,12 @@ impl<'a> Opening<'a> {
         if expected > encoded_bytes_max || opened > 0 && opened >= expected {
             return Err(BadMessage::Length { expected: encoded_bytes_max, found: expected });
         }
-        let opener = SegmentOpener::new(&keys.sealing, prefix, bound).starting_at(from_segment);
-        Ok(Self { opener, expected, opened })
+        let opener = SegmentOpener::new(keys.sealing.clone(), prefix, bound(BOUND_BODY, request));
+        Ok(Self { opener: opener.starting_at(from_segment), expected, opened })
     }
 
-    /// Returns the next segment, and whether it is the last.
-    pub fn open(&mut self, sealed: &[u8]) -> Result<(Vec<u8>, bool), BadMessage> {
+    /// Returns the next segment, opened in its place. There are [`segments_of`] the length that is expected.
+    pub fn open(&mut self, sealed: Vec<u8>) -> Result<Vec<u8>, BadMessage> {
         let left = self.expected - self.opened;
         let length = left.min(limits::SEGMENT_BYTES as u64);
         let is_last = length == left;
@@ -129,7 +124,7 @@ impl<'a> Opening<'a> {
             return Err(BadMessage::Length { expected: length, found: segment.len() as u64 });
         }
         self.opened += length;
-        Ok((segment, is_last))
+        Ok(segment)
     }
 }
 
@@ -168,16 +163,12 @@ mod tests {
                 let (head, prefix) = carrier.seal_reply(&request, &reply).unwrap();
                 assert_eq!(carrier.open_reply(&request, &head).unwrap(), (reply, prefix));
 
-                let bound = bound_body(&request);
-                let mut opening = Opening::new(&keys, &bound, prefix, (len as u64, from_segment), len as u64).unwrap();
-                let (mut body, mut is_whole) = (Vec::new(), false);
+                let mut opening =
+                    Opening::new(&keys, &request, prefix, (len as u64, from_segment), len as u64).unwrap();
+                let mut body = Vec::new();
                 for segment in carrier.segments(&request, prefix, &encoded, from_segment..count) {
-                    assert!(!is_whole, "nothing follows the last segment");
-                    let (segment, is_last) = opening.open(&segment).unwrap();
-                    body.extend(segment);
-                    is_whole = is_last;
+                    body.extend(opening.open(segment.into()).unwrap());
                 }
-                assert!(is_whole);
                 assert_eq!(body, encoded[from_segment as usize * limits::SEGMENT_BYTES..]);
             }
         }
@@ -185,19 +176,20 @@ mod tests {
 
     #[test]
     fn a_reply_that_promises_more_than_the_record_allows_is_refused_before_it_is_read() {
-        let (keys, bound) = (keys(), bound_body(&request()));
+        let (keys, request) = (keys(), request());
         for found in [(u64::MAX, 0), (1000, 1), (1000, u32::MAX)] {
-            let endless = Opening::new(&keys, &bound, [0; 19], found, 1000);
+            let endless = Opening::new(&keys, &request, [0; 19], found, 1000);
             assert!(matches!(endless.err(), Some(BadMessage::Length { .. })));
         }
     }
 
     #[test]
     fn a_short_segment_before_the_last_is_refused() {
-        let (keys, bound) = (keys(), bound_body(&request()));
+        let (keys, request) = (keys(), request());
+        let bound = bound(BOUND_BODY, &request);
         let mut sealer = SegmentSealer::new(&keys.sealing, [0; 19], &bound);
-        let mut opening = Opening::new(&keys, &bound, [0; 19], (200_000, 0), 200_000).unwrap();
-        assert!(matches!(opening.open(&sealer.seal(&[7; 1024], false)), Err(BadMessage::Length { .. })));
+        let mut opening = Opening::new(&keys, &request, [0; 19], (200_000, 0), 200_000).unwrap();
+        assert!(matches!(opening.open(sealer.seal(&[7; 1024], false)), Err(BadMessage::Length { .. })));
     }
 
     #[test]

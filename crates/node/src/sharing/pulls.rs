@@ -7,20 +7,23 @@ use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use fleet::{AskId, Input, PullFailure};
-use futures::{FutureExt, future::Abortable};
+use futures::{
+    FutureExt,
+    future::{Abortable, ready},
+};
 use net::{PullError, PullStream};
 use store::{EntryKey, Source, Space, StoredRecord};
 use tracing::{debug, info};
-use wire::{Announcement, Body, EncodeError, Peer, PullReply, PullRequest, Record, Tag, limits::SEGMENT_BYTES};
+use wire::{Announcement, EncodeError, Form, Peer, PullReply, PullRequest, Record, Tag, limits::SEGMENT_BYTES};
 
 use super::{
     Sharing,
-    carry::{BadMessage, Carrier, Opening, bound_body},
+    carry::{BadMessage, Carrier, Opening, segments_of},
 };
 use crate::limits::PULL_STALL_MAX;
-use table::{Beaten, Entered, SharedPart};
+use table::{Beaten, Entered, SharedPart, Turn, Untaken};
 
-pub use table::Table;
+pub use table::{Brought, Table};
 
 /// Gzip can make a body longer, by a header and 5 bytes for each 16 KiB; more than that is a lie.
 const ENCODED_BYTES_SLACK: u64 = 64 << 10;
@@ -62,6 +65,16 @@ impl From<Beaten> for PullTrouble {
     }
 }
 
+impl From<Untaken> for PullTrouble {
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::Beaten => Self::Beaten,
+            Untaken::Wrong(cause) => Self::Body(cause),
+            Untaken::Mixed(cause) => Self::Mixed(cause),
+        }
+    }
+}
+
 impl Sharing {
     /// Fetches a body for a waiting client; the core keeps the time.
     pub(super) fn start_pull(
@@ -89,8 +102,8 @@ impl Sharing {
             let Announcement { key, scope, ref record, tag, .. } = announcement;
             let request = PullRequest { key, scope, digest: record.version.digest, from_segment: 0 };
             let fetched = async {
-                let body = self.receive(None, &from, &request, record, &SharedPart::default()).await?;
-                self.keep_pulled(&request, record.clone(), tag, body).await
+                let brought = self.receive(None, &from, &request, record, &SharedPart::default()).await?;
+                self.keep_pulled(&request, record.clone(), tag, &brought).await
             };
             let result = fetched.await;
             match &result {
@@ -102,10 +115,10 @@ impl Sharing {
         });
     }
 
-    fn pull_ended(&self, ask: AskId, from: Peer, result: Result<(), PullTrouble>) {
+    fn pull_ended(&self, ask: AskId, from: Peer, result: Result<Brought, PullTrouble>) {
         let result = match result {
-            Ok(()) if self.pulls.answered(ask, &from) => Ok(()),
-            Ok(()) => return,
+            Ok(brought) if self.pulls.answered(ask, &from, brought.clone()) => Ok(()),
+            Ok(_) => return,
             // The core is told of the other one, and cancels this.
             Err(PullTrouble::Beaten) => return self.pulls.cancel(ask, &from),
             Err(trouble) => {
@@ -125,17 +138,19 @@ impl Sharing {
         mut request: PullRequest,
         record: &Record,
         part: &SharedPart,
-    ) -> Result<(), PullTrouble> {
+    ) -> Result<Brought, PullTrouble> {
         request.from_segment = part.next_segment();
         if request.from_segment > 0 {
             debug!(%from, segment = request.from_segment, "going on where another peer stopped");
             self.counters.pulls_resumed.one();
         }
-        let body = self.receive(Some(ask), from, &request, record, part).await?;
-        self.keep_pulled(&request, record.clone(), None, body).await
+        let brought = self.receive(Some(ask), from, &request, record, part).await?;
+        self.keep_pulled(&request, record.clone(), None, &brought).await?;
+        Ok(brought)
     }
 
-    /// Asks for a body, and puts its segments together. `None`: nobody waits for it.
+    /// Asks for a body, and puts its segments together: each is opened, unpacked and hashed while the next
+    /// one comes. `None`: nobody waits for it.
     async fn receive(
         &self,
         ask: Option<AskId>,
@@ -143,7 +158,7 @@ impl Sharing {
         request: &PullRequest,
         record: &Record,
         part: &SharedPart,
-    ) -> Result<(Body, bool), PullTrouble> {
+    ) -> Result<Brought, PullTrouble> {
         let carrier = Carrier::new(&self.keys);
         let net = self.net.as_ref().ok_or(PullTrouble::Absent)?;
         let mut stream = net.pull(from, carrier.seal_request(request)?).await?;
@@ -155,29 +170,28 @@ impl Sharing {
             let all = PullRequest { from_segment: 0, ..request.clone() };
             return Box::pin(self.receive(ask, from, &all, record, part)).await;
         }
-        let bound = bound_body(request);
         let bytes_max = record.body_bytes + ENCODED_BYTES_SLACK;
-        let mut opening = Opening::new(&self.keys, &bound, prefix, (encoded_bytes, from_segment), bytes_max)?;
+        let opening = Opening::new(&self.keys, request, prefix, (encoded_bytes, from_segment), bytes_max)?;
         // Of a short body each rival has its own.
-        let own = SharedPart::default();
         let is_short = encoded_bytes <= SEGMENT_BYTES as u64;
-        let part = if is_short { &own } else { part };
-        let mut is_begun = false;
-        loop {
+        let part = if is_short { SharedPart::default() } else { part.clone() };
+        let lengths = (encoded_bytes, record.body_bytes);
+        let arriving = Arriving { opening, part: part.clone(), turn: None, form, lengths, from_segment };
+        let mut working = ready(Some(Ok(arriving))).left_future();
+        for number in from_segment..segments_of(encoded_bytes) {
             let sealed = self.next_segment(ask, from, &mut stream).await?.ok_or(PullTrouble::Short)?;
-            let (segment, is_last) = opening.open(&sealed)?;
-            if !is_begun {
-                is_begun = true;
-                part.begin(from, form, encoded_bytes, from_segment)?;
+            let (arriving, sender) = (settled(working).await?, from.clone());
+            let work = self.tasks.compute(move || arriving.take(&sender, sealed.into()));
+            working = work.right_future();
+            if number == from_segment {
+                working = ready(Some(Ok(settled(working).await?))).left_future();
                 if let Some(ask) = ask.filter(|_| !is_short) {
                     self.tell(Input::PullBegan { ask, from: from.clone() });
                 }
             }
-            part.add(from, &segment)?;
-            if is_last {
-                return Ok(part.take(from)?);
-            }
         }
+        let turn = settled(working).await?.turn.ok_or(PullTrouble::Short)?;
+        Ok(part.take(turn, record.version.digest)?)
     }
 
     /// The next segment. The core is told when it is long in coming, and may then end this.
@@ -203,13 +217,11 @@ impl Sharing {
         request: &PullRequest,
         record: Record,
         tag: Option<Tag>,
-        (body, is_mixed): (Body, bool),
+        brought: &Brought,
     ) -> Result<(), PullTrouble> {
-        let store = self.store.clone();
+        let (store, body) = (self.store.clone(), brought.body.clone());
         let at = EntryKey { scope: request.scope, key: request.key };
         let put = move || {
-            let trouble = if is_mixed { PullTrouble::Mixed } else { PullTrouble::Body };
-            body.verified(record.version.digest, record.body_bytes).map_err(trouble)?;
             let known = store.get(Space::Fleet, &at).ok().flatten().filter(|s| s.record == record);
             let tag = tag.or(known.and_then(|s| s.tag));
             let stored = StoredRecord { record, etag: None, source: Source::Peer, tag };
@@ -218,8 +230,37 @@ impl Sharing {
             if let Err(error) = kept {
                 debug!(%error, "a pulled body was not kept");
             }
-            Ok(())
         };
-        self.tasks.block(put).await.unwrap_or(Err(PullTrouble::Short))
+        self.tasks.block(put).await.ok_or(PullTrouble::Short)
     }
+}
+
+/// What one peer sends of a body, on its way into the part.
+struct Arriving {
+    opening: Opening,
+    part: SharedPart,
+    turn: Option<Turn>,
+    form: Form,
+    lengths: (u64, u64),
+    from_segment: u32,
+}
+
+impl Arriving {
+    /// Opens the next segment and adds it. The first one that opens makes `from` the sender.
+    fn take(mut self, from: &Peer, sealed: Vec<u8>) -> Result<Self, PullTrouble> {
+        let segment = self.opening.open(sealed)?;
+        let turn = match self.turn {
+            Some(turn) => turn,
+            None => self.part.begin(from, self.form, self.lengths, self.from_segment)?,
+        };
+        self.turn = Some(turn);
+        self.part.add(turn, &segment)?;
+        Ok(self)
+    }
+}
+
+async fn settled(
+    working: impl Future<Output = Option<Result<Arriving, PullTrouble>>>,
+) -> Result<Arriving, PullTrouble> {
+    working.await.unwrap_or(Err(PullTrouble::Short))
 }

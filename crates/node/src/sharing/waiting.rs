@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use fleet::{AskId, Input, Outcome};
 use futures::channel::oneshot;
 
-use super::Sharing;
+use super::{Sharing, pulls::Brought};
+
+/// What the core says, with the body that was pulled for it.
+type Said = (Outcome, Option<Brought>);
 
 /// Who waits, by question.
 #[derive(Default)]
 pub struct Waiting {
     next: u64,
-    pub answers: BTreeMap<AskId, oneshot::Sender<Outcome>>,
+    pub answers: BTreeMap<AskId, oneshot::Sender<Said>>,
 }
 
 impl Waiting {
-    pub fn wait(&mut self) -> (AskId, oneshot::Receiver<Outcome>) {
+    pub fn wait(&mut self) -> (AskId, oneshot::Receiver<Said>) {
         let (sender, receiver) = oneshot::channel();
         let id = AskId(self.next);
         self.next += 1;

@@ -169,10 +169,14 @@ fn an_announce_has_the_bytes_that_the_protocol_documents() {
         holder: None,
     };
     let bytes = Message::Announce(vec![announcement]).encode().unwrap();
+    assert_eq!(documented()["announce"], data_encoding::HEXLOWER.encode(&bytes));
+}
+
+/// The vectors of the protocol's page.
+fn documented() -> serde_json::Value {
     let text = include_str!("../../../../docs/PROTOCOL.md");
     let (_, rest) = text.split_once("```json vectors\n").unwrap();
-    let vectors: serde_json::Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
-    assert_eq!(vectors["announce"], data_encoding::HEXLOWER.encode(&bytes));
+    serde_json::from_str(rest.split_once("```").unwrap().0).unwrap()
 }
 
 #[test]
@@ -229,3 +233,5 @@ fn a_frame_or_a_wish_over_its_limit_is_refused() {
         assert!(matches!(read, Err(DecodeError::RecordLimits)), "{read:?}");
     }
 }
+
+mod vectors;

@@ -41,6 +41,15 @@ pub fn at_rest(stage: &Arc<Stage>) {
             stage.violated(Some(machine.lane()), "bounded.rest", format!("{len} entries in {name}, and nobody asks"));
         }
     }
+    for (machine, node) in stage.machines.values().filter_map(|machine| Some((machine, machine.node()?))) {
+        let counters = &node.counters;
+        let (started, brought) = (counters.pulls_started.get(), counters.pulls.get());
+        let (failed, lost) = (counters.pulls_failed.get(), counters.pulls_lost.get());
+        if started != brought + failed + lost {
+            let text = format!("{started} pulls began; {brought} brought an answer, {failed} failed, {lost} were lost");
+            stage.violated(Some(machine.lane()), "bounded.pulls", text);
+        }
+    }
     let connections_max = CONNECTIONS_PER_PEER_MAX * stage.machines.len().saturating_sub(1);
     for machine in stage.machines.values() {
         let connections = stage.network.connections(machine.id);

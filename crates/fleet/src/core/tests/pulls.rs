@@ -243,3 +243,51 @@ fn a_wrong_copy_names_who_sent_it_and_a_doubted_one_is_not_taken() {
         assert_eq!(told(&node.ask(1)), [answer]);
     }
 }
+
+fn of_large() -> Announcement {
+    announcement(record(&large(), 0), None)
+}
+
+/// Pulls the large body, and returns when its turn is to say so.
+fn pull_large(node: &mut Node) -> u64 {
+    node.ask(1);
+    node.pulled("a", Ok(()));
+    node.due().expect("it is to be told")
+}
+
+#[test]
+fn a_large_body_that_was_pulled_is_told_of_once() {
+    let mut node = holders(&["a", "b"], &large());
+    let turn = pull_large(&mut node);
+    assert!(turn < 2 * 50, "each member has 50 ms");
+    assert_eq!(told(&node.at(turn).wake()), ["publish 1 with 0 bodies"]);
+    node.input(Input::BodyLost { digest: Digest::of(large().as_bytes()) });
+    node.at(3000).ask(1);
+    assert!(node.pulled("a", Ok(())).iter().all(|told| !told.starts_with("publish")));
+    assert_eq!(node.due(), None, "the others know it");
+}
+
+#[test]
+fn a_copy_is_not_told_of_when_enough_holders_are_known_or_the_answer_is_old_or_doubtful() {
+    let silent = |so: &dyn Fn(&mut Node)| {
+        let mut node = holders(&["a"], &large());
+        let turn = pull_large(&mut node);
+        so(&mut node);
+        assert!(node.at(node.now.max(turn)).wake().iter().all(|effect| !matches!(effect, Effect::Publish(_))));
+    };
+    silent(&|node| ["b", "c", "d", "e", "f", "g", "h"].iter().for_each(|name| drop(node.hear(name, of_large()))));
+    silent(&|node| node.now = 56_000);
+    silent(&|node| drop(node.input(Input::Invalidated { touched: Touched::Everything, date_secs: T0 + 1 })));
+}
+
+#[test]
+fn neither_a_small_body_nor_what_nobody_here_has_confirmed_is_told_of() {
+    let mut node = holders(&["a"], "body");
+    node.ask(1);
+    assert_eq!(node.pulled("a", Ok(())), ["found 4"]);
+    assert_eq!(node.due(), None, "it was small enough to be pushed");
+    let mut node = holders(&["a"], &large());
+    node.ask_across(1, Want::Fresh, Across::Offers, None);
+    assert_eq!(node.pulled("a", Ok(())), [format!("offer {}", large().len())]);
+    assert_eq!(node.due(), None, "its tag is another credential's");
+}

@@ -8,9 +8,10 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use fleet::AskId;
 use futures::stream::{AbortHandle, AbortRegistration};
-use wire::{Body, Form, Peer, limits::SEGMENT_BYTES};
+use wire::{Body, BodyError, Digest, Form, Peer, Unpacking, limits::SEGMENT_BYTES};
 
 use crate::{Counters, limits::PULL_PARTS_BYTES_MAX};
 
@@ -26,7 +27,16 @@ pub struct Table {
 struct Asked {
     under_way: BTreeMap<Peer, AbortHandle>,
     is_answered: bool,
+    brought: Option<Brought>,
     part: Arc<Mutex<Part>>,
+}
+
+/// A body that a pull has brought, with its plain form. It has this digest.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    pub digest: Digest,
+    pub body: Body,
+    pub plain: Bytes,
 }
 
 /// A pull that has been entered.
@@ -38,15 +48,27 @@ pub struct Entered {
 /// What is here of one body.
 #[derive(Default)]
 struct Part {
-    /// Whose segments are taken. None while nobody sends.
-    owner: Option<Peer>,
+    /// Whose segments are taken, and where they go on. None while nobody sends.
+    sender: Option<Sender>,
+    turns: u64,
     /// Who has sent some of it.
     senders: BTreeSet<Peer>,
     form: Option<Form>,
     encoded_bytes: u64,
-    encoded: Vec<u8>,
+    unpacking: Option<Unpacking>,
     kept: Option<Kept>,
 }
+
+struct Sender {
+    peer: Peer,
+    turn: Turn,
+    /// How many bytes this sender and those before it have brought.
+    at: usize,
+}
+
+/// Names what one sender sends, so that nothing late is taken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn(u64);
 
 /// A handle to a part; several pulls of one question have the same.
 #[derive(Clone, Default)]
@@ -58,6 +80,16 @@ pub struct SharedPart {
 /// Another peer's segments are taken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Beaten;
+
+/// Why a segment was not taken, or a body is none.
+#[derive(Debug)]
+pub enum Untaken {
+    Beaten,
+    /// It is not the body, and one peer has sent all of it.
+    Wrong(BodyError),
+    /// It is not the body, and several peers have sent it.
+    Mixed(BodyError),
+}
 
 impl Table {
     pub fn new(counters: Arc<Counters>) -> Self {
@@ -82,8 +114,8 @@ impl Table {
     }
 
     /// A pull has brought a good body. Returns whether it is the first, which is the answer; one that
-    /// comes second is none.
-    pub fn answered(&self, ask: AskId, from: &Peer) -> bool {
+    /// comes second is none. The first is kept for who asked.
+    pub fn answered(&self, ask: AskId, from: &Peer, brought: Brought) -> bool {
         let mut asks = lock(&self.asks);
         let Some(asked) = asks.get_mut(&ask) else { return false };
         if asked.under_way.remove(from).is_none() {
@@ -92,6 +124,7 @@ impl Table {
         let is_first = !std::mem::replace(&mut asked.is_answered, true);
         if is_first {
             self.counters.pulls.one();
+            asked.brought = Some(brought);
         } else {
             self.count_lost();
         }
@@ -129,10 +162,14 @@ impl Table {
         }
     }
 
-    /// The question has its answer, or none.
-    pub fn forget(&self, ask: AskId) {
-        let asked = lock(&self.asks).remove(&ask);
-        asked.iter().flat_map(|asked| asked.under_way.values()).for_each(AbortHandle::abort);
+    /// The question has its answer, or none. Returns the body that was pulled for it.
+    pub fn forget(&self, ask: AskId) -> Option<Brought> {
+        let asked = lock(&self.asks).remove(&ask)?;
+        for pull in asked.under_way.values() {
+            pull.abort();
+            self.count_lost();
+        }
+        asked.brought
     }
 
     #[cfg(test)]
@@ -144,7 +181,7 @@ impl Table {
 impl SharedPart {
     /// The number of the first segment that is missing.
     pub fn next_segment(&self) -> u32 {
-        u32::try_from(lock(&self.part).encoded.len() / SEGMENT_BYTES).unwrap_or_default()
+        u32::try_from(lock(&self.part).encoded_len() / SEGMENT_BYTES).unwrap_or_default()
     }
 
     /// Whether segments of this form of the body, from this one on, go on with what is here.
@@ -152,63 +189,83 @@ impl SharedPart {
         lock(&self.part).fits(form, encoded_bytes, from_segment)
     }
 
-    /// From now on `from` sends, beginning with this segment.
+    /// From now on `from` sends, beginning with this segment. The lengths are checked: room is made for them.
     ///
     /// # Errors
     /// [`Beaten`] if another one does.
-    pub fn begin(&self, from: &Peer, form: Form, encoded_bytes: u64, from_segment: u32) -> Result<(), Beaten> {
+    pub fn begin(
+        &self,
+        from: &Peer,
+        form: Form,
+        (encoded_bytes, plain_bytes): (u64, u64),
+        from_segment: u32,
+    ) -> Result<Turn, Beaten> {
         let mut part = lock(&self.part);
-        let has_other_owner = part.owner.as_ref().is_some_and(|owner| owner != from);
-        if has_other_owner || !part.fits(form, encoded_bytes, from_segment) {
+        let has_other_sender = part.sender.as_ref().is_some_and(|sender| sender.peer != *from);
+        if has_other_sender || !part.fits(form, encoded_bytes, from_segment) {
             return Err(Beaten);
         }
         if from_segment == 0 {
             part.senders.clear();
-            let bytes = usize::try_from(encoded_bytes).unwrap_or_default();
-            part.encoded = Vec::with_capacity(bytes);
+            let room = usize::try_from(encoded_bytes).unwrap_or_default();
+            part.unpacking = Some(Unpacking::new(form, room, plain_bytes));
             part.kept = None;
-            part.kept = Kept::reserve(&self.kept_bytes, encoded_bytes);
+            let plain_bytes = if form == Form::Gzip { plain_bytes } else { 0 };
+            part.kept = Kept::reserve(&self.kept_bytes, encoded_bytes + plain_bytes);
         }
-        part.encoded.truncate(from_segment as usize * SEGMENT_BYTES);
         (part.form, part.encoded_bytes) = (Some(form), encoded_bytes);
-        part.owner = Some(from.clone());
+        part.turns += 1;
+        let turn = Turn(part.turns);
+        part.sender = Some(Sender { peer: from.clone(), turn, at: from_segment as usize * SEGMENT_BYTES });
         part.senders.insert(from.clone());
-        Ok(())
+        Ok(turn)
     }
 
-    /// # Errors
-    /// [`Beaten`] if `from` is no longer whose segments are taken.
-    pub fn add(&self, from: &Peer, segment: &[u8]) -> Result<(), Beaten> {
+    /// Takes a segment, and unpacks it.
+    pub fn add(&self, turn: Turn, segment: &[u8]) -> Result<(), Untaken> {
         let mut part = lock(&self.part);
-        if part.owner.as_ref() != Some(from) {
-            return Err(Beaten);
+        let encoded_len = part.encoded_len();
+        let sender = part.sender.as_mut().filter(|sender| sender.turn == turn).ok_or(Untaken::Beaten)?;
+        let is_here = sender.at < encoded_len;
+        sender.at += segment.len();
+        if is_here {
+            return Ok(());
         }
-        part.encoded.extend_from_slice(segment);
-        Ok(())
+        let unpacking = part.unpacking.as_mut().ok_or(Untaken::Beaten)?;
+        unpacking.push(segment).map_err(|cause| part.blame(cause))
     }
 
-    /// The whole body, and whether several peers have sent it.
-    pub fn take(&self, from: &Peer) -> Result<(Body, bool), Beaten> {
+    /// The whole body, if it is the one with this digest.
+    pub fn take(&self, turn: Turn, digest: Digest) -> Result<Brought, Untaken> {
         let mut part = lock(&self.part);
-        let form = part.form.filter(|_| part.owner.as_ref() == Some(from)).ok_or(Beaten)?;
-        let encoded = std::mem::take(&mut part.encoded).into();
-        Ok((Body { form, encoded }, part.senders.len() > 1))
+        part.sender.as_ref().filter(|sender| sender.turn == turn).ok_or(Untaken::Beaten)?;
+        let unpacking = part.unpacking.take().ok_or(Untaken::Beaten)?;
+        let (body, plain) = unpacking.finish(digest).map_err(|cause| part.blame(cause))?;
+        Ok(Brought { digest, body, plain })
     }
 }
 
 impl Part {
+    fn encoded_len(&self) -> usize {
+        self.unpacking.as_ref().map_or(0, Unpacking::encoded_len)
+    }
+
     fn fits(&self, form: Form, encoded_bytes: u64, from_segment: u32) -> bool {
         from_segment == 0
             || self.form == Some(form)
                 && self.encoded_bytes == encoded_bytes
-                && self.encoded.len() >= from_segment as usize * SEGMENT_BYTES
+                && self.encoded_len() >= from_segment as usize * SEGMENT_BYTES
+    }
+
+    fn blame(&self, cause: BodyError) -> Untaken {
+        if self.senders.len() > 1 { Untaken::Mixed(cause) } else { Untaken::Wrong(cause) }
     }
 
     fn release(&mut self, from: &Peer, keep: bool) {
-        if self.owner.as_ref() == Some(from) {
-            self.owner = None;
+        if self.sender.as_ref().is_some_and(|sender| sender.peer == *from) {
+            self.sender = None;
             if !keep || self.kept.is_none() {
-                self.encoded = Vec::new();
+                self.unpacking = None;
             }
         }
     }
@@ -255,11 +312,17 @@ mod tests {
         Peer::new(name)
     }
 
-    fn begun(table: &Table, ask: AskId, name: &str, from_segment: u32) -> SharedPart {
+    fn begun(table: &Table, ask: AskId, name: &str, from_segment: u32) -> (SharedPart, Turn) {
         let part = table.enter(ask, &peer(name), true).part;
-        part.begin(&peer(name), Form::Identity, BYTES, from_segment).unwrap();
-        part.add(&peer(name), &SEGMENT).unwrap();
-        part
+        let turn = part.begin(&peer(name), Form::Identity, (BYTES, BYTES), from_segment).unwrap();
+        part.add(turn, &SEGMENT).unwrap();
+        (part, turn)
+    }
+
+    fn body() -> Brought {
+        let plain = Bytes::from(SEGMENT.repeat(3));
+        let body = Body { form: Form::Identity, encoded: plain.clone() };
+        Brought { digest: Digest::of(&plain), body, plain }
     }
 
     /// What was started, and how it ended.
@@ -278,14 +341,14 @@ mod tests {
     #[test]
     fn of_several_answers_one_counts_and_a_loser_is_no_failure() {
         let table = race();
-        assert!(table.answered(ASK, &peer("b")));
-        assert!(!table.answered(ASK, &peer("a")), "it comes second");
+        assert!(table.answered(ASK, &peer("b"), body()));
+        assert!(!table.answered(ASK, &peer("a"), body()), "it comes second");
         table.cancel(ASK, &peer("c"));
-        assert!(!table.answered(ASK, &peer("c")), "it is over");
+        assert!(!table.answered(ASK, &peer("c"), body()), "it is over");
         table.cancel(ASK, &peer("b"));
         table.failed(ASK, &peer("c"), true);
         assert_eq!(counts(&table), [3, 1, 0, 2]);
-        table.forget(ASK);
+        assert_eq!(table.forget(ASK).unwrap().digest, body().digest, "who asked is given what was brought");
         assert_eq!(table.len(), 0);
     }
 
@@ -294,8 +357,16 @@ mod tests {
         let table = race();
         table.failed(ASK, &peer("a"), true);
         table.cancel(ASK, &peer("b"));
-        assert!(table.answered(ASK, &peer("c")));
+        assert!(table.answered(ASK, &peer("c"), body()));
         assert_eq!(counts(&table), [3, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_lost() {
+        let table = race();
+        assert!(table.forget(ASK).is_none());
+        assert!(!table.answered(ASK, &peer("a"), body()));
+        assert_eq!(counts(&table), [3, 0, 0, 3]);
     }
 
     #[test]
@@ -309,17 +380,58 @@ mod tests {
     #[test]
     fn the_next_holder_goes_on_where_the_first_one_stopped() {
         let table = table();
-        begun(&table, ASK, "a", 0).add(&peer("a"), &SEGMENT).unwrap();
+        let (part, late) = begun(&table, ASK, "a", 0);
+        part.add(late, &SEGMENT).unwrap();
         table.cancel(ASK, &peer("a"));
         let part = table.enter(ASK, &peer("b"), true).part;
         assert_eq!(part.next_segment(), 2);
         assert!(part.fits(Form::Identity, BYTES, 2));
         assert!(!part.fits(Form::Gzip, BYTES, 2) && !part.fits(Form::Identity, BYTES + 1, 2), "packed otherwise");
-        part.begin(&peer("b"), Form::Identity, BYTES, 2).unwrap();
-        assert_eq!(part.add(&peer("a"), &SEGMENT), Err(Beaten), "it comes too late");
-        part.add(&peer("b"), &SEGMENT).unwrap();
-        let (body, is_mixed) = part.take(&peer("b")).unwrap();
-        assert_eq!((body.encoded.len() as u64, is_mixed), (BYTES, true));
+        let turn = part.begin(&peer("b"), Form::Identity, (BYTES, BYTES), 2).unwrap();
+        assert!(matches!(part.add(late, &SEGMENT), Err(Untaken::Beaten)), "it comes too late");
+        part.add(turn, &SEGMENT).unwrap();
+        assert_eq!(part.take(turn, body().digest).unwrap().body, body().body);
+    }
+
+    #[test]
+    fn what_is_here_already_is_not_taken_twice() {
+        let table = table();
+        let (part, turn) = begun(&table, ASK, "a", 0);
+        part.add(turn, &SEGMENT).unwrap();
+        table.cancel(ASK, &peer("a"));
+        let turn = part.begin(&peer("b"), Form::Identity, (BYTES, BYTES), 1).unwrap();
+        part.add(turn, &SEGMENT).unwrap();
+        part.add(turn, &SEGMENT).unwrap();
+        assert_eq!(part.take(turn, body().digest).unwrap().plain, body().plain);
+    }
+
+    #[test]
+    fn a_sender_who_comes_again_is_not_taken_for_its_earlier_self() {
+        let table = table();
+        let (part, late) = begun(&table, ASK, "a", 0);
+        table.cancel(ASK, &peer("a"));
+        let (_, turn) = begun(&table, ASK, "a", 1);
+        assert!(matches!(part.add(late, &SEGMENT), Err(Untaken::Beaten)));
+        part.add(turn, &SEGMENT).unwrap();
+        part.take(turn, body().digest).unwrap();
+    }
+
+    #[test]
+    fn another_body_is_the_senders_fault_if_there_is_one_sender() {
+        for senders in [1, 2] {
+            let table = table();
+            let (mut part, mut turn) = begun(&table, ASK, "a", 0);
+            if senders == 2 {
+                table.cancel(ASK, &peer("a"));
+                (part, turn) = begun(&table, ASK, "b", 1);
+            }
+            part.add(turn, &SEGMENT).unwrap();
+            match part.take(turn, Digest::of(b"another one")) {
+                Err(Untaken::Wrong(_)) => assert_eq!(senders, 1),
+                Err(Untaken::Mixed(_)) => assert_eq!(senders, 2),
+                _ => panic!("it is another body"),
+            }
+        }
     }
 
     #[test]
@@ -327,7 +439,7 @@ mod tests {
         let table = table();
         let part = table.enter(ASK, &peer("b"), true).part;
         begun(&table, ASK, "a", 0);
-        assert_eq!(part.begin(&peer("b"), Form::Identity, BYTES, 0), Err(Beaten));
+        assert_eq!(part.begin(&peer("b"), Form::Identity, (BYTES, BYTES), 0), Err(Beaten));
     }
 
     #[test]
@@ -345,13 +457,13 @@ mod tests {
         let body_bytes = 16 << 20;
         for n in 0..5 {
             let part = table.enter(ask(n), &peer("a"), true).part;
-            part.begin(&peer("a"), Form::Identity, body_bytes, 0).unwrap();
-            part.add(&peer("a"), &SEGMENT).unwrap();
+            let turn = part.begin(&peer("a"), Form::Identity, (body_bytes, body_bytes), 0).unwrap();
+            part.add(turn, &SEGMENT).unwrap();
             table.cancel(ask(n), &peer("a"));
             let kept = table.enter(ask(n), &peer("b"), true).part.next_segment();
             assert_eq!(kept, u32::from((n + 1) * body_bytes <= PULL_PARTS_BYTES_MAX), "{n}");
         }
-        (0..5).for_each(|n| table.forget(ask(n)));
+        (0..5).for_each(|n| drop(table.forget(ask(n))));
         assert_eq!(table.kept_bytes.load(Ordering::Relaxed), 0);
     }
 }
