@@ -139,6 +139,9 @@ impl Leases {
 
     /// When [`Leases::expire`] has something to do.
     pub fn due(&self) -> Option<Millis> {
+        if canary::sings(Bug::NeverReleasesALease) {
+            return None;
+        }
         self.desks.values().flat_map(Desk::leases).map(|lease| lease.until).min()
     }
 

@@ -85,6 +85,9 @@ impl Graveyard {
     /// Buries what a refused credential was told, all of it or one answer.
     pub fn denied(&self, ask: &Ask, whole_credential: bool, date_secs: u64, now: Millis) {
         let Some(Called { key, scope, .. }) = self.called(ask) else { return };
+        if !whole_credential && canary::sings(canary::Bug::KeepsADeniedKey) {
+            return;
+        }
         let of = if whole_credential { Grave::Scope(scope) } else { Grave::Denied(key, scope) };
         self.bury([Tombstone { of, date_secs }], now);
     }

@@ -286,6 +286,9 @@ impl Sharing {
 
     /// The origin refused the credential, or this key to it.
     pub fn denied(&self, ask: &Ask, whole_credential: bool, date_secs: u64) {
+        if !whole_credential && canary::sings(canary::Bug::KeepsADeniedKey) {
+            return;
+        }
         let scope = self.keys.ids.scope_id(ask.credential.as_ref().map(Credential::reveal));
         let key = (!whole_credential).then(|| self.keys.ids.key_id(&ask.key()));
         self.tell(Input::Denied { scope, key, date_secs });

@@ -29,6 +29,10 @@ const PROOF_QUEUE: Duration = fleet::limits::PROOF_QUEUE_MAX;
 /// For so long a machine that is gone, or cut off, is thought to ask for something still.
 const LEASE: Duration = fleet::limits::LEASE_TIME;
 
+/// How long the origin is expected to take for what it was never asked; after one answer it is thrice the
+/// time of that, and less with each that takes as long.
+const EXPECTED_MIN: Duration = Duration::from_millis(500);
+
 /// Of a question and of a write alike.
 pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), Broken> {
     let Request { node, path, sent, done, .. } = request;
@@ -39,10 +43,15 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         let reference = &github.reference;
         (reference.slowest(path, *sent, *done), reference.asked(path, sent.saturating_sub(LEASE), *done))
     };
+    let waited = match count {
+        0 | 1 => Duration::ZERO,
+        // Whom it waited for may hang or be gone: then it is left when the origin is expected to have answered.
+        _ if is_troubled(&stage.plan, *sent, *done) => EXPECTED_MIN.max(3 * origin),
+        _ => origin,
+    };
     let queue = if is_queued(stage, request) { PROOF_QUEUE } else { Duration::ZERO };
     let body = Duration::from_millis(body_bytes as u64 * 1000 / PULL_RATE_MIN);
-    let limit =
-        budget(&stage.plan) + origin * count.min(2) + queue + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
+    let limit = budget(&stage.plan) + origin + waited + queue + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
     let took = done.saturating_sub(*sent);
     if took > limit {
         let text = format!(
@@ -54,6 +63,12 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         return Err(("open.late", text));
     }
     Ok(())
+}
+
+/// Whether something was wrong meanwhile, or a lease before.
+fn is_troubled(plan: &Plan, sent: Duration, done: Duration) -> bool {
+    let ms = Duration::from_millis;
+    plan.faults.iter().any(|fault| ms(fault.from_ms) <= done && sent <= ms(fault.until_ms) + LEASE)
 }
 
 /// Whether more credentials asked for the same meanwhile than may prove at once.
