@@ -42,6 +42,8 @@ pub struct Claiming {
     /// When the owner counts as silent, or the wait as vain.
     pub until: Millis,
     pub is_waiting: bool,
+    /// For a turn, not for somebody's answer.
+    pub is_queued: bool,
 }
 
 impl Deref for Ask {

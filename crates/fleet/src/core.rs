@@ -17,6 +17,7 @@ use crate::{
     notices::Notices,
     offer::{Kin, Refuted},
     pace::Pace,
+    past::Past,
     speakers::Speakers,
     sync::{Sync, View},
 };
@@ -41,6 +42,7 @@ pub struct Fleet {
     peers: BTreeMap<Peer, PeerState>,
     members: Members,
     index: Index,
+    past: Past,
     graves: Graves,
     /// What peers told up to this date only this machine doubts.
     doubted_here: u64,
@@ -71,6 +73,7 @@ impl Fleet {
             config,
             peers: BTreeMap::new(),
             index: Index::default(),
+            past: Past::default(),
             graves: Graves::default(),
             doubted_here: 0,
             speakers: Speakers::default(),
@@ -156,6 +159,7 @@ impl Fleet {
             Input::Buried { tombstones } => self.bury_again(tombstones),
             Input::Doubted { date_secs } => self.doubt_here(date_secs),
             Input::BodyLost { digest } => {
+                self.past.body_lost(digest);
                 self.index.retain(|_, candidate| {
                     candidate.held &= candidate.record.version.digest != digest;
                     true
@@ -196,6 +200,7 @@ impl Fleet {
         for (key, scope) in self.index.expire(now) {
             self.effects.push_back(Effect::Forget { key, scope });
         }
+        self.expire_past(now);
         self.sync.step(view(&self.index, &self.peers, now), &mut self.effects);
     }
 
@@ -265,7 +270,7 @@ impl Fleet {
         let known = self.index.candidates(at).iter().map(|c| c.record.fresh_until).max();
         let fresh_until = announcement.record.fresh_until;
         let digest = announcement.record.version.digest;
-        self.kin.learn(at.1, digest, self.index.scopes_of(at.0));
+        self.kin.learn(at, &announcement.record, self.index.candidates(at), self.index.scopes_of(at.0));
         let told = self.index.scopes_of(at.0).flat_map(|(_, candidates)| candidates);
         let right = told.filter(|candidate| candidate.record.version.digest == digest);
         self.refuted.clear(right.flat_map(|candidate| &candidate.holders));
@@ -275,6 +280,7 @@ impl Fleet {
             announcement.body = None;
         }
         self.index.insert(&announcement, &self.config.me, true);
+        self.past.remove(at);
         // What is only confirmed is told if the news is worth it: half a lifetime or more.
         let told = Box::new(announcement.clone());
         let gained = fresh_until.since(known.unwrap_or_default());
@@ -328,6 +334,7 @@ impl Fleet {
                 self.take_over(&announcement, now);
             }
             let holder = self.holder_of(&announcement, from).clone();
+            self.past.remove(at);
             if self.index.insert(&announcement, &holder, held) == Change::New || held {
                 self.effects.push_back(Effect::Keep { from: from.clone(), announcement });
             }
@@ -341,15 +348,6 @@ impl Fleet {
     fn is_doubtful(&self, key: KeyId, scope: ScopeId, record: &Record) -> bool {
         let date_secs = record.version.date_secs;
         date_secs <= self.doubted_here || self.graves.cover(key, scope, record.family, date_secs)
-    }
-
-    fn forget_doubtful(&mut self) {
-        let (graves, doubted) = (&self.graves, self.doubted_here);
-        let gone = self.index.retain(|(key, scope), candidate| {
-            let Record { family, version, .. } = &candidate.record;
-            version.date_secs > doubted && !graves.cover(key, scope, *family, version.date_secs)
-        });
-        self.effects.extend(gone.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
     }
 
     /// In the simulator: this node neither says nor hears anything but announces.

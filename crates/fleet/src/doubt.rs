@@ -72,6 +72,13 @@ impl Graves {
         buried.any(|buried| date_secs <= buried.date_secs)
     }
 
+    /// Whether the credential was refused this version, alone or with all others.
+    pub fn cover_by_denial(&self, key: KeyId, scope: ScopeId, date_secs: u64) -> bool {
+        let graves = [Grave::Scope(scope), Grave::Denied(key, scope)];
+        let mut buried = graves.iter().filter_map(|grave| self.dates.get(grave));
+        buried.any(|buried| date_secs <= buried.date_secs)
+    }
+
     /// Whether a whole credential was refused, as heard at `moment` or later.
     pub fn refused_since(&self, scope: ScopeId, moment: Millis) -> bool {
         self.dates.get(&Grave::Scope(scope)).is_some_and(|buried| moment <= buried.heard_at)

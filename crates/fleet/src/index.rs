@@ -47,6 +47,10 @@ impl Index {
         self.entries.len()
     }
 
+    pub fn all(&self) -> impl Iterator<Item = (At, &[Candidate])> {
+        self.entries.iter().map(|(at, candidates)| (*at, candidates.as_slice()))
+    }
+
     /// Newest first.
     pub fn candidates(&self, at: At) -> &[Candidate] {
         self.entries.get(&at).map_or(&[], Vec::as_slice)

@@ -25,6 +25,7 @@ mod members;
 mod notices;
 mod offer;
 mod pace;
+mod past;
 mod speakers;
 mod sync;
 

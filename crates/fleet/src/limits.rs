@@ -72,6 +72,9 @@ pub const TABLE_PAUSE: Duration = Duration::from_secs(600);
 /// Of a neighbour's table, what is passed on: the newest, and half of what the others would take.
 pub const TOMBSTONES_PASSED_ON_MAX: usize = TOMBSTONES_BURST as usize / 2;
 
+/// Answers that a write has made doubtful and that are kept to be offered to the origin. At some 1 KB each, 8 MB.
+pub const PAST_MAX: usize = 8192;
+
 /// Fills wait this long for company, so that a burst is one message.
 pub const ANNOUNCE_WINDOW: Duration = Duration::from_millis(100);
 
@@ -110,6 +113,12 @@ pub const FILL_RATE_WINDOW: Duration = Duration::from_secs(30);
 /// Credentials whose likeness to others is remembered, and others for each. At some 1 KB, 2 MB.
 pub const KIN_SCOPES_MAX: usize = 2048;
 pub const KIN_MAX: usize = 16;
+
+/// What two credentials were told so long apart says nothing of their views: content changes.
+pub const KIN_RECENT: Duration = Duration::from_secs(60);
+
+/// Keys of which it is remembered that credentials have views of their own.
+pub const OWN_VIEWS_MAX: usize = 4096;
 
 /// Offers of one member that the origin may correct in a row, and for how long it then makes none: it
 /// lies, or its credentials have another view than this node's.

@@ -80,6 +80,11 @@ impl Members {
         self.known.retain(|_, known| now.since(known.heard_at) < 4 * interval);
     }
 
+    /// Whether it has said that it is about to stop.
+    pub fn is_leaving(&self, peer: &Peer) -> bool {
+        self.known.get(peer).is_some_and(|known| known.member.is_leaving)
+    }
+
     pub fn is_silent(&self, owner: &Peer, now: Millis) -> bool {
         self.silent.get(owner).is_some_and(|until| now < *until)
     }

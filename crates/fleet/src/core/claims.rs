@@ -54,7 +54,7 @@ impl Fleet {
         };
         let is_own = owner == self.config.me;
         ask.owners_tried.insert(owner.clone());
-        ask.claiming = Some(Claiming { owner: owner.clone(), purpose, until, is_waiting: false });
+        ask.claiming = Some(Claiming { owner: owner.clone(), purpose, until, is_waiting: false, is_queued: false });
         let claim = Claim { id: id.0, key: ask.key, scope: ask.scope, purpose, insists: ask.insists };
         if is_own {
             let by = Claimant { peer: owner.clone(), id: id.0 };
@@ -155,14 +155,16 @@ impl Fleet {
                 let (renew_at, until) = (now.after(limits::LEASE_RENEWAL), now.after(limits::LEASE_TIME_MAX));
                 self.led.insert(id, Led { key, claim, owner: Some(owner.clone()), renew_at, until });
             }
-            ClaimWord::Wait { .. } => {
+            ClaimWord::Wait { since_ms } => {
+                // Nobody proves for this credential yet: it is the turn that is waited for.
+                let is_queued = claiming.purpose == Purpose::Proof && since_ms == 0;
                 let expected = ask.claim.unwrap_or_default() + budget;
                 let patience = match claiming.purpose {
                     Purpose::Fill => expected,
                     Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
                 };
                 let until = now.after(patience);
-                ask.claiming = Some(Claiming { until, is_waiting: true, ..claiming });
+                ask.claiming = Some(Claiming { until, is_waiting: true, is_queued, ..claiming });
                 return;
             }
             ClaimWord::No => ask.may_go = true,
@@ -173,13 +175,16 @@ impl Fleet {
             }
             ClaimWord::Ended(end) => {
                 let expected = ask.claim.unwrap_or_default();
-                let origin = match claiming.purpose {
-                    Purpose::Fill => expected,
-                    Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
-                };
+                let origin = if claiming.is_queued { expected.max(limits::PROOF_QUEUE_MAX) } else { expected };
                 ask.next_round(origin, now);
                 if self.take_end(id, owner, end, now) {
                     return;
+                }
+                // Of no use here (a clock that is off, a forged tag): all who waited go at once, or each
+                // would wait for the one before it.
+                let is_as_before = self.asks.get(&id).is_some_and(|ask| self.purpose(ask, now) == claiming.purpose);
+                if let Some(ask) = self.asks.get_mut(&id) {
+                    ask.may_go |= is_as_before;
                 }
             }
         }

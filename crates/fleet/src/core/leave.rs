@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use wire::{Announcement, Message, Millis, Peer, Role};
+use wire::{Announcement, Member, Message, Millis, Peer, Role};
 
 use super::Fleet;
 use crate::{Effect, index::At, limits};
@@ -13,7 +13,7 @@ pub struct Leaving {
 }
 
 impl Fleet {
-    /// Says so to all, and hands what is fresh and held nowhere else to the member that stays longest.
+    /// Says so to all, and hands what is of use and held nowhere else to the member that stays longest.
     pub(super) fn leave(&mut self, now: Millis) {
         if self.leaving.is_some() {
             return;
@@ -62,7 +62,8 @@ impl Fleet {
         announcement.holder.as_ref().filter(|holder| announcement.body.is_some() || !is_mine(holder)).unwrap_or(from)
     }
 
-    /// An anchor if one is connected, else the oldest: it will most likely stay. Of two, the nearer.
+    /// An anchor if one is connected, else the oldest: it will most likely stay. Where all are short-lived it is
+    /// the youngest that does.
     fn heir(&self) -> Option<Peer> {
         let staying = self.members().filter(|view| view.is_connected && !view.member.is_leaving);
         let rank = |role: Role| match role {
@@ -70,8 +71,17 @@ impl Fleet {
             Role::Node => 1,
             Role::Ephemeral => 2,
         };
-        let heir = staying.min_by_key(|view| (rank(view.member.role), view.member.since, view.peer.clone()));
+        let age = |role: Role, since: Millis| if role == Role::Ephemeral { u64::MAX - since.0 } else { since.0 };
+        let heir = staying.min_by_key(|view| {
+            let Member { role, since, .. } = view.member;
+            (rank(role), age(role, since), view.peer.clone())
+        });
         heir.map(|view| view.peer)
+    }
+
+    /// Whether another machine is there, and does not leave. Who held something may be long gone.
+    fn stays(&self, holder: &Peer) -> bool {
+        self.peers.contains_key(holder) && !self.members.is_leaving(holder)
     }
 
     /// What goes to the heir, newest first.
@@ -80,10 +90,11 @@ impl Fleet {
         let mut estate = Vec::new();
         for (_, (key, scope)) in self.index.by_validation(None) {
             let mut told = self.index.candidates((key, scope)).iter();
-            let Some(candidate) = told.find(|told| told.held && told.record.is_fresh(now)) else { continue };
-            let is_elsewhere = candidate.holders.iter().any(|holder| *holder != self.config.me);
+            // What is stale is worth a free confirmation.
+            let Some(candidate) = told.find(|told| told.held && told.record.may_be_stale(now)) else { continue };
+            let is_elsewhere = candidate.holders.iter().any(|holder| self.stays(holder));
             let bytes = candidate.record.body_bytes;
-            let is_brief = candidate.record.fresh_until.since(now) < limits::ANNOUNCE_REMAINING_MIN;
+            let is_brief = candidate.record.stale_until.since(now) < limits::ANNOUNCE_REMAINING_MIN;
             if is_elsewhere || is_brief || bytes > limits::HANDOVER_BODY_BYTES_MAX || bytes > room {
                 continue;
             }
@@ -102,7 +113,7 @@ impl Fleet {
 mod tests {
     use std::time::Duration;
 
-    use wire::{Body, Digest, FamilyId, Form, KeyId, Member, Record, ScopeId, Version};
+    use wire::{Body, Digest, FamilyId, Form, KeyId, Record, ScopeId, Version};
 
     use super::*;
     use crate::{Config, Input, core::Fleet};
@@ -156,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fresh_and_nowhere_else_goes_to_an_anchor_newest_first_and_then_the_node_may_go() {
+    fn what_is_of_use_and_nowhere_else_goes_to_an_anchor_newest_first_and_then_the_node_may_go() {
         let mut fleet = fleet("me");
         meet(&mut fleet, "old", Role::Node, 1);
         meet(&mut fleet, "anchor", Role::Anchor, 500);
-        for (key, text, fresh_secs) in [(5, "five", 60), (1, "one", 60), (2, "two", 60), (9, "brief", 2)] {
+        for (key, text, fresh_secs) in [(5, "five", 60), (1, "one", 60), (2, "two", 60), (9, "stale soon", 2)] {
             effects(&mut fleet, Input::Filled { announcement: told(key, text, fresh_secs), ask: None });
         }
         let long = "x".repeat(usize::try_from(limits::HANDOVER_BODY_BYTES_MAX).unwrap() + 1);
@@ -169,7 +180,8 @@ mod tests {
 
         let (to, announcements) = handed(effects(&mut fleet, Input::Leaving)).expect("something is handed over");
         assert_eq!(to, peer("anchor"));
-        assert_eq!(announcements.iter().map(|told| told.key.0[0]).collect::<Vec<_>>(), [1, 5]);
+        assert_eq!(announcements.iter().map(|told| told.key.0[0]).collect::<Vec<_>>(), [1, 5, 9]);
+        assert!(effects(&mut fleet, Input::LeftOut(vec![(KeyId([9; 16]), ScopeId([2; 16]))])).is_empty());
         assert!(announcements.iter().all(|told| told.holder == Some(peer("anchor"))));
 
         let says = |from: &str, key, text| Input::Heard {
@@ -203,6 +215,22 @@ mod tests {
         effects(&mut fleet, Input::Heard { from: peer("going"), message: Message::Member(going) });
         effects(&mut fleet, Input::Filled { announcement: told(1, "one", 60), ask: None });
         assert_eq!(handed(effects(&mut fleet, Input::Leaving)).expect("it is handed over").0, peer("older"));
+    }
+
+    #[test]
+    fn the_youngest_inherits_where_all_are_short_lived_and_a_holder_that_is_gone_holds_nothing() {
+        let mut fleet = fleet("me");
+        meet(&mut fleet, "holder", Role::Ephemeral, 1);
+        meet(&mut fleet, "old", Role::Ephemeral, 2);
+        meet(&mut fleet, "young", Role::Ephemeral, 900);
+        effects(&mut fleet, Input::Filled { announcement: told(1, "one", 60), ask: None });
+        effects(
+            &mut fleet,
+            Input::Heard { from: peer("holder"), message: Message::Announce(vec![told(1, "one", 60)]) },
+        );
+        effects(&mut fleet, Input::PeerGone { peer: peer("holder") });
+        let (to, announcements) = handed(effects(&mut fleet, Input::Leaving)).expect("nobody else holds it");
+        assert_eq!((to, announcements.len()), (peer("young"), 1));
     }
 
     #[test]

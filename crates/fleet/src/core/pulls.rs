@@ -112,6 +112,7 @@ impl Fleet {
                 self.cancel_rivals(id, Some(since), now);
                 self.index.mark_held(at.0, digest);
                 self.plan_to_tell(id, at, digest, now);
+                self.past.mark_held(at.0, digest);
                 return self.advance(id, now);
             }
             Err(PullFailure::Unavailable) => {
@@ -208,6 +209,7 @@ impl Fleet {
     }
 
     pub(super) fn no_longer_holds(&mut self, at: At, digest: Digest, peer: &Peer) {
+        self.past.no_longer_holds(at, digest, peer);
         self.index.retain_at(at, |candidate| {
             if candidate.record.version.digest == digest {
                 candidate.holders.remove(peer);

@@ -103,7 +103,7 @@ impl Fleet {
         let own_offer = self.index.candidates(own).first().filter(is_news);
         choices.extend(own_offer.map(|candidate| (Use::OwnOffer, own, candidate)));
         if ask.across != Across::Nothing {
-            for digest in offers(ask.scope, ask.known, &self.kin, others(), now) {
+            for digest in offers((ask.key, ask.scope), ask.known, &self.kin, others(), now) {
                 // Whoever was told it holds the same body; one that is here needs no pull.
                 let told = others().flat_map(|(scope, candidates)| candidates.iter().map(move |c| (scope, c)));
                 let is_it = |(_, c): &(_, &Candidate)| c.record.version.digest == digest;
@@ -113,7 +113,23 @@ impl Fleet {
                 choices.extend(told.into_iter().map(|(scope, c)| (Use::Offer, (ask.key, scope), c)));
             }
         }
+        choices.extend(self.past_offers(ask));
         choices
+    }
+
+    /// What a write has made doubtful, and may have left as it was.
+    fn past_offers(&self, ask: &Ask) -> Vec<(Use, At, &Candidate)> {
+        let own = (ask.key, ask.scope);
+        let is_own = |candidate: &&Candidate| self.config.alone || is_genuine(ask, own, candidate);
+        if let Some(candidate) = self.past.get(own).filter(is_own) {
+            return vec![(Use::OwnOffer, own, candidate)];
+        }
+        if ask.across == Across::Nothing || ask.known.is_some() {
+            return Vec::new();
+        }
+        let others = self.past.scopes_of(ask.key).filter(|(scope, _)| *scope != ask.scope);
+        let best = others.max_by_key(|(scope, c)| (self.kin.score(ask.scope, *scope), c.record.version, *scope));
+        best.map(|(scope, candidate)| (Use::Offer, (ask.key, scope), candidate)).into_iter().collect()
     }
 
     fn is_usable(&self, ask: &Ask, candidate: &Candidate, now: Millis) -> bool {
@@ -147,12 +163,7 @@ impl Fleet {
         let Some(ask) = self.asks.get(&id).filter(|_| !self.config.alone) else { return };
         let mut liars = BTreeSet::new();
         let is_empty = self.index.retain_at(at, |candidate| {
-            let genuine = match (&ask.tag_key, &candidate.tag) {
-                (Some(tag_key), Some(tag)) => tag_key.verify(at.0, &candidate.record, tag),
-                (Some(_), None) => false,
-                (None, _) => true,
-            };
-            let genuine = genuine || canary::sings(canary::Bug::SkipsTheTag);
+            let genuine = is_genuine(ask, at, candidate);
             if !genuine {
                 liars.extend(candidate.holders.iter().cloned());
             }
@@ -165,4 +176,14 @@ impl Fleet {
             self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
         }
     }
+}
+
+/// Whether somebody who holds the credential has tagged it, where there is one.
+fn is_genuine(ask: &Ask, at: At, candidate: &Candidate) -> bool {
+    let genuine = match (&ask.tag_key, &candidate.tag) {
+        (Some(tag_key), Some(tag)) => tag_key.verify(at.0, &candidate.record, tag),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    genuine || canary::sings(canary::Bug::SkipsTheTag)
 }

@@ -1,10 +1,14 @@
 //! What is buried, here and everywhere.
 
 use canary::Bug;
-use wire::{Grave, Message, Millis, Peer, Tombstone};
+use wire::{Grave, Message, Millis, Peer, Record, Tombstone};
 
 use super::Fleet;
-use crate::{Effect, Touched, limits};
+use crate::{
+    Effect, Touched,
+    index::{At, Candidate},
+    limits,
+};
 
 impl Fleet {
     /// This node says so: it wrote, or was refused. The others are told at once.
@@ -81,6 +85,50 @@ impl Fleet {
             self.forget_doubtful();
         }
         news
+    }
+
+    /// Nothing doubtful is an answer any more. What only a write made so may still be offered to the origin;
+    /// what was refused may not.
+    fn forget_doubtful(&mut self) {
+        let (graves, doubted) = (&self.graves, self.doubted_here);
+        let is_denied = |(key, scope): At, candidate: &Candidate| {
+            candidate.record.version.date_secs <= doubted
+                || graves.cover_by_denial(key, scope, candidate.record.version.date_secs)
+        };
+        let denied = self.past.retain(|at, candidate| !is_denied(at, candidate));
+        let is_doubtful = |(key, scope): At, candidate: &Candidate| {
+            let Record { family, version, .. } = &candidate.record;
+            version.date_secs <= doubted || graves.cover(key, scope, *family, version.date_secs)
+        };
+        let all = self.index.all();
+        // Most are not touched, and to put each back where it was would hold the core up.
+        let touched = all.filter(|(at, candidates)| candidates.iter().any(|candidate| is_doubtful(*at, candidate)));
+        let touched: Vec<At> = touched.map(|(at, _)| at).collect();
+        let (mut gone, mut past) = (Vec::new(), Vec::new());
+        for at in touched {
+            let is_empty = self.index.retain_at(at, |candidate| {
+                let is_doubtful = is_doubtful(at, candidate);
+                if is_doubtful && !self.config.alone && !is_denied(at, candidate) {
+                    past.push((at, candidate.clone()));
+                }
+                !is_doubtful
+            });
+            gone.extend(is_empty.then_some(at));
+        }
+        // Something newer is known of the others.
+        past.retain(|(at, _)| gone.contains(at));
+        past.into_iter().for_each(|(at, candidate)| self.past.insert(at, candidate));
+        let forgotten = gone.into_iter().chain(denied).filter(|at| self.past.get(*at).is_none());
+        let forgotten: Vec<At> = forgotten.filter(|at| self.index.candidates(*at).is_empty()).collect();
+        self.effects.extend(forgotten.into_iter().map(|(key, scope)| Effect::Forget { key, scope }));
+    }
+
+    pub(super) fn expire_past(&mut self, now: Millis) {
+        for at in self.past.expire(now) {
+            if self.index.candidates(at).is_empty() {
+                self.effects.push_back(Effect::Forget { key: at.0, scope: at.1 });
+            }
+        }
     }
 
     fn publish_tombstones(&mut self, tombstones: &[Tombstone]) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use fleet::{AskId, Config, Effect, Fleet, Input, PullFailure};
-use wire::{Digest, Message, Millis, Peer, Record, Role, Version};
+use wire::{Announcement, Body, Digest, Form, Grave, Message, Millis, Peer, Record, Role, Tombstone, Version};
 
 use super::{
     Happening, World,
@@ -19,6 +19,9 @@ use crate::{
     plan::{self, Plan, Way},
     trace::{Event, Kind},
 };
+
+/// Answers that go to the heir in one message.
+const HANDOVER_PAGE: usize = 32;
 
 /// From being told to stop until it is gone.
 const DRAIN: Duration = Duration::from_millis(1_500);
@@ -311,11 +314,16 @@ impl World {
         while let Some(effect) = self.shells[node].fleet.next_effect() {
             match effect {
                 Effect::Publish(message) => self.publish(node, message),
-                Effect::Bury(_)
-                | Effect::Forget { .. }
-                | Effect::Limits { .. }
-                | Effect::HandOver { .. }
-                | Effect::HandedOver => {}
+                Effect::Forget { .. } | Effect::Limits { .. } | Effect::HandedOver => {}
+                Effect::Bury(tombstones) => self.bury(node, &tombstones),
+                Effect::HandOver { to, announcements } => {
+                    for page in announcements.chunks(HANDOVER_PAGE) {
+                        let body = |bytes| Some(Body { form: Form::Identity, encoded: vec![0; bytes as usize].into() });
+                        let given =
+                            |told: &Announcement| Announcement { body: body(told.record.body_bytes), ..told.clone() };
+                        self.send(node, &to, Message::Announce(page.iter().map(given).collect()));
+                    }
+                }
                 Effect::Send { to, message } => self.send(node, &to, message),
                 Effect::Keep { announcement, .. } => {
                     if announcement.body.is_some() {
@@ -360,6 +368,21 @@ impl World {
                 let life = shell.life;
                 self.queue.add(at, Happening::Wake { node, life });
             }
+        }
+    }
+
+    /// As on a disk: what was told before a write is neither served nor offered as the own.
+    fn bury(&mut self, node: usize, tombstones: &[Tombstone]) {
+        for Tombstone { of, date_secs } in tombstones {
+            let (paths, families) = (&self.names.paths, &self.names.families);
+            self.shells[node].told.retain(|question, version| {
+                let is_of = match of {
+                    Grave::Everything => true,
+                    Grave::Family(family) => families[paths[question.path].repo] == *family,
+                    Grave::Key(_) | Grave::Scope(_) | Grave::Denied(..) => false,
+                };
+                !is_of || version.date_secs > *date_secs
+            });
         }
     }
 

@@ -82,7 +82,8 @@ fn a_late_announce_of_an_old_version_does_not_bring_it_back_and_a_tie_goes_to_th
         let mut node = Node::new();
         node.connect("b");
         assert_eq!(told(&node.hear("b", announcement(record("old", 1), None))), ["keep from b"]);
-        assert_eq!(told(&node.hear_tombstones("b", &[written(5)]))[..2], ["bury 1", "forget"]);
+        assert_eq!(told(&node.hear_tombstones("b", &[written(5)]))[..1], ["bury 1"]);
+        assert_eq!(node.fleet.index_len(), 0);
         let kept: &[&str] = if comes { &["keep from b"] } else { &[] };
         assert_eq!(told(&node.hear("b", announcement(record("late", at), None))), kept, "{at}");
         let mut own = Node::new();
@@ -90,6 +91,36 @@ fn a_late_announce_of_an_old_version_does_not_bring_it_back_and_a_tie_goes_to_th
         own.input(Input::Filled { announcement: announcement(record("own", at), None), ask: None });
         assert_eq!(own.fleet.index_len(), usize::from(comes), "nor is one's own: {at}");
     }
+}
+
+#[test]
+fn what_a_write_made_doubtful_may_be_confirmed_and_is_no_answer_any_more() {
+    let mut node = Node::new();
+    node.connect("b");
+    node.input(Input::Filled { announcement: announcement(record("old", 1), None), ask: None });
+    node.hear_tombstones("b", &[written(5)]);
+    assert_eq!(told(&node.ask(1)), ["offer 3 of its own"]);
+    assert_eq!(told(&node.ask_with(2, Some(credential()), true)), ["nothing"], "nor a stale one");
+    assert_eq!(told(&node.ask_across(3, Want::Fresh, Across::Offers, None)), ["offer 3"]);
+    assert_eq!(told(&node.ask_across(4, Want::Fresh, Across::Trusted, None)), ["offer 3"]);
+    assert_eq!(told(&node.ask_with(5, Some(TagKey::of(b"Bearer thief")), false)), ["nothing"], "not its own");
+    node.input(Input::Filled { announcement: announcement(record("new", 6), None), ask: None });
+    assert_eq!(told(&node.ask(6)), ["found 3"]);
+    assert!(node.fleet.past.get((KEY, SCOPE)).is_none());
+}
+
+#[test]
+fn what_was_refused_is_not_even_offered_and_what_others_hold_is_fetched_to_be() {
+    let mut node = Node::new();
+    node.connect("b");
+    node.hear("b", announcement(record("old", 1), None));
+    node.write(T0 + 5);
+    assert_eq!(told(&node.ask(1)), ["pull from b"]);
+    node.input(Input::Pulled { ask: AskId(1), from: peer("b"), result: Ok(()) });
+    assert_eq!(told(&node.ask(2)), ["offer 3 of its own"]);
+    let effects = node.input(Input::Denied { scope: SCOPE, key: Some(KEY), date_secs: T0 + 5 });
+    assert!(told(&effects).contains(&"forget".to_owned()), "{effects:?}");
+    assert_eq!(told(&node.ask(3)), ["nothing"]);
 }
 
 #[test]
@@ -143,7 +174,7 @@ fn a_newcomer_learns_the_whole_table_and_what_it_holds_gives_way() {
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Excess { .. })), "a table may be told whole");
         forgets += effects.iter().filter(|effect| matches!(effect, Effect::Forget { .. })).count();
     }
-    assert_eq!((forgets, newcomer.fleet.index_len()), (1, 0));
+    assert_eq!((forgets, newcomer.fleet.index_len()), (0, 0), "the origin may still confirm it");
     assert_eq!(newcomer.fleet.graves_len(), limits::DOUBTS_MAX);
 }
 
