@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, ops::Deref, time::Duration};
 use crypto::TagKey;
 use wire::{Digest, KeyId, Millis, Peer, Purpose, ScopeId, Version};
 
-use crate::{Across, Want, index::At, limits};
+use crate::{Across, OriginTime, Want, index::At, limits};
 
 /// What a local client asks.
 pub struct Question {
@@ -24,7 +24,7 @@ pub struct Ask {
     pub deadline: Option<Millis>,
     pub pulls: Pulls,
     /// Whether to claim it before the origin is asked, and how long the origin is expected to take.
-    pub claim: Option<Duration>,
+    pub claim: Option<OriginTime>,
     pub claiming: Option<Claiming>,
     /// Claims that have ended without an answer.
     pub rounds: u32,
@@ -55,7 +55,7 @@ impl Deref for Ask {
 }
 
 impl Ask {
-    pub fn new(question: Question, claim: Option<Duration>, now: Millis) -> Self {
+    pub fn new(question: Question, claim: Option<OriginTime>, now: Millis) -> Self {
         Self {
             question,
             clock: now,
@@ -80,9 +80,13 @@ impl Ask {
     pub fn next_round(&mut self, origin: Duration, now: Millis) {
         self.rounds += 1;
         self.owners_tried.clear();
-        self.pulls.tried.clear();
-        self.pulls.started = 0;
-        (self.clock, self.deadline) = (self.clock.after(origin).min(now), None);
+        self.clock = self.clock.after(origin).min(now);
+        // What is on its way stays so, by its own deadline.
+        let under_way: BTreeSet<Peer> = self.pulls.under_way.iter().map(|pulling| pulling.from.clone()).collect();
+        if under_way.is_empty() {
+            (self.deadline, self.pulls.started) = (None, 0);
+        }
+        self.pulls.tried = under_way;
     }
 }
 

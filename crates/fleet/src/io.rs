@@ -65,10 +65,9 @@ pub enum Input {
         across: Across,
         /// What this credential was told last, as far as this node knows.
         known: Option<Version>,
-        /// Whether to claim the question before the origin is asked: how long the origin is expected to
-        /// take, which is how long it pays to wait for another's answer. Who claims says how it ended:
-        /// [`Input::Filled`] or [`Input::Ended`].
-        claim: Option<Duration>,
+        /// Whether to claim the question before the origin is asked, and how long the origin takes. Who
+        /// claims says how it ended: [`Input::Filled`] or [`Input::Ended`].
+        claim: Option<OriginTime>,
     },
     /// A pull that was asked for has ended. On success the body is verified and kept.
     Pulled {
@@ -141,6 +140,15 @@ pub enum Input {
     BodyLost {
         digest: Digest,
     },
+}
+
+/// How long the origin takes to answer such a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OriginTime {
+    /// Mostly. More than that spent waiting for another's answer comes out of the peer budget.
+    pub usual: Duration,
+    /// At most, as a rule: for so long, and the peer budget, it pays to wait for another's answer.
+    pub longest: Duration,
 }
 
 /// What will do as an answer.

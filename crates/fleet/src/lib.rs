@@ -32,5 +32,5 @@ mod sync;
 pub use announce::bytes_of;
 pub use core::{Config, Fleet};
 pub use doubt::{Buried, GraveChange, Graves};
-pub use io::{Across, AskId, Effect, Input, Outcome, PullFailure, Touched, Want};
+pub use io::{Across, AskId, Effect, Input, OriginTime, Outcome, PullFailure, Touched, Want};
 pub use members::MemberView;

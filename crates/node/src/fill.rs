@@ -24,7 +24,7 @@ use crate::{
     Counters,
     budgets::{Admission, Budgets},
     keeper::{Loaded, answer_of},
-    origin_time::OriginTime,
+    origin_time::OriginTimes,
 };
 
 /// What the origin's answer came to.
@@ -112,7 +112,7 @@ pub struct Filler {
     pub sites: Arc<[Site]>,
     pub policy: Policy,
     pub drift: Mutex<Drift>,
-    pub origin_time: OriginTime,
+    pub origin_time: OriginTimes,
     pub tasks: Tasks,
     pub counters: Arc<Counters>,
     pub budgets: Arc<Budgets>,

@@ -1,15 +1,16 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
+use fleet::OriginTime;
 use github::Route;
 
 use crate::limits;
 
-/// How long the origin takes, by kind of route: the mean, and four times how far answers lie from it,
-/// both averaged over the last ones (as TCP reckons with round trips: RFC 6298, §2).
+/// How long the origin takes, by kind of route: the mean, and at most four times as far from it as
+/// answers mostly lie, both averaged over the last ones (as TCP reckons with round trips: RFC 6298, §2).
 ///
 /// It says how long it pays to wait for another machine's answer instead of asking oneself.
 #[derive(Default)]
-pub struct OriginTime(Mutex<BTreeMap<Route, Observed>>);
+pub struct OriginTimes(Mutex<BTreeMap<Route, Observed>>);
 
 #[derive(Clone, Copy)]
 struct Observed {
@@ -17,7 +18,7 @@ struct Observed {
     spread: f64,
 }
 
-impl OriginTime {
+impl OriginTimes {
     pub fn observe(&self, route: Route, took: Duration) {
         let took = took.as_secs_f64();
         let mut observed = self.0.lock().expect("no panic while held");
@@ -30,10 +31,14 @@ impl OriginTime {
             .or_insert(Observed { mean: took, spread: took / 2.0 });
     }
 
-    pub fn expected(&self, route: Route) -> Duration {
+    pub fn expected(&self, route: Route) -> OriginTime {
         let observed = self.0.lock().expect("no panic while held").get(&route).copied();
-        let expected = observed.map(|Observed { mean, spread }| Duration::from_secs_f64(mean + 4.0 * spread));
-        expected.unwrap_or(limits::ORIGIN_TIME_GUESS).clamp(limits::ORIGIN_TIME_MIN, limits::ORIGIN_TIME_MAX)
+        let seconds = |secs: f64| Duration::from_secs_f64(secs).clamp(limits::ORIGIN_TIME_MIN, limits::ORIGIN_TIME_MAX);
+        let guess = OriginTime { usual: limits::ORIGIN_TIME_GUESS, longest: limits::ORIGIN_TIME_GUESS };
+        observed.map_or(guess, |Observed { mean, spread }| OriginTime {
+            usual: seconds(mean),
+            longest: seconds(mean + 4.0 * spread),
+        })
     }
 }
 
@@ -44,21 +49,21 @@ mod tests {
     #[test]
     fn a_steady_origin_is_expected_as_it_is_and_a_fitful_one_later() {
         let route = Route::Runs;
-        let (steady, fitful) = (OriginTime::default(), OriginTime::default());
-        assert_eq!(steady.expected(route), limits::ORIGIN_TIME_GUESS);
+        let (steady, fitful) = (OriginTimes::default(), OriginTimes::default());
+        assert_eq!(steady.expected(route).longest, limits::ORIGIN_TIME_GUESS);
         for n in 0..50 {
             steady.observe(route, Duration::from_millis(200));
             fitful.observe(route, Duration::from_millis(if n % 2 == 0 { 100 } else { 300 }));
         }
-        let ms = |time: &OriginTime| time.expected(route).as_millis();
+        let ms = |time: &OriginTimes| time.expected(route).longest.as_millis();
         assert!((195..210).contains(&ms(&steady)), "{}", ms(&steady));
         assert!((500..700).contains(&ms(&fitful)), "{}", ms(&fitful));
     }
 
     #[test]
     fn no_wait_is_endless() {
-        let time = OriginTime::default();
+        let time = OriginTimes::default();
         time.observe(Route::Runs, Duration::from_secs(3600));
-        assert_eq!(time.expected(Route::Runs), limits::ORIGIN_TIME_MAX);
+        assert_eq!(time.expected(Route::Runs).longest, limits::ORIGIN_TIME_MAX);
     }
 }

@@ -12,17 +12,14 @@ mod running;
 mod shelf;
 mod waiting;
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
-use fleet::{Across, AskId, Fleet, Input, Outcome, Touched, Want};
+use fleet::{Across, AskId, Fleet, Input, OriginTime, Outcome, Touched, Want};
 use github::{Ask, Credential, Policy, Touches};
 use net::{Event, EventStream, Net};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
@@ -157,7 +154,7 @@ impl Sharing {
         want: Want,
         across: Across,
         known: Option<Version>,
-        claim: Option<Duration>,
+        claim: Option<OriginTime>,
     ) -> (Word, Option<Lease>) {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
@@ -172,7 +169,7 @@ impl Sharing {
         want: Want,
         across: Across,
         known: Option<Version>,
-        claim: Option<Duration>,
+        claim: Option<OriginTime>,
     ) -> (Word, Option<Lease>) {
         let (id, answer) = self.waiting.lock().expect("no panic while held").wait();
         let _cancel = CancelOnDrop { sharing: self, ask: id };
@@ -181,7 +178,7 @@ impl Sharing {
             return (Word::Nothing, None);
         }
         let lease = claim.map(|_| Lease::new(self.clone(), id));
-        let patience = limits::FLEET_ANSWER_MAX + claim.unwrap_or_default();
+        let patience = limits::FLEET_ANSWER_MAX + claim.unwrap_or_default().longest;
         let Ok(Ok((outcome, brought))) = tokio::time::timeout(patience, answer).await else {
             return (Word::Nothing, lease);
         };

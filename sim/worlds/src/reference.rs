@@ -122,6 +122,12 @@ impl Reference {
         of_path.flat_map(|(_, told)| told).filter(move |told| told.digest == digest && told.at <= by)
     }
 
+    /// Whether somebody else was told another body of `path` in a span of time.
+    pub fn others_were_told(&self, who: Who, path: &str, but: Digest, from: Duration, to: Duration) -> bool {
+        let others = self.told.iter().filter(|((other, known), _)| known == path && *other != who);
+        others.flat_map(|(_, told)| told).any(|told| told.digest != but && from <= told.at && told.at <= to)
+    }
+
     /// The body that GitHub meant when it gave `who` this ETag.
     pub fn meant(&self, who: Who, path: &str, etag: &str) -> Option<Digest> {
         let given = self.etags.get(&(who, path.to_owned()))?;

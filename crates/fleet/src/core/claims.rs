@@ -158,7 +158,7 @@ impl Fleet {
             ClaimWord::Wait { since_ms } => {
                 // Nobody proves for this credential yet: it is the turn that is waited for.
                 let is_queued = claiming.purpose == Purpose::Proof && since_ms == 0;
-                let expected = ask.claim.unwrap_or_default() + budget;
+                let expected = ask.claim.unwrap_or_default().longest + budget;
                 let patience = match claiming.purpose {
                     Purpose::Fill => expected,
                     Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
@@ -174,8 +174,8 @@ impl Fleet {
                 self.announced(owner, records, now);
             }
             ClaimWord::Ended(end) => {
-                let expected = ask.claim.unwrap_or_default();
-                let origin = if claiming.is_queued { expected.max(limits::PROOF_QUEUE_MAX) } else { expected };
+                let usual = ask.claim.unwrap_or_default().usual;
+                let origin = if claiming.is_queued { usual.max(limits::PROOF_QUEUE_MAX) } else { usual };
                 ask.next_round(origin, now);
                 if self.take_end(id, owner, end, now) {
                     return;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use fleet::{Across, Want};
+use fleet::{Across, OriginTime, Want};
 use gateway::{Answer, How};
 use github::Ask;
 use http::HeaderValue;
@@ -223,7 +223,7 @@ impl NodeCache {
         ask: &Ask,
         at: EntryKey,
         own: Option<&Loaded>,
-        claim: Option<Duration>,
+        claim: Option<OriginTime>,
     ) -> (Word, Option<Lease>) {
         let Some(sharing) = self.sharing_of(ask) else { return (Word::Nothing, None) };
         let want = if ask.wants.directives.revalidates() { Want::Offer } else { Want::Fresh };
@@ -240,7 +240,7 @@ impl NodeCache {
     /// Whether the question is claimed before the origin is asked: how long the origin should take. Who
     /// has conditions of his own is not told what others got without them, and what GitHub would refuse
     /// nobody waits for.
-    fn claim_of(&self, ask: &Ask) -> Option<Duration> {
+    fn claim_of(&self, ask: &Ask) -> Option<OriginTime> {
         let is_plain = ask.wants.directives == github::ClientDirectives::default();
         let may_claim = is_plain && self.mode == Mode::Serve && !self.filler.budgets.is_stopped(ask);
         may_claim.then(|| self.filler.origin_time.expected(ask.route))

@@ -10,6 +10,9 @@ use crate::{
     stage::Stage,
 };
 
+/// Wrong guesses of one machine: by then it knows at which keys credentials have views of their own.
+const GUESSES_MAX: u32 = 4;
+
 /// A machine never asks the same question of the same credential twice at once, and never asks more
 /// than it was asked.
 pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
@@ -86,18 +89,22 @@ fn is_free(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
         return Ok(());
     };
     let is_kept = !reference.holds_credential(path, now);
+    // What looks like a newer version of its own may be another's view.
+    let last = reference.exchanges.iter().rev().find(earlier).map_or(Duration::ZERO, |e| e.began);
+    let may_guess = reference.others_were_told(Some(*who), path, now, last, *began);
     drop(github);
-    if before == now && is_kept && !has_written && !was_refused && !was_misled(stage, *node) {
+    if before == now && is_kept && !has_written && !was_refused && !was_misled(stage, *node, may_guess) {
         return Err(("cheap.proof", format!("{path}: t{who} was charged for a body that n{node} held")));
     }
     Ok(())
 }
 
-/// A liar may say that something newer was told, and GitHub corrects that for a charge: so often in a
-/// row, and no more.
-fn was_misled(stage: &Stage, node: u32) -> bool {
+/// A liar may say that something newer was told, or another credential's newer answer be taken for one's
+/// own; GitHub corrects that for a charge: so often in a row, and no more.
+fn was_misled(stage: &Stage, node: u32, may_guess: bool) -> bool {
     let liars = stage.plan.nodes.iter().filter(|node| node.role == Role::Liar).count();
-    let misled_max = u32::try_from(liars).expect("a few") * fleet::limits::REFUTED_MAX;
+    let guesses_max = if may_guess { GUESSES_MAX } else { 0 };
+    let misled_max = u32::try_from(liars).expect("a few") * fleet::limits::REFUTED_MAX + guesses_max;
     let mut ledger = stage.ledger();
     let misled = ledger.misled.entry(node).or_default();
     *misled += 1;

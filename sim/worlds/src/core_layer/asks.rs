@@ -46,7 +46,10 @@ impl World {
             want: Want::Fresh,
             across: Across::Offers,
             known: shell.told.get(&question).copied(),
-            claim: (self.plan.model.way == Way::Claims).then(|| self.github.expected()),
+            claim: (self.plan.model.way == Way::Claims).then(|| {
+                let expected = self.github.expected();
+                fleet::OriginTime { usual: expected, longest: expected }
+            }),
         };
         let now = self.wall();
         self.shells[node].fleet.handle(asked, now);

@@ -7,7 +7,7 @@ use crypto::TagKey;
 use wire::{Body, Digest, FamilyId, Form, Record, Role, ScopeId, Version};
 
 use super::*;
-use crate::{Config, Input, Want};
+use crate::{Config, Input, OriginTime, Want};
 
 const T0: u64 = 1_000_000_000;
 const KEY: KeyId = KeyId([1; 16]);
@@ -114,7 +114,7 @@ impl World {
             want: Want::Fresh,
             across: Across::Offers,
             known: None,
-            claim: Some(Duration::from_millis(ORIGIN)),
+            claim: Some(OriginTime { usual: Duration::from_millis(ORIGIN), longest: Duration::from_millis(ORIGIN) }),
         };
         self.input(name, question);
     }
