@@ -197,7 +197,7 @@ impl Desk {
                 self.proofs.insert(scope, lease);
             }
         }
-        ClaimWord::Granted { lease_ms: limits::LEASE_TIME.as_millis() as u32 }
+        ClaimWord::Granted { lease_ms: limits::LEASE_TIME.as_millis() as u32, last: None }
     }
 
     /// Takes the lease back; returns what it was for.

@@ -8,12 +8,14 @@ use std::{collections::BTreeMap, time::Duration};
 use canary::Bug;
 use wire::{
     Announcement, Claim, ClaimReply, ClaimWord, KeyId, LeaseEnd, LeaseNews, Message, Millis, News, Peer, Purpose,
+    ScopeId,
 };
 
 use super::Fleet;
 use crate::{
     Across, AskId, Effect, Outcome,
     asks::{Ask, Claiming, PeerState},
+    index::Candidate,
     leases::{Claimant, Words},
     limits,
 };
@@ -115,24 +117,23 @@ impl Fleet {
         } else {
             ClaimWord::Have(known)
         };
-        self.reply(from, id, key, word);
+        self.reply(from, id, key, word, now);
     }
 
     /// What spares the claimant its question, if this node has heard of it and the claimant has not.
     fn known_for(&self, claim: &Claim, now: Millis) -> Vec<Announcement> {
         let Claim { key, scope, purpose, .. } = *claim;
         let own = self.index.candidates((key, scope)).iter().find(|c| c.record.is_fresh(now)).map(|c| (scope, c));
-        let version = || {
-            let others = self.index.scopes_of(key).filter_map(|(scope, candidates)| Some((scope, candidates.first()?)));
-            let fresh = others.filter(|(_, c)| now < c.record.fresh_until && self.refuted.trusts(&c.holders, now));
-            fresh.max_by_key(|(scope, c)| (c.record.version, *scope))
-        };
+        let version = || self.newest(key, now).filter(|(_, c)| now < c.record.fresh_until);
         let best = own.or_else(|| version().filter(|_| purpose == Purpose::Fill));
-        let announcement = best.map(|(scope, c)| {
-            let holder = if c.held { None } else { c.holders.first().cloned() };
-            Announcement { key, scope, record: c.record.clone(), tag: c.tag, body: None, holder }
-        });
-        announcement.into_iter().collect()
+        best.map(|(scope, candidate)| told_on(key, scope, candidate)).into_iter().collect()
+    }
+
+    /// The newest that anybody was told about `key`, as far as whoever says so can be trusted.
+    fn newest(&self, key: KeyId, now: Millis) -> Option<(ScopeId, &Candidate)> {
+        let told = self.index.scopes_of(key).filter_map(|(scope, candidates)| Some((scope, candidates.first()?)));
+        let trusted = told.filter(|(_, candidate)| self.refuted.trusts(&candidate.holders, now));
+        trusted.max_by_key(|(scope, candidate)| (candidate.record.version, *scope))
     }
 
     /// What an owner says to a claim of ours.
@@ -149,11 +150,12 @@ impl Fleet {
         };
         let claiming = ask.claiming.take().expect("an awaited word has a claim");
         match word {
-            ClaimWord::Granted { .. } => {
+            ClaimWord::Granted { last, .. } => {
                 ask.may_go = true;
                 let claim = Claim { id: id.0, key, scope: ask.scope, purpose: claiming.purpose, insists: true };
                 let (renew_at, until) = (now.after(limits::LEASE_RENEWAL), now.after(limits::LEASE_TIME_MAX));
                 self.led.insert(id, Led { key, claim, owner: Some(owner.clone()), renew_at, until });
+                self.announced(owner, last.map(|last| *last).into_iter().filter(|last| last.key == key).collect(), now);
             }
             ClaimWord::Wait { since_ms } => {
                 // Nobody proves for this credential yet: it is the turn that is waited for.
@@ -287,12 +289,18 @@ impl Fleet {
             if peer == self.config.me {
                 self.on_word(AskId(id), &peer, key, word, now);
             } else {
-                self.reply(&peer, id, key, word);
+                self.reply(&peer, id, key, word, now);
             }
         }
     }
 
-    fn reply(&mut self, to: &Peer, id: u64, key: KeyId, word: ClaimWord) {
+    /// With a lease goes what this owner has heard of last: a newcomer has not, and who holds it may be
+    /// known here alone.
+    fn reply(&mut self, to: &Peer, id: u64, key: KeyId, mut word: ClaimWord, now: Millis) {
+        if let ClaimWord::Granted { last, .. } = &mut word {
+            let newest = self.newest(key, now).filter(|(_, candidate)| candidate.record.may_be_stale(now));
+            *last = newest.map(|(scope, candidate)| Box::new(told_on(key, scope, candidate)));
+        }
         let message = Message::ClaimReply(ClaimReply { id, key, word });
         self.effects.push_back(Effect::Send { to: to.clone(), message });
     }
@@ -389,6 +397,12 @@ impl Fleet {
         let name = |by: &'_ Claimant| AskId(by.id);
         self.leases.waits().map(move |(_, waiter, holder)| ((&waiter.peer, name(waiter)), (&holder.peer, name(holder))))
     }
+}
+
+/// A record that somebody told this node, told on: with a holder, if that is not this node.
+fn told_on(key: KeyId, scope: ScopeId, candidate: &Candidate) -> Announcement {
+    let holder = if candidate.held { None } else { candidate.holders.first().cloned() };
+    Announcement { key, scope, record: candidate.record.clone(), tag: candidate.tag, body: None, holder }
 }
 
 #[cfg(test)]

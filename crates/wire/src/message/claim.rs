@@ -47,6 +47,9 @@ pub enum ClaimWord {
     Granted {
         #[serde(rename = "l")]
         lease_ms: u32,
+        /// The newest that the owner has heard of: worth confirming, if the claimant has nothing better.
+        #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+        last: Option<Box<Announcement>>,
     },
     /// Somebody asks; he has been at it for `since_ms`.
     Wait {
@@ -105,7 +108,8 @@ impl ClaimWord {
                 records.len() <= limits::HAVE_RECORDS_MAX && records.iter().all(Announcement::is_within_limits)
             }
             Self::Ended(end) => end.is_within_limits(),
-            Self::Granted { .. } | Self::Wait { .. } | Self::No => true,
+            Self::Granted { last, .. } => last.as_ref().is_none_or(|last| last.is_within_limits()),
+            Self::Wait { .. } | Self::No => true,
         }
     }
 }

@@ -143,6 +143,10 @@ impl World {
                     }
                     self.ends.insert((name.to_owned(), ask.0), (self.now, outcome));
                 }
+                Effect::Pull { ask, from, .. } => {
+                    let pulled = Input::Pulled { ask, from, result: Ok(()) };
+                    self.post(self.now + 2 * HOP, name, None, pulled);
+                }
                 _ => {}
             }
         }
@@ -387,4 +391,18 @@ fn a_client_that_goes_lets_the_next_one_ask() {
     world.input(&waiter, Input::Cancelled { ask: AskId(1) });
     world.run(world.now + 10);
     assert_eq!(world.leases(), 0, "also at {owner}");
+}
+
+#[test]
+fn with_a_lease_goes_what_the_owner_heard_last_so_that_it_need_only_be_confirmed() {
+    let mut world = World::of(&FIVE);
+    let (_, _, other) = world.roles();
+    world.input(&other, Input::Filled { announcement: told_at("t", world.now, 200), ask: None });
+    // No longer fresh; and this one has forgotten it, as if it had just come.
+    world.run(world.now + 70_000);
+    let newcomer = world.nodes.get_mut(&other).unwrap();
+    newcomer.index.retain(|_, _| false);
+    world.ask(&other, 1, "another");
+    world.run(world.now + 10);
+    assert_eq!(world.end(&other, 1).1, "offer");
 }

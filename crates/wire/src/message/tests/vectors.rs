@@ -33,7 +33,7 @@ fn vectors() -> Vec<(&'static str, Message)> {
         ("member", Message::Member(member)),
         ("claim_fill", claim(Purpose::Fill)),
         ("claim_proof", claim(Purpose::Proof)),
-        ("claim_reply_granted", reply(ClaimWord::Granted { lease_ms: 3000 })),
+        ("claim_reply_granted", reply(ClaimWord::Granted { lease_ms: 3000, last: None })),
         ("claim_reply_wait", reply(ClaimWord::Wait { since_ms: 120 })),
         ("claim_reply_no", reply(ClaimWord::No)),
         ("claim_reply_failed", reply(ClaimWord::Ended(LeaseEnd::Failed { status: 502 }))),
