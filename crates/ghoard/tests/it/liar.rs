@@ -126,9 +126,11 @@ fn a_forged_record_changes_no_answer() {
     of_another_time.record.proved_until = of_another_time.record.proved_until.after(Duration::from_secs(600));
 
     let first = a.get(path, Some(TOKEN));
-    wait_until("b has heard the true record", || b.stat("count_entries_received") == 1);
+    // A comparison may tell them once more, so that a count is no end.
+    wait_until("b has heard the true record", || b.stat("index_entries") == 1);
+    let heard = b.stat("count_entries_received");
     liar.say(vec![untagged, of_another_key, of_another_version, of_another_time]);
-    wait_until("b has heard the lies", || b.stat("count_entries_received") == 5);
+    wait_until("b has heard the lies", || b.stat("count_entries_received") >= heard + 4);
 
     let answer = b.get(path, Some(TOKEN));
     assert_eq!(answer.body, first.body);
@@ -139,8 +141,9 @@ fn a_forged_record_changes_no_answer() {
 
     // With nothing but lies, GitHub is asked.
     let other = "/repos/octocat/Hello-World/git/blobs/size-4096";
+    let heard = b.stat("count_entries_received");
     liar.say(vec![liar.lie(other)]);
-    wait_until("b has heard one more lie", || b.stat("count_entries_received") == 6);
+    wait_until("b has heard one more lie", || b.stat("count_entries_received") > heard);
     assert_eq!(b.get(other, Some(TOKEN)).body.len(), 4096);
     assert_eq!(github.count(other).requests, 1);
 }
@@ -153,9 +156,10 @@ fn a_forged_record_does_not_take_away_what_a_holder_offers() {
     // Too large to come along with the announce, so that b has to fetch it.
     let path = "/repos/octocat/Hello-World/git/blobs/size-150000";
     let first = a.get(path, Some(TOKEN));
-    wait_until("b has heard the true record", || b.stat("count_entries_received") == 1);
+    wait_until("b has heard the true record", || b.stat("index_entries") == 1);
+    let heard = a.stat("count_entries_received");
     liar.say(vec![liar.lie(path)]);
-    wait_until("a has heard the lie", || a.stat("count_entries_received") == 1);
+    wait_until("a has heard the lie", || a.stat("count_entries_received") > heard);
 
     let answer = b.get(path, Some(TOKEN));
     assert_eq!(answer.body, first.body);
@@ -195,8 +199,9 @@ fn a_wrong_body_behind_a_true_record_is_not_served() {
     // Only the liar is left to ask.
     a.kill();
     wait_until("b has lost a", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
+    let heard = b.stat("count_entries_received");
     liar.say(vec![overheard]);
-    wait_until("b has heard the liar", || b.stat("count_entries_received") == 2);
+    wait_until("b has heard the liar", || b.stat("count_entries_received") > heard);
 
     let me = liar.net.me().to_string();
     let answer = std::thread::scope(|scope| {
