@@ -70,6 +70,23 @@ impl TagKey {
         mac
     }
 
+    /// The same for a refusal, which is told to who waits for it and to nobody else: what was announced as
+    /// an answer is not one.
+    pub fn tag_refusal(&self, key: KeyId, record: &Record) -> Tag {
+        Tag(self.refusal_mac(key, record).finalize().into_bytes().into())
+    }
+
+    /// In constant time.
+    pub fn verify_refusal(&self, key: KeyId, record: &Record, tag: &Tag) -> bool {
+        self.refusal_mac(key, record).verify_slice(&tag.0).is_ok()
+    }
+
+    fn refusal_mac(&self, key: KeyId, record: &Record) -> Hmac<Sha256> {
+        let mut mac = self.mac(key, record);
+        update_framed(&mut mac, b"ghoard/1 refusal");
+        mac
+    }
+
     fn mac(&self, key: KeyId, record: &Record) -> Hmac<Sha256> {
         let Record {
             family,
@@ -178,6 +195,11 @@ mod tests {
         assert!(TagKey::of(b"Bearer a").verify(key, &good, &tag));
         assert!(!TagKey::of(b"Bearer b").verify(key, &good, &tag), "another credential");
         assert!(!TagKey::of(b"Bearer a").verify(KeyId([9; 16]), &good, &tag), "another key");
+
+        let refusal = TagKey::of(b"Bearer a").tag_refusal(key, &good);
+        assert!(TagKey::of(b"Bearer a").verify_refusal(key, &good, &refusal));
+        assert!(!TagKey::of(b"Bearer a").verify_refusal(key, &good, &tag), "an answer is no refusal");
+        assert!(!TagKey::of(b"Bearer a").verify(key, &good, &refusal), "nor the other way round");
 
         let changes: [fn(&mut Record); 10] = [
             |r| r.family = FamilyId([9; 16]),

@@ -28,6 +28,8 @@ pub struct Ask {
     pub claiming: Option<Claiming>,
     /// Claims that have ended without an answer.
     pub rounds: u32,
+    /// What of its waiting was not taken out of its budget.
+    pub excused: Duration,
     pub owners_tried: BTreeSet<Peer>,
     /// What an owner knew was of no use.
     pub insists: bool,
@@ -64,6 +66,7 @@ impl Ask {
             claim,
             claiming: None,
             rounds: 0,
+            excused: Duration::ZERO,
             owners_tried: BTreeSet::new(),
             insists: false,
             may_go: false,
@@ -80,6 +83,10 @@ impl Ask {
     pub fn next_round(&mut self, origin: Duration, now: Millis) {
         self.rounds += 1;
         self.owners_tried.clear();
+        // In all no more than one origin time and one turn, however often an owner makes it wait.
+        let most = self.claim.unwrap_or_default().usual + limits::PROOF_QUEUE_MAX;
+        let origin = origin.min(most.saturating_sub(self.excused));
+        self.excused += origin;
         self.clock = self.clock.after(origin).min(now);
         // What is on its way stays so, by its own deadline.
         let under_way: BTreeSet<Peer> = self.pulls.under_way.iter().map(|pulling| pulling.from.clone()).collect();

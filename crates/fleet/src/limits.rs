@@ -247,3 +247,7 @@ pub const HANDOVER_BYTES_MAX: u64 = 8 << 20;
 
 /// A plain body up to this is tried: packed, it mostly fits `wire::limits::PUSH_BYTES_MAX`.
 pub const HANDOVER_BODY_BYTES_MAX: u64 = 512 << 10;
+
+/// A refusal of another machine is believed if it was heard no longer ago than the origin takes, and this
+/// for clocks that differ: a member cannot tell an old one again.
+pub const REFUSAL_SKEW_MAX: Duration = Duration::from_secs(2);

@@ -244,7 +244,7 @@ impl Sharing {
         let credential = ask.credential.as_ref().map(Credential::reveal)?;
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(Some(credential)));
         record.family = self.keys.ids.family_id(ask.family.as_str());
-        let tag = Some(TagKey::of(credential).tag(key, &record));
+        let tag = Some(TagKey::of(credential).tag_refusal(key, &record));
         Some(LeaseEnd::Told(Box::new(Announcement { key, scope, record, tag, body: Some(body), holder: None })))
     }
 

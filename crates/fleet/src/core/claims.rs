@@ -179,7 +179,7 @@ impl Fleet {
                 let usual = ask.claim.unwrap_or_default().usual;
                 let origin = if claiming.is_queued { usual.max(limits::PROOF_QUEUE_MAX) } else { usual };
                 ask.next_round(origin, now);
-                if self.take_end(id, owner, end, now) {
+                if self.take_end(id, owner, end, claiming.is_waiting, now) {
                     return;
                 }
                 // Of no use here (a clock that is off, a forged tag): all who waited go at once, or each
@@ -195,8 +195,9 @@ impl Fleet {
         }
     }
 
-    /// What our question waited for has ended; returns whether that is its answer.
-    fn take_end(&mut self, id: AskId, owner: &Peer, end: LeaseEnd, now: Millis) -> bool {
+    /// What our question waited for has ended; returns whether that is its answer. Only of what it has
+    /// waited for is a refusal or a failure believed.
+    fn take_end(&mut self, id: AskId, owner: &Peer, end: LeaseEnd, has_waited: bool, now: Millis) -> bool {
         let Some(ask) = self.asks.get_mut(&id) else { return true };
         match end {
             LeaseEnd::Filled(announcement) => {
@@ -210,24 +211,32 @@ impl Fleet {
             LeaseEnd::Told(told) => {
                 let is_for_us = told.key == ask.key && told.scope == ask.scope;
                 let is_genuine = match (&ask.tag_key, &told.tag) {
-                    (Some(tag_key), Some(tag)) => tag_key.verify(told.key, &told.record, tag),
+                    (Some(tag_key), Some(tag)) => tag_key.verify_refusal(told.key, &told.record, tag),
                     _ => false,
                 };
-                if is_for_us && is_genuine {
+                let told_at = told.record.validated_at;
+                let age_max = ask.claim.unwrap_or_default().longest + limits::REFUSAL_SKEW_MAX;
+                let is_recent = now.since(told_at) <= age_max && told_at.since(now) <= limits::REFUSAL_SKEW_MAX;
+                let is_current = is_recent && !self.is_doubtful(told.key, told.scope, &told.record);
+                if has_waited && is_for_us && is_genuine && is_current {
                     self.resolve(id, Outcome::Told { told }, now);
                     return true;
                 }
             }
             LeaseEnd::Failed { status } => {
-                if self.failures.believes(owner, now) {
+                if has_waited && self.failures.believes(owner, now) {
                     self.resolve(id, Outcome::Failed { status }, now);
                     return true;
                 }
-                ask.may_go = true;
+                self.go(id);
             }
-            LeaseEnd::Alone => ask.may_go = true,
+            LeaseEnd::Alone => self.go(id),
         }
         false
+    }
+
+    fn go(&mut self, id: AskId) {
+        self.asks.entry(id).and_modify(|ask| ask.may_go = true);
     }
 
     /// One of our questions has ended: who waits for its lease is told.
@@ -354,9 +363,11 @@ impl Fleet {
         }
         let words = self.leases.expire(now);
         self.deliver(words, now);
+        // Whoever held it said nothing more: nothing is kept for it.
+        self.led.retain(|_, led| now < led.until);
         let me = self.config.me.clone();
         let mut renewals = Vec::new();
-        for (id, led) in self.led.iter_mut().filter(|(_, led)| led.renew_at <= now && led.renew_at < led.until) {
+        for (id, led) in self.led.iter_mut().filter(|(_, led)| led.renew_at <= now) {
             led.renew_at = now.after(limits::LEASE_RENEWAL);
             renewals.extend(led.owner.clone().map(|owner| (*id, owner, led.key)));
         }
@@ -372,7 +383,7 @@ impl Fleet {
 
     pub(super) fn claims_due(&self) -> Option<Millis> {
         let claims = self.asks.values().filter_map(|ask| ask.claiming.as_ref()).map(|claiming| claiming.until);
-        let renewals = self.led.values().filter(|led| led.renew_at < led.until).map(|led| led.renew_at);
+        let renewals = self.led.values().map(|led| led.renew_at.min(led.until));
         claims.chain(renewals).chain(self.leases.due()).min()
     }
 

@@ -52,6 +52,10 @@ enum PullTrouble {
 impl PullTrouble {
     fn failure(&self) -> PullFailure {
         match self {
+            // The length is the record's, which another may have forged: it proves nothing against the sender.
+            Self::Bad(BadMessage::Length { .. }) | Self::Body(wire::BodyError::TooLong { .. }) => {
+                PullFailure::Unavailable
+            }
             Self::Bad(_) | Self::Body(_) => PullFailure::Wrong,
             Self::Mixed(_) => PullFailure::Mixed,
             Self::Net(_) | Self::Encode(_) | Self::Absent | Self::Short | Self::Beaten => PullFailure::Unavailable,

@@ -117,7 +117,8 @@ impl ClaimWord {
 impl LeaseEnd {
     pub(super) fn is_within_limits(&self) -> bool {
         match self {
-            Self::Filled(announcement) | Self::Told(announcement) => announcement.is_within_limits(),
+            Self::Filled(filled) => filled.is_within_limits(),
+            Self::Told(told) => told.is_within_limits() && !matches!(told.record.status, 200..300 | 304),
             Self::Failed { status } => (500..600).contains(status),
             Self::Alone => true,
         }

@@ -234,4 +234,28 @@ fn a_frame_or_a_wish_over_its_limit_is_refused() {
     }
 }
 
+#[test]
+fn an_answer_is_not_told_as_a_refusal() {
+    let told = |status: u16| {
+        let record = Record {
+            family: FamilyId([2; 16]),
+            version: Version { date_secs: 1, digest: Digest::of(b"") },
+            status,
+            headers: vec![],
+            body_bytes: 0,
+            validated_at: Millis(1),
+            fresh_until: Millis(1),
+            proved_until: Millis(1),
+            stale_until: Millis(1),
+        };
+        let (key, scope) = (KeyId([1; 16]), ScopeId([4; 16]));
+        let told = Announcement { key, scope, record, tag: None, body: None, holder: None };
+        let word = ClaimWord::Ended(LeaseEnd::Told(Box::new(told)));
+        Message::decode(&Message::ClaimReply(ClaimReply { id: 1, key, word }).encode().unwrap())
+    };
+    assert!(matches!(told(200), Err(DecodeError::RecordLimits)));
+    assert!(matches!(told(304), Err(DecodeError::RecordLimits)));
+    assert!(told(404).is_ok());
+}
+
 mod vectors;

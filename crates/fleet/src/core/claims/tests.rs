@@ -52,7 +52,10 @@ fn told_at(token: &str, at: u64, status: u16) -> Announcement {
         proved_until: until,
         stale_until: until.after(Duration::from_secs(3600)),
     };
-    let tag = Some(credential(token).tag(KEY, &record));
+    let is_answer = status == 200;
+    let credential = credential(token);
+    let tag = if is_answer { credential.tag(KEY, &record) } else { credential.tag_refusal(KEY, &record) };
+    let tag = Some(tag);
     let body = Some(Body { form: Form::Identity, encoded: Bytes::from_static(text.as_bytes()) });
     Announcement { key: KEY, scope: scope(token), record, tag, body, holder: None }
 }
@@ -374,6 +377,27 @@ fn a_refusal_is_told_to_who_holds_the_same_credential() {
     world.input(&owner, Input::Ended { ask: AskId(2), end: Some(LeaseEnd::Told(forged)) });
     world.run(world.now + 10);
     assert_ne!(world.end(&other, 2).1, "told", "the tag is not of this credential");
+
+    // A true one of long ago, told again; and one in place of the first word.
+    world.run(world.now + 60_000);
+    world.ask(&owner, 3, "v");
+    world.ask(&other, 3, "v");
+    world.run(world.now + 10);
+    let old = Box::new(told_at("v", world.now - 30_000, 404));
+    world.input(&owner, Input::Ended { ask: AskId(3), end: Some(LeaseEnd::Told(old)) });
+    world.run(world.now + 10);
+    assert_ne!(world.end(&other, 3).1, "told", "it is too old");
+}
+
+#[test]
+fn a_lease_of_which_nobody_says_more_is_forgotten() {
+    let mut world = World::of(&FIVE);
+    let (_, _, other) = world.roles();
+    world.ask(&other, 1, "t");
+    world.run(world.now + 10);
+    assert_eq!(world.leases(), 2, "at its owner and at its holder");
+    world.run(world.now + 40_000);
+    assert_eq!(world.leases(), 0);
 }
 
 #[test]
