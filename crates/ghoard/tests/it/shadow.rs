@@ -32,6 +32,7 @@ fn what_changes_behind_the_cache_is_seen_by_the_client_and_counted() {
         // Serving, the old answer would have stayed until its time was over.
         assert_eq!(counts(&machine), [1 + asked, 0, 1 + asked, asked]);
     }
+    wait_until("the log says so", || machine.log.text().contains("would have served another answer"));
     let log = machine.log.text();
     let line = log.lines().find(|line| line.contains("would have served another answer")).unwrap();
     assert!(line.contains("key=") && line.contains("route=Issues") && !line.contains("Hello-World"), "{line}");

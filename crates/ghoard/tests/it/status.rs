@@ -66,7 +66,7 @@ fn the_log_has_the_lines_that_people_search_for_also_in_json() {
     let b = Setup::new(&github).member("a passphrase for the tests only", &registry, "b").start();
     a.wait_for_peers(1);
     b.wait_for_peers(1);
-    assert!(b.log.text().contains(&format!("Connected to peer: {}", a.peer_id())));
+    wait_until("b's log says so", || b.log.text().contains(&format!("Connected to peer: {}", a.peer_id())));
     let line = format!("Connected to peer: {}", b.peer_id());
     let said = |entry: &str| {
         let entry: serde_json::Value = serde_json::from_str(entry).unwrap_or_else(|_| panic!("no JSON: {entry}"));
