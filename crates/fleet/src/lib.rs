@@ -27,6 +27,7 @@ mod offer;
 mod pace;
 mod past;
 mod speakers;
+mod spread;
 mod sync;
 
 pub use announce::bytes_of;

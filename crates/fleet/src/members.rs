@@ -1,8 +1,11 @@
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use wire::{Digest, KeyId, Member, Millis, Peer, Role};
+use wire::{KeyId, Member, Millis, Peer, Role};
 
-use crate::limits;
+use crate::{
+    limits,
+    spread::{jittered, number_of, turn_of},
+};
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,9 +77,7 @@ impl Members {
     pub fn told(&mut self, now: Millis) {
         let crowd = limits::MEMBER_INTERVAL_EACH * u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         let interval = limits::MEMBER_INTERVAL.max(crowd);
-        // Between 80 and 120 %, so that a fleet that was started at once does not speak at once.
-        let draw = weight(KeyId(self.own.seq.to_be_bytes().repeat(2).try_into().expect("16 bytes")), &self.me) % 401;
-        self.tell_at = now.after(interval * (800 + u32::try_from(draw).unwrap_or_default()) / 1000);
+        self.tell_at = now.after(jittered(interval, turn_of(&self.me, self.own.seq)));
         self.known.retain(|_, known| now.since(known.heard_at) < 4 * interval);
     }
 
@@ -135,9 +136,7 @@ impl Members {
 
 /// Rendezvous hashing: the first 8 bytes of SHA-256 over the key and the peer's name.
 fn weight(key: KeyId, peer: &Peer) -> u64 {
-    let digest = Digest::of(&[&key.0, peer.as_str().as_bytes()].concat());
-    let (first, _) = digest.0.split_first_chunk().expect("a digest has 32 bytes");
-    u64::from_be_bytes(*first)
+    number_of(&[&key.0, peer.as_str().as_bytes()])
 }
 
 #[cfg(test)]

@@ -8,10 +8,7 @@ mod served;
 mod set;
 mod when;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wire::{Announcement, Cursor, Message, Millis, Peer, Role, SyncStep, SyncWord, Want, WantWord};
 
@@ -245,15 +242,4 @@ fn announcement(at: At, me: &Peer, to: &Peer, view: View) -> Option<Announcement
     let holder = nearest.filter(|_| !candidate.held).cloned();
     let (record, tag) = (candidate.record.clone(), candidate.tag);
     Some(Announcement { key: at.0, scope: at.1, record, tag, body: None, holder })
-}
-
-/// A number that depends on who asks and how often, and on nothing else.
-fn spread(me: &Peer, count: u64) -> u64 {
-    let hash = wire::Digest::of(&[me.as_str().as_bytes(), &count.to_be_bytes()].concat());
-    u64::from_be_bytes(hash.0.first_chunk().copied().expect("a hash has 32 bytes"))
-}
-
-/// `span`, give or take a fifth.
-fn jittered(span: Duration, spread: u64) -> Duration {
-    span * (800 + u32::try_from(spread % 401).expect("it is at most 400")) / 1000
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use wire::{Announcement, Digest, Millis};
 
-use super::{Fleet, pulls::hash_of};
-use crate::{AskId, index::At, limits};
+use super::Fleet;
+use crate::{AskId, index::At, limits, spread::number_of};
 
 /// What is to be told of, and when.
 #[derive(Default)]
@@ -43,8 +43,8 @@ impl Fleet {
         if at == own && is_news && self.told_of.turns.len() < limits::COPIES_TO_TELL_MAX {
             let members = u32::try_from(self.members.len().max(self.peers.len())).unwrap_or(u32::MAX);
             let longest = limits::COPY_TURN_EACH.saturating_mul(members).min(limits::COPY_TURN_MAX).as_millis() as u64;
-            let bytes = self.config.me.as_str().bytes().chain(digest.0);
-            let turn = Duration::from_millis(hash_of(bytes) % longest.max(1));
+            let turn = number_of(&[self.config.me.as_str().as_bytes(), &digest.0]) % longest.max(1);
+            let turn = Duration::from_millis(turn);
             self.told_of.turns.insert((now.after(turn), at), digest);
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     index::{At, Candidate},
     limits,
     pace::Turn,
+    spread::number_of,
 };
 
 /// Where a body can be had.
@@ -220,15 +221,8 @@ impl Fleet {
 
     /// Among equals each node, and each question, begins elsewhere.
     fn spread(&self, id: AskId, holder: &Peer) -> u64 {
-        hash_of(self.config.me.as_str().bytes().chain(id.0.to_be_bytes()).chain(holder.as_str().bytes()))
+        number_of(&[self.config.me.as_str().as_bytes(), &id.0.to_be_bytes(), holder.as_str().as_bytes()])
     }
-}
-
-/// FNV-1a, and a last step that brings the last bytes to the top.
-pub(super) fn hash_of(bytes: impl Iterator<Item = u8>) -> u64 {
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn pulled_digest(ask: &Ask) -> Option<Digest> {

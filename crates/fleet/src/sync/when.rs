@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use wire::{Millis, Peer, Role};
 
-use super::{Out, Sync, View, jittered, spread};
-use crate::{asks::PeerState, limits};
+use super::{Out, Sync, View};
+use crate::{
+    asks::PeerState,
+    limits,
+    spread::{jittered, turn_of},
+};
 
 impl Sync {
     pub(super) fn begin_if_due(&mut self, view: View, out: &mut Out) {
@@ -47,7 +51,7 @@ impl Sync {
         if peers.len() > 1 {
             peers.retain(|peer| failed.as_ref() != Some(*peer));
         }
-        let chosen = spread(&self.me, self.count) % u64::try_from(peers.len().max(1)).unwrap_or(1);
+        let chosen = turn_of(&self.me, self.count) % u64::try_from(peers.len().max(1)).unwrap_or(1);
         let chosen = peers.get(usize::try_from(chosen).unwrap_or_default()).map(|peer| (*peer).clone());
         if chosen.is_none() {
             // Its only neighbours are comparing with this node at the moment.
@@ -85,6 +89,6 @@ impl Sync {
             Role::Node if members >= limits::LARGE_FLEET_NODES => limits::SYNC_PERIOD_LARGE,
             Role::Node => limits::SYNC_PERIOD,
         };
-        Some(jittered(period, spread(&self.me, self.count)))
+        Some(jittered(period, turn_of(&self.me, self.count)))
     }
 }
