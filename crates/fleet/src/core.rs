@@ -112,7 +112,7 @@ impl Fleet {
                 self.tell_tombstones(&peer);
                 let limits = self.notices.catch_up(now).into_iter();
                 self.effects.extend(limits.map(|message| Effect::Send { to: peer.clone(), message }));
-                self.sync.peer_ready(peer, view(&self.index, &self.peers, now));
+                self.sync.peer_ready(peer, view(&self.index, &self.peers, &self.members, now));
             }
             Input::Limited { notice } => self.notices.tell(notice, now),
             Input::PeerGone { peer } => self.peer_gone(&peer, now),
@@ -201,7 +201,7 @@ impl Fleet {
             self.effects.push_back(Effect::Forget { key, scope });
         }
         self.expire_past(now);
-        self.sync.step(view(&self.index, &self.peers, now), &mut self.effects);
+        self.sync.step(view(&self.index, &self.peers, &self.members, now), &mut self.effects);
     }
 
     pub fn next_effect(&mut self) -> Option<Effect> {
@@ -309,10 +309,10 @@ impl Fleet {
                 }
             }
             Message::Sync(step) => {
-                self.sync.heard(from, step, view(&self.index, &self.peers, now), &mut self.effects);
+                self.sync.heard(from, step, view(&self.index, &self.peers, &self.members, now), &mut self.effects);
             }
             Message::Want(want) => {
-                self.sync.wanted(from, want, view(&self.index, &self.peers, now), &mut self.effects);
+                self.sync.wanted(from, want, view(&self.index, &self.peers, &self.members, now), &mut self.effects);
             }
         }
     }
@@ -364,8 +364,9 @@ impl Fleet {
 }
 
 /// What a comparison of indexes may look at.
-fn view<'a>(index: &'a Index, peers: &'a BTreeMap<Peer, PeerState>, now: Millis) -> View<'a> {
-    View { index, peers, members: peers.len() + 1, now }
+fn view<'a>(index: &'a Index, peers: &'a BTreeMap<Peer, PeerState>, members: &Members, now: Millis) -> View<'a> {
+    // Those of before say nothing of themselves.
+    View { index, peers, members: members.len().max(peers.len()) + 1, now }
 }
 
 /// Whether a peer's times can be true. They are refused rather than clamped, since the tag binds them.

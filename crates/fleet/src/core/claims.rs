@@ -22,7 +22,6 @@ use crate::{
 
 /// A lease that one of our questions holds.
 pub struct Led {
-    key: KeyId,
     claim: Claim,
     /// Who keeps it; `None` once every owner is gone.
     owner: Option<Peer>,
@@ -54,24 +53,26 @@ impl Fleet {
             ask.may_go = true;
             return self.advance(id, now);
         };
-        let is_own = owner == self.config.me;
         ask.owners_tried.insert(owner.clone());
         ask.claiming = Some(Claiming { owner: owner.clone(), purpose, until, is_waiting: false, is_queued: false });
         let claim = Claim { id: id.0, key: ask.key, scope: ask.scope, purpose, insists: ask.insists };
-        if is_own {
-            let by = Claimant { peer: owner.clone(), id: id.0 };
-            let word = if canary::sings(Bug::WaitsOnItself) {
-                // As if another of its own asked already.
-                let _ = self.leases.claim(by.clone(), claim.key, claim.scope, purpose, now);
-                let other = Claimant { id: u64::MAX, ..by };
-                self.leases.claim(other, claim.key, claim.scope, purpose, now)
-            } else {
-                self.leases.claim(by, claim.key, claim.scope, purpose, now)
-            };
-            self.on_word(id, &owner, claim.key, word, now);
-        } else {
-            self.effects.push_back(Effect::Send { to: owner, message: Message::Claim(claim) });
+        self.claim_at(owner, claim, now);
+    }
+
+    /// Takes a claim of our own to its owner, who may be this node.
+    fn claim_at(&mut self, owner: Peer, claim: Claim, now: Millis) {
+        if owner != self.config.me {
+            return self.effects.push_back(Effect::Send { to: owner, message: Message::Claim(claim) });
         }
+        let Claim { id, key, scope, purpose, .. } = claim;
+        let mut by = Claimant { peer: owner.clone(), id };
+        if canary::sings(Bug::WaitsOnItself) {
+            // As if another of its own asked already.
+            let _ = self.leases.claim(by.clone(), key, scope, purpose, now);
+            by.id = u64::MAX;
+        }
+        let word = self.leases.claim(by, key, scope, purpose, now);
+        self.on_word(AskId(id), &owner, key, word, now);
     }
 
     /// At whom to claim next, and when he counts as silent.
@@ -154,7 +155,7 @@ impl Fleet {
                 ask.may_go = true;
                 let claim = Claim { id: id.0, key, scope: ask.scope, purpose: claiming.purpose, insists: true };
                 let (renew_at, until) = (now.after(limits::LEASE_RENEWAL), now.after(limits::LEASE_TIME_MAX));
-                self.led.insert(id, Led { key, claim, owner: Some(owner.clone()), renew_at, until });
+                self.led.insert(id, Led { claim, owner: Some(owner.clone()), renew_at, until });
                 self.announced(owner, last.map(|last| *last).into_iter().filter(|last| last.key == key).collect(), now);
             }
             ClaimWord::Wait { since_ms } => {
@@ -243,7 +244,7 @@ impl Fleet {
     pub(super) fn release(&mut self, id: AskId, end: Option<LeaseEnd>, now: Millis) {
         let Some(led) = self.led.remove(&id) else { return };
         let Some(owner) = led.owner else { return };
-        self.tell_owner(id, owner, led.key, end.map_or(News::Left, News::Ended), now);
+        self.tell_owner(id, owner, led.claim.key, end.map_or(News::Left, News::Ended), now);
     }
 
     /// Nobody asks any more: neither wait for an owner's word, nor keep a lease.
@@ -331,17 +332,12 @@ impl Fleet {
             self.led.iter().filter(|(_, led)| led.owner.as_ref() == Some(owner)).map(|(id, _)| *id).collect();
         for id in led {
             let Some(led) = self.led.get(&id) else { continue };
-            let next = self.members.owners(led.key, self.peers.keys().cloned()).into_iter().next();
             let claim = led.claim.clone();
-            if let Some(next) = &next {
-                if *next == self.config.me {
-                    let by = Claimant { peer: next.clone(), id: id.0 };
-                    let _ = self.leases.claim(by, claim.key, claim.scope, claim.purpose, now);
-                } else {
-                    self.effects.push_back(Effect::Send { to: next.clone(), message: Message::Claim(claim) });
-                }
+            let next = self.members.owners(claim.key, self.peers.keys().cloned()).into_iter().next();
+            self.led.entry(id).and_modify(|led| led.owner.clone_from(&next));
+            if let Some(next) = next {
+                self.claim_at(next, claim, now);
             }
-            self.led.entry(id).and_modify(|led| led.owner = next);
         }
     }
 
@@ -365,19 +361,13 @@ impl Fleet {
         self.deliver(words, now);
         // Whoever held it said nothing more: nothing is kept for it.
         self.led.retain(|_, led| now < led.until);
-        let me = self.config.me.clone();
         let mut renewals = Vec::new();
         for (id, led) in self.led.iter_mut().filter(|(_, led)| led.renew_at <= now) {
             led.renew_at = now.after(limits::LEASE_RENEWAL);
-            renewals.extend(led.owner.clone().map(|owner| (*id, owner, led.key)));
+            renewals.extend(led.owner.clone().map(|owner| (*id, owner, led.claim.key)));
         }
         for (id, owner, key) in renewals {
-            if owner == me {
-                self.leases.renew(&Claimant { peer: owner, id: id.0 }, key, now);
-            } else {
-                let message = Message::LeaseNews(LeaseNews { id: id.0, key, news: News::Renew });
-                self.effects.push_back(Effect::Send { to: owner, message });
-            }
+            self.tell_owner(id, owner, key, News::Renew, now);
         }
     }
 

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use crypto::TagKey;
-use wire::{Body, Digest, FamilyId, Form, KeyId, ScopeId, Version};
+use wire::{Body, Digest, FamilyId, Form, KeyId, Member, ScopeId, Version};
 
 use super::*;
 use crate::{Across, PullFailure, Touched, Want};
@@ -484,3 +484,15 @@ fn an_answer_that_must_be_pulled_comes_before_an_offer_that_is_here() {
 }
 
 mod pulls;
+
+#[test]
+fn a_large_fleet_is_one_of_many_members_whoever_is_connected() {
+    let mut node = Node::new();
+    node.connect("a");
+    for n in 0..limits::LARGE_FLEET_NODES {
+        let member = Message::Member(Member { seq: 1, ..Member::default() });
+        node.input(Input::Heard { from: peer(&format!("m{n}")), message: member });
+    }
+    let Fleet { index, peers, members, .. } = &node.fleet;
+    assert_eq!(view(index, peers, members, Millis(0)).members, limits::LARGE_FLEET_NODES + 1);
+}

@@ -378,7 +378,7 @@ fn a_refusal_is_told_to_who_holds_the_same_credential() {
     world.run(world.now + 10);
     assert_ne!(world.end(&other, 2).1, "told", "the tag is not of this credential");
 
-    // A true one of long ago, told again; and one in place of the first word.
+    // A true one of long ago, told again.
     world.run(world.now + 60_000);
     world.ask(&owner, 3, "v");
     world.ask(&other, 3, "v");
@@ -387,6 +387,21 @@ fn a_refusal_is_told_to_who_holds_the_same_credential() {
     world.input(&owner, Input::Ended { ask: AskId(3), end: Some(LeaseEnd::Told(old)) });
     world.run(world.now + 10);
     assert_ne!(world.end(&other, 3).1, "told", "it is too old");
+}
+
+#[test]
+fn who_was_not_told_to_wait_is_told_of_no_end() {
+    let mut world = World::of(&FIVE);
+    let (owner, _, other) = world.roles();
+    let refusal = LeaseEnd::Told(Box::new(told_at("t", world.now, 404)));
+    for (id, end) in [(1, refusal), (2, LeaseEnd::Failed { status: 502 })] {
+        world.ask(&other, id, "t");
+        let word = Message::ClaimReply(ClaimReply { id, key: KEY, word: ClaimWord::Ended(end) });
+        world.input(&other, Input::Heard { from: Peer::new(owner.as_str()), message: word });
+        world.run(world.now + 10);
+        assert_eq!(world.end(&other, id).1, "go", "{id}");
+        world.input(&other, Input::Ended { ask: AskId(id), end: None });
+    }
 }
 
 #[test]
