@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use crypto::{FleetKeys, Secret, SegmentSealer, TagKey};
 use net::{Config, Event, EventStream, Identity, Net};
 use wire::{Announcement, Body, Digest, Form, LimitNotice, Message, Millis, PullReply, PullRequest, Record, Version};
 
-use crate::world::{GitHub, Machine, PATIENCE, SECRET, TOKEN, two_members, wait_until};
+use crate::world::{GitHub, Machine, PATIENCE, SECRET, Setup, TOKEN, two_members, wait_until};
 
 /// A member that says what it likes.
 pub(crate) struct Liar {
@@ -33,7 +34,11 @@ impl Liar {
 
     /// What a node would announce for this path and token, with another body.
     fn lie(&self, path: &str) -> Announcement {
-        let body = br#"{"message":"forged by a member"}"#;
+        self.announcement(path, br#"{"message":"forged by a member"}"#)
+    }
+
+    /// What a node would announce that has this of GitHub, but for the tag.
+    fn announcement(&self, path: &str, body: &[u8]) -> Announcement {
         let canonical = format!("GET\napi.github.com\n{path}\naccept:application/vnd.github+json");
         let credential = format!("Bearer {TOKEN}");
         let now = Millis::from(std::time::SystemTime::now());
@@ -54,21 +59,8 @@ impl Liar {
             scope: self.keys.ids.scope_id(Some(credential.as_bytes())),
             record,
             tag: None,
-            body: Some(Body::from_plain(body.to_vec().into())),
+            body: Some(Body::from_plain(Bytes::copy_from_slice(body))),
             holder: None,
-        }
-    }
-
-    /// What it hears of others: true records, with their true tags.
-    async fn overhear(&mut self) -> Announcement {
-        loop {
-            let Some(Event::Gossip { data, id, .. }) = self.events.next().await else { continue };
-            self.net.accept_gossip(&id);
-            let plain = self.keys.sealing.open(b"ghoard/1 message", &data).unwrap();
-            let Message::Announce(mut records) = Message::decode(&plain).unwrap() else { continue };
-            if let Some(record) = records.pop() {
-                return record;
-            }
         }
     }
 
@@ -76,18 +68,41 @@ impl Liar {
     async fn serve(&mut self, body: &[u8]) {
         loop {
             let Some(Event::Pull { request, mut reply, .. }) = self.events.next().await else { continue };
-            let request = self.keys.sealing.open(b"ghoard/1 pull request", &request).unwrap();
-            let request = PullRequest::decode(&request).unwrap();
-            let bound = |kind: &[u8]| [kind, &request.key.0, &request.scope.0, &request.digest.0].concat();
+            let request = self.requested(&request);
             let found = PullReply::Found { form: Form::Identity, encoded_bytes: body.len() as u64, from_segment: 0 };
-            let head = [&[3; 19][..], &found.encode().unwrap()].concat();
-            let head = self.keys.sealing.seal([4; 24], &bound(b"ghoard/1 pull reply"), &head);
-            reply.write_frame(head.into()).await.unwrap();
-            let bound = bound(b"ghoard/1 body");
+            reply.write_frame(self.head(&request, &found)).await.unwrap();
+            let bound = bound(b"ghoard/1 body", &request);
             let mut sealer = SegmentSealer::new(&self.keys.sealing, [3; 19], &bound);
             reply.write_frame(sealer.seal(body, true).into()).await.unwrap();
             return reply.finish().await.unwrap();
         }
+    }
+
+    /// Answers every pull from a segment on that nobody asked for, until it is dropped. Returns how often.
+    async fn misplace(&mut self, encoded_bytes: u64) -> usize {
+        let mut answered = 0;
+        loop {
+            match self.events.next().await {
+                Some(Event::Pull { request, mut reply, .. }) => {
+                    let found = PullReply::Found { form: Form::Identity, encoded_bytes, from_segment: 2 };
+                    let head = self.head(&self.requested(&request), &found);
+                    answered += 1;
+                    let _ = reply.write_frame(head).await;
+                    let _ = reply.finish().await;
+                }
+                Some(Event::Disconnected { .. }) => return answered,
+                _ => {}
+            }
+        }
+    }
+
+    fn requested(&self, sealed: &[u8]) -> PullRequest {
+        PullRequest::decode(&self.keys.sealing.open(b"ghoard/1 pull request", sealed).unwrap()).unwrap()
+    }
+
+    fn head(&self, request: &PullRequest, reply: &PullReply) -> Bytes {
+        let head = [&[3; 19][..], &reply.encode().unwrap()].concat();
+        self.keys.sealing.seal([4; 24], &bound(b"ghoard/1 pull reply", request), &head).into()
     }
 
     fn say(&self, announcements: Vec<Announcement>) {
@@ -181,36 +196,65 @@ fn a_member_that_sends_another_body_is_named_and_dropped() {
     wait_until("b has dropped it", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
 }
 
+fn bound(kind: &[u8], request: &PullRequest) -> Vec<u8> {
+    [kind, &request.key.0, &request.scope.0, &request.digest.0].concat()
+}
+
+const LARGE: &str = "/repos/octocat/Hello-World/git/blobs/size-200000";
+
+/// A machine that knows a true record of a large body, of which a liar alone says that it has it; and the body.
+///
+/// As an owner the machine may ask for its copy before a client asks.
+fn only_a_liar_has_it(github: &GitHub) -> (Machine, Liar, String) {
+    let alone = Setup::new(github).start();
+    let body = alone.get(LARGE, Some(TOKEN)).text();
+    let machine = Setup::new(github);
+    let registry = machine.home.path("registry").display().to_string();
+    let machine = machine.member(SECRET, &registry, "b").start();
+    let liar = Liar::join(github, &machine);
+    machine.wait_for_peers(1);
+    let mut offer = liar.announcement(LARGE, body.as_bytes());
+    offer.body = None;
+    offer.tag = Some(TagKey::of(format!("Bearer {TOKEN}").as_bytes()).tag(offer.key, &offer.record));
+    liar.say(vec![offer]);
+    wait_until("it has heard of it", || machine.stat("index_entries") == 1);
+    (machine, liar, body)
+}
+
+fn names_the_liar(machine: &Machine, liar: &Liar) {
+    let me = liar.net.me().to_string();
+    let names = || {
+        let log = machine.log.text();
+        log.contains("dropping a peer that lies") && log.contains(&me)
+    };
+    wait_until("the liar is named", names);
+}
+
 #[test]
 fn a_wrong_body_behind_a_true_record_is_not_served() {
     let github = GitHub::start();
-    let (a, b) = two_members(&github);
-    let mut liar = Liar::join(&github, &b);
-    b.wait_for_peers(2);
-    let path = "/repos/octocat/Hello-World/git/blobs/size-200000";
-    let first = a.get(path, Some(TOKEN));
-    let (overheard, wrong) = github.runtime.block_on(async {
-        let overheard = tokio::time::timeout(PATIENCE, liar.overhear()).await.unwrap();
-        let wrong = vec![b'x'; usize::try_from(overheard.record.body_bytes).unwrap()];
-        (overheard, wrong)
-    });
-    assert!(overheard.body.is_none(), "it has to be pulled");
-    wait_until("b has heard of it", || b.stat("index_entries") == 1);
-    // Only the liar is left to ask.
-    a.kill();
-    wait_until("b has lost a", || b.status("/api/mcp/peers").json()["peer_count"] == 1);
-    let heard = b.stat("count_entries_received");
-    liar.say(vec![overheard]);
-    wait_until("b has heard the liar", || b.stat("count_entries_received") > heard);
-
-    let me = liar.net.me().to_string();
+    let (b, mut liar, first) = only_a_liar_has_it(&github);
     let answer = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| b.get(path, Some(TOKEN)));
-        let served = async { liar.serve(&wrong[..60_000]).await };
+        let asking = scope.spawn(|| b.get(LARGE, Some(TOKEN)));
+        let served = async { liar.serve(&[b'x'; 60_000]).await };
         github.runtime.block_on(async { tokio::time::timeout(PATIENCE, served).await.unwrap() });
         asking.join().unwrap()
     });
-    assert_eq!(answer.body, first.body);
-    assert_eq!(github.count(path).requests, 2, "github has been asked");
-    wait_until("b names the liar", || b.log.text().contains("dropping a peer that lies") && b.log.text().contains(&me));
+    assert_eq!(answer.text(), first);
+    assert_eq!(github.count(LARGE).requests, 2, "github has been asked");
+    names_the_liar(&b, &liar);
+}
+
+#[test]
+fn who_begins_a_body_in_its_middle_is_not_asked_for_ever() {
+    let github = GitHub::start();
+    let (b, mut liar, first) = only_a_liar_has_it(&github);
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| b.get(LARGE, Some(TOKEN)));
+        let answered = async { tokio::time::timeout(PATIENCE, liar.misplace(200_000)).await.unwrap() };
+        assert!((1..=2).contains(&github.runtime.block_on(answered)), "once as the owner, once for the client");
+        asking.join().unwrap()
+    });
+    assert_eq!(answer.text(), first);
+    names_the_liar(&b, &liar);
 }

@@ -39,6 +39,8 @@ enum PullTrouble {
     Absent,
     #[error("the answer ended early")]
     Short,
+    #[error("the answer begins at segment {from_segment}, and the beginning was asked for")]
+    Misplaced { from_segment: u32 },
     #[error("another peer was faster")]
     Beaten,
     #[error("the peer sent nonsense")]
@@ -56,7 +58,7 @@ impl PullTrouble {
             Self::Bad(BadMessage::Length { .. }) | Self::Body(wire::BodyError::TooLong { .. }) => {
                 PullFailure::Unavailable
             }
-            Self::Bad(_) | Self::Body(_) => PullFailure::Wrong,
+            Self::Bad(_) | Self::Body(_) | Self::Misplaced { .. } => PullFailure::Wrong,
             Self::Mixed(_) => PullFailure::Mixed,
             Self::Net(_) | Self::Encode(_) | Self::Absent | Self::Short | Self::Beaten => PullFailure::Unavailable,
         }
@@ -169,7 +171,12 @@ impl Sharing {
         let head = stream.next_frame().await?.ok_or(PullTrouble::Short)?;
         let (reply, prefix) = carrier.open_reply(request, &head)?;
         let PullReply::Found { form, encoded_bytes, from_segment } = reply else { return Err(PullTrouble::Absent) };
-        if !part.fits(form, encoded_bytes, from_segment) {
+        let is_asked_for = from_segment == 0 || from_segment == request.from_segment;
+        if !is_asked_for || !part.fits(form, encoded_bytes, from_segment) {
+            if request.from_segment == 0 {
+                // All of it was asked for, and this is something else: asking again would have no end.
+                return Err(PullTrouble::Misplaced { from_segment });
+            }
             // It is packed in another way: then all of it has to come from there.
             let all = PullRequest { from_segment: 0, ..request.clone() };
             return Box::pin(self.receive(ask, from, &all, record, part)).await;
