@@ -32,7 +32,7 @@ use crate::{
     origin_time::OriginTimes,
     savings::Saving,
     share::{Accepted, Exclusions, Share},
-    sharing::Sharing,
+    sharing::{Sharing, Sizes},
     smoke::{self, Awaited},
     underway::Underway,
 };
@@ -312,7 +312,7 @@ impl Node {
 
     /// Answers of the fleet that this node has heard of.
     pub fn index_len(&self) -> usize {
-        self.sharing.as_ref().map_or(0, |sharing| sharing.sizes()[0])
+        self.sharing.as_ref().map_or(0, |sharing| sharing.sizes().index)
     }
 
     /// What this node holds in tables that others can make grow, with the bound of each.
@@ -325,7 +325,7 @@ impl Node {
         ];
         if let Some(sharing) = &self.sharing {
             let peers = self.net().map(Net::peers).unwrap_or_default().len();
-            let [index, leases, members] = sharing.sizes();
+            let Sizes { index, leases, members } = sharing.sizes();
             tables.extend([
                 Table { name: "index", len: index, len_max: fleet::limits::INDEX_ENTRIES_MAX },
                 Table { name: "leases", len: leases, len_max: fleet::limits::LEASES_MAX },

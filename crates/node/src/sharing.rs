@@ -14,7 +14,7 @@ mod waiting;
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -58,10 +58,20 @@ pub struct Sharing {
     pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
-    sizes: [AtomicUsize; 3],
+    sizes: Mutex<Sizes>,
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
     pub(crate) roster: Roster,
+}
+
+/// What the core holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    /// Answers that it knows of.
+    pub index: usize,
+    /// Leases that it keeps, with those who wait, and that it holds elsewhere.
+    pub leases: usize,
+    pub members: usize,
 }
 
 /// A record and its body, verified by its digest.
@@ -126,7 +136,7 @@ impl Sharing {
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
-            sizes: Default::default(),
+            sizes: Mutex::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
             roster,
@@ -312,9 +322,8 @@ impl Sharing {
         self.received.subscribe()
     }
 
-    /// Answers that the core knows of, leases that it keeps or holds with those who wait, and members.
-    pub fn sizes(&self) -> [usize; 3] {
-        std::array::from_fn(|at| self.sizes[at].load(Ordering::Relaxed))
+    pub fn sizes(&self) -> Sizes {
+        *self.sizes.lock().expect("no panic while held")
     }
 
     /// Clients that wait for the core's word.

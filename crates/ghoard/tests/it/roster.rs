@@ -58,8 +58,7 @@ fn the_savings_of_the_fleet_are_those_of_all_its_members() {
     for _ in 0..3 {
         assert_eq!(a.get(REPO, Some(TOKEN)).status, 200);
     }
-    wait_until("the first count is due", || a.stats()["aggregate"]["this_node"]["hits"] == 2);
-    std::thread::sleep(node::limits::COUNT_INTERVAL);
+    wait_until("a has counted them", || a.stats()["aggregate"]["this_node"]["hits"] == 2);
     let b = Setup::new(&github).member(SECRET, &registry, "b").start();
     b.wait_for_peers(1);
     wait_until("b has a's word", || b.stats()["aggregate"]["members"] == 2);

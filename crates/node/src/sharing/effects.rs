@@ -23,7 +23,7 @@ impl Running {
                     }
                 }
                 Effect::Keep { from, announcement } => {
-                    sharing.shelve(Job::Keep { holder: from, announcement: Box::new(announcement) });
+                    sharing.shelve(Job::Keep { from, announcement: Box::new(announcement) });
                 }
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
                 Effect::Pull { ask, from, request, record, resume } => {
@@ -86,7 +86,7 @@ impl Sharing {
     }
 
     /// Keeps what a member announced. Returns false if the body that came along is not to be had.
-    pub(super) async fn keep(self: &Arc<Self>, holder: &Peer, announcement: Announcement) -> bool {
+    pub(super) async fn keep(self: &Arc<Self>, from: &Peer, announcement: Announcement) -> bool {
         let Announcement { key, scope, record, tag, body, holder: _ } = announcement;
         let (store, has_body) = (self.store.clone(), body.is_some());
         let put = move || {
@@ -105,12 +105,12 @@ impl Sharing {
         match self.tasks.block(put).await {
             Some(Ok(())) => {
                 // Nobody listens but a smoke test.
-                let _ = self.received.send((key, scope, holder.clone()));
+                let _ = self.received.send((key, scope, from.clone()));
                 true
             }
             Some(Err(Trouble::Body(error))) => {
-                warn!(%holder, %error, "dropping a peer that announced a wrong body");
-                self.drop_peer(holder, "it announced a body with another digest");
+                warn!(%from, %error, "dropping a peer that announced a wrong body");
+                self.drop_peer(from, "it announced a body with another digest");
                 false
             }
             Some(Err(Trouble::Better { is_body_here })) => !has_body || is_body_here,

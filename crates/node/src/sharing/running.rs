@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use wire::{Holding, Message, Millis, Peer};
 
 use super::{
-    Sharing,
+    Sharing, Sizes,
     carry::{self, Carrier},
     roster,
     shelf::Job,
@@ -76,10 +76,8 @@ impl Running {
 
     fn tell_sizes(&self) {
         let (kept, led) = self.fleet.leases_len();
-        let sizes = [self.fleet.index_len(), kept + led, self.fleet.members_len()];
-        for (told, size) in self.sharing.sizes.iter().zip(sizes) {
-            told.store(size, Ordering::Relaxed);
-        }
+        *self.sharing.sizes.lock().expect("no panic while held") =
+            Sizes { index: self.fleet.index_len(), leases: kept + led, members: self.fleet.members_len() };
     }
 
     /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.
@@ -112,7 +110,11 @@ impl Running {
                 let near = address.ip().is_some_and(|ip| is_near(&ip));
                 self.fleet.handle(Input::PeerConnected { peer: peer.clone(), near }, now());
             }
-            Event::Ready { ref peer } => self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now()),
+            Event::Ready { ref peer } => {
+                // What it is told of this node is of now.
+                self.fleet.handle(self.sharing.counters.for_the_fleet(), now());
+                self.fleet.handle(Input::PeerReady { peer: peer.clone() }, now());
+            }
             Event::Disconnected { ref peer, .. } => {
                 self.sharing.roster.gone(peer);
                 self.fleet.handle(Input::PeerGone { peer: peer.clone() }, now());

@@ -16,7 +16,7 @@ use crate::cache::now;
 pub enum Job {
     /// Keep what a member announced.
     Keep {
-        holder: Peer,
+        from: Peer,
         announcement: Box<Announcement>,
     },
     Forget {
@@ -60,9 +60,9 @@ impl Sharing {
 
     async fn do_job(self: Arc<Self>, job: Job) {
         match job {
-            Job::Keep { holder, announcement } => {
+            Job::Keep { from, announcement } => {
                 let digest = announcement.record.version.digest;
-                if !self.keep(&holder, *announcement).await {
+                if !self.keep(&from, *announcement).await {
                     self.tell(Input::BodyLost { digest });
                 }
             }
