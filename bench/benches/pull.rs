@@ -4,15 +4,11 @@
 //! sealed, unpacked, hashed or kept. Both are measured in turn, so that they share the machine's mood;
 //! printed are the medians and their ratio, in bytes of the plain body.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bench::{Failure, answer, ask, start, until};
+use bench::{Failure, Pair, answer, ask, two_nodes, until};
 use bytes::Bytes;
-use crypto::{FleetKeys, MembershipKeys, Secret};
-use fakehub::{Hub, Options, Token};
+use crypto::{FleetKeys, MembershipKeys};
 use gateway::How;
 use net::{Config, Event, Identity, Net};
 use node::Node;
@@ -27,14 +23,7 @@ const FRAME_BYTES: usize = 64 << 10;
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let tasks = Tasks::tokio();
-    let mut hub = Hub::standard(1);
-    hub.add_token(Token::new("bench-token", "octocat"));
-    let github = fakehub::serve(&tasks, Arc::new(Mutex::new(hub)), Options { control: false }).await?;
-    let keys = FleetKeys::derive(&Secret::generate(rand::random()));
-    let a = start(&tasks, github.url(), keys.clone(), Vec::new())?;
-    until(|| !a.listening().is_empty()).await?;
-    let b = start(&tasks, github.url(), keys.clone(), a.listening())?;
-    until(|| a.connected_peers().1 == 1 && b.connected_peers().1 == 1).await?;
+    let Pair { github: _github, keys, a, b } = two_nodes(&tasks).await?;
     let (reader, server) = bare_pair(&tasks, &keys).await?;
 
     let (mut bare, mut pulled) = (Vec::new(), Vec::new());

@@ -1,11 +1,12 @@
 //! What the benches share: nodes on loopback before a fakehub, and questions for them.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crypto::FleetKeys;
+use crypto::{FleetKeys, Secret};
+use fakehub::{Hub, Options, Server, Token};
 use gateway::{Answer, Fetched, How, HttpOrigin};
 use github::{API_HOST, Ask, Plan, Policy, Target, plan};
 use http::{HeaderMap, Method, header};
@@ -18,8 +19,28 @@ pub type Failure = Box<dyn std::error::Error>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A node with a store in memory.
-pub fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Address>) -> Result<Node, Failure> {
+/// Two connected members before a fakehub, which lives as long as its server does.
+pub struct Pair {
+    pub github: Server,
+    pub keys: FleetKeys,
+    pub a: Node,
+    pub b: Node,
+}
+
+/// Starts them with stores in memory.
+pub async fn two_nodes(tasks: &Tasks) -> Result<Pair, Failure> {
+    let mut hub = Hub::standard(1);
+    hub.add_token(Token::new("bench-token", "octocat"));
+    let github = fakehub::serve(tasks, Arc::new(Mutex::new(hub)), Options { control: false }).await?;
+    let keys = FleetKeys::derive(&Secret::generate(rand::random()));
+    let a = start(tasks, github.url(), keys.clone(), Vec::new())?;
+    until(|| !a.listening().is_empty()).await?;
+    let b = start(tasks, github.url(), keys.clone(), a.listening())?;
+    until(|| a.connected_peers().1 == 1 && b.connected_peers().1 == 1).await?;
+    Ok(Pair { github, keys, a, b })
+}
+
+fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Address>) -> Result<Node, Failure> {
     let dialler = DiallerConfig {
         bootstrap,
         directories: Vec::new(),

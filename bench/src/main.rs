@@ -6,14 +6,9 @@
 //! pushed with its announce, more is pulled when B's client asks. Beside it stand the round trips that
 //! the connection's own pings saw meanwhile.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bench::{Failure, answer, ask, start, until};
-use crypto::{FleetKeys, Secret};
-use fakehub::{Hub, Options, Token};
+use bench::{Failure, Pair, answer, ask, two_nodes, until};
 use gateway::How;
 use node::Node;
 use task::Tasks;
@@ -27,16 +22,7 @@ const IDLE: Duration = Duration::from_millis(150);
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let tasks = Tasks::tokio();
-    let mut hub = Hub::standard(1);
-    hub.add_token(Token::new("bench-token", "octocat"));
-    let hub = Arc::new(Mutex::new(hub));
-    let github = fakehub::serve(&tasks, hub, Options { control: false }).await?;
-    let keys = FleetKeys::derive(&Secret::generate(rand::random()));
-    let a = start(&tasks, github.url(), keys.clone(), Vec::new())?;
-    until(|| !a.listening().is_empty()).await?;
-    let b = start(&tasks, github.url(), keys, a.listening())?;
-    until(|| a.connected_peers().1 == 1 && b.connected_peers().1 == 1).await?;
-
+    let Pair { github: _github, keys: _, a, b } = two_nodes(&tasks).await?;
     let (mut told, mut pings) = (0, Vec::new());
     println!("| written at A, readable at B | rounds | p50 ms | p99 ms | heard of, p50 ms | p99 ms |");
     println!("|---|---|---|---|---|---|");
