@@ -212,7 +212,7 @@ impl World {
         let named = |role: &str| Namespace::new(format!("lab{number}-{role}"));
         let internet = named("internet")?;
         internet.bridge()?;
-        internet.ip(&format!("addr add {GITHUB}/24 dev br"))?;
+        internet.ip(&format!("addr add {GITHUB}/24 dev switch"))?;
         let relay = named("relay")?;
         relay.plug("wan", &format!("{RELAY}/24"), &internet, "relay")?;
         let (a, b) = (named("a")?, named("b")?);

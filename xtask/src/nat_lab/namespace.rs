@@ -32,8 +32,8 @@ impl Namespace {
 
     /// Makes it a bridge of wires: the internet, or a LAN's switch.
     pub(crate) fn bridge(&self) -> Result<(), String> {
-        self.ip("link add br type bridge")?;
-        self.ip("link set br up")
+        self.ip("link add name switch type bridge")?;
+        self.ip("link set switch up")
     }
 
     /// Lays a wire from `device` here to a plug of `to`'s bridge; `address` with its prefix length.
@@ -41,7 +41,7 @@ impl Namespace {
         let (here, there) = (&self.0, &to.0);
         let wire = format!("link add {device} netns {here} type veth peer name {plug} netns {there}");
         run::output(Command::new("ip").args(wire.split(' ')))?;
-        to.ip(&format!("link set {plug} master br up"))?;
+        to.ip(&format!("link set {plug} master switch up"))?;
         self.ip(&format!("addr add {address} dev {device}"))?;
         self.ip(&format!("link set {device} up"))
     }
