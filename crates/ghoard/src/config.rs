@@ -61,6 +61,7 @@ pub(crate) struct Config {
     /// Whether what goes to the members is sealed.
     pub(crate) seal: bool,
     pub(crate) external_address: Option<ExternalAddress>,
+    pub(crate) remote_multiaddr: Option<String>,
     /// Folders of the file registry, to try in turn.
     pub(crate) p2p_registry_dirs: Vec<PathBuf>,
     /// `Some(true)`: advertise loopback only; `Some(false)`: never.
@@ -103,6 +104,14 @@ impl Config {
     /// The first [`ConfigError`], in the order of the table.
     pub(crate) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Self, ConfigError> {
         resolve::resolve(raw, world)
+    }
+
+    /// The address under which this machine is known outside, if the operator told it.
+    pub(crate) fn external_ip(&self) -> Option<IpAddr> {
+        match self.external_address.as_ref()? {
+            ExternalAddress::Ip(ip) => Some(*ip),
+            ExternalAddress::Multiaddr(text) => text.parse::<net::Address>().ok()?.ip(),
+        }
     }
 
     /// Every setting, in the order of the table.

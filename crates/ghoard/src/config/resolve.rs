@@ -47,7 +47,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let p2p_registry_dirs = r.registry_dirs()?;
     let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
     r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
-    r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
+    let remote_multiaddr = r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let door_address = r.value("door_address", value::socket_address, local(9120), ToString::to_string)?;
     let door_socket = r.door_socket(&cache_dir)?;
@@ -87,6 +87,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         role,
         seal,
         external_address,
+        remote_multiaddr,
         p2p_registry_dirs,
         force_localhost,
         door_address,

@@ -210,10 +210,7 @@ fn peers_come_from_a_text_or_a_list() {
 #[test]
 fn what_comes_later_is_said_only_if_somebody_set_it() {
     let later = config("P2P_REMOTE_MULTIADDR=/ip4/10.0.0.1\nGITHUB_REPOSITORY=a/b").unwrap().later();
-    assert_eq!(
-        later,
-        [("github_repository", "the registry in a GitHub issue"), ("remote_multiaddr", "`ghoard probe`")]
-    );
+    assert_eq!(later, [("github_repository", "the registry in a GitHub issue")]);
 }
 
 #[test]
