@@ -9,6 +9,7 @@ mod daemon;
 mod expected;
 mod kind;
 mod namespace;
+mod scene;
 mod table;
 
 use std::{
@@ -21,7 +22,11 @@ use std::{
     },
 };
 
-use self::{cell::Cell, kind::Kind};
+use self::{
+    cell::Cell,
+    kind::Kind,
+    scene::{SCENES, Scene},
+};
 use crate::run::{self, Outcome};
 
 /// Cells at work at once. Each has up to seven namespaces and four processes.
@@ -32,6 +37,7 @@ const INSIDE: &str = "--inside";
 /// What one run tries.
 struct Plan {
     cells: Vec<Cell>,
+    scenes: &'static [Scene],
     jobs: usize,
 }
 
@@ -81,12 +87,13 @@ fn within(arguments: &[String]) -> Command {
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, String> {
-    let (mut cells, mut jobs) = (Cell::all(), CELLS_AT_ONCE);
+    let (mut cells, mut scenes, mut jobs) = (Cell::all(), SCENES, CELLS_AT_ONCE);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--small" => cells = Cell::small(),
+            "--troubles" => cells.clear(),
             "--transport" => {
                 let transport = value()?;
                 cells.retain(|cell| cell.transport.name() == transport);
@@ -98,6 +105,7 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
             "--cell" => {
                 let name = value()?;
                 cells.retain(|cell| cell.to_string() == *name);
+                scenes = &[];
             }
             "--jobs" => {
                 let text = value()?;
@@ -105,18 +113,24 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
             }
             other => {
                 return Err(format!(
-                    "nat-lab knows --small, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
+                    "nat-lab knows --small, --troubles, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
                 ));
             }
         }
     }
-    if cells.is_empty() {
+    if cells.is_empty() && scenes.is_empty() {
         return Err("no such cell; their names are like masquerade/random:tcp or one-router:masquerade:quic".to_owned());
     }
-    Ok(Plan { cells, jobs })
+    Ok(Plan { cells, scenes, jobs })
 }
 
-fn try_all(Plan { cells, jobs }: Plan) -> Outcome {
+fn try_all(Plan { cells, scenes, jobs }: Plan) -> Outcome {
+    let mut wrong = Vec::new();
+    for (number, scene) in scenes.iter().enumerate() {
+        let result = scene.run(number);
+        run::say(&format!("[trouble] {}: {}", scene.name, if result.is_ok() { "named" } else { "NOT NAMED" }));
+        wrong.extend(result.err().map(|why| format!("{}: {why}", scene.name)));
+    }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(cells.len()) {
@@ -133,13 +147,7 @@ fn try_all(Plan { cells, jobs }: Plan) -> Outcome {
     });
     let results = results.into_inner().expect("all threads have ended");
     table::print(&results);
-    let wrong: Vec<String> = results
-        .iter()
-        .filter_map(|(cell, result)| cell.judge(result).err().map(|why| format!("{cell}: {why}")))
-        .collect();
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{} of {} cells:\n{}", wrong.len(), cells.len(), wrong.join("\n")))
-    }
+    wrong.extend(results.iter().filter_map(|(cell, seen)| Some(format!("{cell}: {}", cell.judge(seen).err()?))));
+    let tried = cells.len() + scenes.len();
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {tried}:\n{}", wrong.len(), wrong.join("\n"))) }
 }

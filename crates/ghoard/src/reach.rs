@@ -45,14 +45,14 @@ impl Reach {
         let port = to.port();
         Some(match self {
             Self::Open(_) => return None,
+            Self::Refused | Self::Silent | Self::NoRoute if own == Some(to.ip()) => (
+                format!("{to} cannot be reached, and {} is this site's own address outside", to.ip()),
+                "the router does not send it back in (no hairpin): use the other machine's LAN address, or mDNS"
+                    .to_owned(),
+            ),
             Self::Refused => (
                 format!("{to} refuses: the machine is there, and nothing listens on TCP port {port}"),
                 format!("start ghoard there; its start lines name the port if {port} was taken"),
-            ),
-            Self::Silent | Self::NoRoute if own == Some(to.ip()) => (
-                format!("{to} does not answer, and {} is this site's own address outside", to.ip()),
-                "the router does not send it back in (no hairpin): use the other machine's LAN address, or mDNS"
-                    .to_owned(),
             ),
             Self::Silent => (
                 format!("{to} does not answer: a firewall or router on the way drops it"),

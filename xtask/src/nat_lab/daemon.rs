@@ -16,7 +16,7 @@ use crate::run;
 
 /// The token of everybody in the lab.
 const TOKEN: &str = "ghp_natLabNatLabNatLabNatLabNatLabNatLab";
-const SECRET: &str = "ghoard nat-lab, for tests only";
+pub(crate) const SECRET: &str = "ghoard nat-lab, for tests only";
 /// Where fakehub is, in the bridge's network.
 pub(crate) const GITHUB: &str = "50.0.0.20";
 const GITHUB_PORT: u16 = 8000;
@@ -143,7 +143,7 @@ fn spawn(command: &mut std::process::Command, log: &Path) -> Result<Process, Str
     child.map(Process).map_err(|cause| format!("could not run {command:?}: {cause}"))
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from);
     target.join("debug").join(name)
 }

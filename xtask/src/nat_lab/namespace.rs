@@ -54,6 +54,11 @@ impl Namespace {
     /// Lets it pass packets on, by these rules of nftables.
     pub(crate) fn make_router(&self, rules: &str) -> Result<(), String> {
         run::output(self.command("sysctl").args(["-qw", "net.ipv4.ip_forward=1"]))?;
+        self.rules(rules)
+    }
+
+    /// Loads rules of nftables.
+    pub(crate) fn rules(&self, rules: &str) -> Result<(), String> {
         let mut nft = self.command("nft").args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = nft.as_mut().map_err(|cause| format!("could not run nft: {cause}"))?;
         let written = child.stdin.take().expect("it is piped").write_all(rules.as_bytes());
