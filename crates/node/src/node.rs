@@ -20,6 +20,7 @@ use crate::{
     Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
     budgets::Budgets,
     cache::now,
+    circuits,
     dialler::{Dialler, Known},
     fill::Filler,
     flights::Flights,
@@ -172,6 +173,9 @@ impl Node {
                 (config.listen, config.external, config.reach) = (listen, external, reach);
                 let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, comings_and_goings) = start(keys, role, Some((net.clone(), events)));
+                if reach.relay_client {
+                    tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
+                }
                 let dialler = Dialler::new(dialler, net, tasks.clone(), known.clone());
                 tasks.spawn(dialler.run(comings_and_goings));
                 Some(sharing)
