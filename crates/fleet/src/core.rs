@@ -107,6 +107,7 @@ impl Fleet {
                 }
             }
             Input::PeerReady { peer } => {
+                self.members.listened_to(now);
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
                 self.tell_tombstones(&peer);
@@ -255,6 +256,9 @@ impl Fleet {
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
+        if self.peers.is_empty() {
+            self.members.alone();
+        }
         self.owner_gone(peer, now);
         self.sync.peer_gone(peer, now);
         self.pulls_end_with(peer, now);

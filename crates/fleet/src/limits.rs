@@ -135,6 +135,9 @@ pub const MEMBERS_MAX: usize = 4096;
 pub const MEMBER_INTERVAL: Duration = Duration::from_secs(60);
 pub const MEMBER_INTERVAL_EACH: Duration = Duration::from_millis(600);
 
+/// How soon all are told of a node that has just found its first neighbour: gossip has its mesh by then.
+pub const FIRST_WORD_AFTER: Duration = Duration::from_secs(1);
+
 /// Members that own keys: enough that some are always there, few enough that all are connected to all.
 pub const ANCHORS_MAX: usize = 16;
 

@@ -24,6 +24,8 @@ pub struct Members {
     own: Member,
     /// When all are told of this node next.
     tell_at: Millis,
+    /// Nobody was there when all were told last.
+    is_unheard: bool,
     known: BTreeMap<Peer, Known>,
     /// Owners that lately left a claim unanswered: not asked again until then.
     silent: BTreeMap<Peer, Millis>,
@@ -38,7 +40,7 @@ impl Members {
     pub fn new(me: Peer, role: Role, since: Millis) -> Self {
         // Of two lives of one machine the later one counts.
         let own = Member { role, since, seq: since.0, ..Member::default() };
-        Self { me, own, tell_at: Millis::ZERO, known: BTreeMap::new(), silent: BTreeMap::new() }
+        Self { me, own, tell_at: Millis::ZERO, is_unheard: true, known: BTreeMap::new(), silent: BTreeMap::new() }
     }
 
     pub fn hear(&mut self, from: &Peer, member: Member, now: Millis) {
@@ -72,6 +74,19 @@ impl Members {
     /// the words of all members together stay below some 2 KB/s at each.
     pub fn due(&self) -> Millis {
         self.tell_at
+    }
+
+    /// Somebody listens. Was nobody there before, all are told soon: those behind it know nothing of
+    /// this node, and one that is behind a NAT is found only by who has heard of it.
+    pub fn listened_to(&mut self, now: Millis) {
+        if std::mem::take(&mut self.is_unheard) {
+            self.tell_at = self.tell_at.min(now.after(limits::FIRST_WORD_AFTER));
+        }
+    }
+
+    /// The last neighbour is gone.
+    pub fn alone(&mut self) {
+        self.is_unheard = true;
     }
 
     pub fn told(&mut self, now: Millis) {

@@ -18,6 +18,7 @@ use std::{
 };
 
 use github::Pattern;
+use net::{Carrier, RelayServer};
 use node::{Mode, Share};
 use wire::Role;
 
@@ -39,6 +40,15 @@ pub(crate) struct Config {
     pub(crate) p2p_explicit: bool,
     pub(crate) listen_port: u16,
     pub(crate) listen_address: IpAddr,
+    /// Never empty.
+    pub(crate) transports: Vec<Carrier>,
+    pub(crate) websocket_port: Option<u16>,
+    /// Certificates and key; both or none are set.
+    pub(crate) tls_files: Option<(PathBuf, PathBuf)>,
+    /// [`RelayServer::On`] on an anchor, unless it is typed.
+    pub(crate) relay: RelayServer,
+    pub(crate) hole_punching: bool,
+    pub(crate) upnp: bool,
     /// As typed, each once; not validated.
     pub(crate) bootstrap_peers: Vec<String>,
     /// `None`: the origin's own max-age counts.

@@ -106,3 +106,16 @@ pub const HEARD_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Credentials of this machine whose name in the fleet is remembered.
 pub const FLEET_SCOPES_MAX: usize = 4096;
+
+/// Neighbours with which a node looks for no more: gossip's mesh is of five, and a relay or two.
+pub const NEIGHBOURS_ENOUGH: usize = 8;
+
+/// How often members that were heard of and not met are looked for.
+pub const CIRCUIT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the larger of two peers leaves the first dial to the smaller.
+pub const CIRCUIT_COURTESY: Duration = Duration::from_secs(3);
+
+/// The pause after a dial through a relay that met nobody: doubled each time.
+pub const CIRCUIT_PAUSE_MIN: Duration = Duration::from_secs(2);
+pub const CIRCUIT_PAUSE_MAX: Duration = Duration::from_secs(60);

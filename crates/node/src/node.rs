@@ -9,7 +9,7 @@ use discovery::Directory;
 use futures::future::join_all;
 use gateway::{Accept, Cache, Door, Drained, Fetched, Handle, Origin, Service};
 use github::{Ask, Policy, Route, Site};
-use net::{Address, Identity, Net, RawTransport};
+use net::{Address, Identity, Net, Reach, Transports};
 use store::Store;
 use task::Tasks;
 use tokio::{sync::watch, time::Instant};
@@ -20,6 +20,7 @@ use crate::{
     Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
     budgets::Budgets,
     cache::now,
+    circuits,
     dialler::{Dialler, Known},
     fill::Filler,
     flights::Flights,
@@ -66,7 +67,8 @@ pub struct FleetConfig {
     pub identity: Identity,
     pub listen: Vec<Address>,
     pub external: Vec<Address>,
-    pub transport: RawTransport,
+    pub transports: Transports,
+    pub reach: Reach,
     pub dialler: DiallerConfig,
 }
 
@@ -165,12 +167,15 @@ impl Node {
             }
             Some(fleet) => {
                 (about.peer, about.role) = (Some(fleet.identity.peer()), fleet.role);
-                let FleetConfig { keys, role, identity, listen, external, transport, dialler } = fleet;
+                let FleetConfig { keys, role, identity, listen, external, transports, reach, dialler } = fleet;
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
                 let mut config = net::Config::new(identity, membership, keys.topic.clone());
-                (config.listen, config.external) = (listen, external);
-                let (net, events) = Net::start(config, transport, tasks.clone(), rand::random())?;
+                (config.listen, config.external, config.reach) = (listen, external, reach);
+                let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, comings_and_goings) = start(keys, role, Some((net.clone(), events)));
+                if reach.relay_client {
+                    tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
+                }
                 let dialler = Dialler::new(dialler, net, tasks.clone(), known.clone());
                 tasks.spawn(dialler.run(comings_and_goings));
                 Some(sharing)
