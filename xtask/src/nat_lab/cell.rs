@@ -257,7 +257,7 @@ fn cross(a: &Daemon, b: &Daemon) -> Result<(), String> {
     let path = format!("/repos/octocat/Hello-World/git/blobs/size-{BODY_BYTES}");
     let first = a.get(&path)?;
     if !first.head.starts_with("http/1.1 200") {
-        return Err(format!("A was answered {:?}", first.head));
+        return Err(format!("A was answered {:?} {}", first.head, String::from_utf8_lossy(&first.body)));
     }
     until("B has heard of A's answer", CONNECT_TIME, || Ok(b.peers()?["index_entries"].as_u64() >= Some(1)))?;
     let second = b.get(&path)?;

@@ -124,7 +124,7 @@ impl Daemon {
         let exchange = || {
             let mut stream = UnixStream::connect(self.home.join(socket))?;
             stream.set_read_timeout(Some(ANSWER_TIME))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: api.github.com\r\nConnection: close\r\n{more}\r\n")?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: {GITHUB}:{GITHUB_PORT}\r\nConnection: close\r\n{more}\r\n")?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer)?;
             Ok::<_, std::io::Error>(answer)
