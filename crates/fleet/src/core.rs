@@ -122,8 +122,9 @@ impl Fleet {
                 }
             }
             Input::Filled { announcement, ask } => {
-                let end = self.filled(announcement, now).map(LeaseEnd::Filled);
-                ask.into_iter().for_each(|ask| self.release(ask, end.clone(), now));
+                // What a write has made doubtful is nobody else's, and the next answer may be so, too.
+                let end = self.filled(announcement, now).map_or(LeaseEnd::Alone, LeaseEnd::Filled);
+                ask.into_iter().for_each(|ask| self.release(ask, Some(end.clone()), now));
             }
             Input::Ended { ask, end } => self.release(ask, end, now),
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
