@@ -86,8 +86,8 @@ pub const ETAG_AT_ONCE_BYTES_MAX: usize = 256 << 10;
 /// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
 pub const ACCEPTED_MAX: usize = 4096;
 
-/// How long the origin is taken to need for a kind of route that it was not asked for yet, and between
-/// which times all guesses are kept.
+/// How long the origin is taken to need before it was asked for anything, and between which times all
+/// guesses are kept.
 pub const ORIGIN_TIME_GUESS: Duration = Duration::from_millis(500);
 pub const ORIGIN_TIME_MIN: Duration = Duration::from_millis(50);
 pub const ORIGIN_TIME_MAX: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use crypto::TagKey;
 use wire::{Body, Digest, FamilyId, Form, Record, Role, ScopeId, Version};
 
 use super::*;
-use crate::{Config, Input, OriginTime, Want};
+use crate::{Config, Input, OriginTime, Touched, Want};
 
 const T0: u64 = 1_000_000_000;
 const KEY: KeyId = KeyId([1; 16]);
@@ -291,6 +291,29 @@ fn the_next_one_asks_as_soon_as_who_asked_is_gone() {
     world.dies(&other);
     world.run(world.now + 5);
     assert_eq!(world.asked.len(), 2, "one of the two, and not both");
+}
+
+#[test]
+fn all_who_wait_for_an_answer_that_a_write_has_made_doubtful_go_at_once() {
+    let mut world = World::of(&FIVE);
+    let (_, _, first) = world.roles();
+    let others = FIVE.iter().filter(|name| **name != first);
+    world.ask(&first, 1, "t");
+    world.run(15);
+    for name in others.clone() {
+        world.ask(name, 1, "t");
+    }
+    world.run(10 + ORIGIN);
+    let families = vec![FamilyId([3; 16])];
+    let date_secs = Millis(T0 + world.now).as_secs();
+    world.input(&first, Input::Invalidated { touched: Touched::Families(families), date_secs });
+    world.fills(&first, 1, "t");
+    world.run(10 + ORIGIN + 10);
+    for name in others {
+        let (at, end) = world.end(name, 1);
+        assert_eq!(end, "go", "{name}");
+        assert!(at <= 10 + ORIGIN + 4 * HOP, "{name}: {at}");
+    }
 }
 
 #[test]
