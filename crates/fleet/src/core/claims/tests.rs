@@ -468,3 +468,24 @@ fn with_a_lease_goes_what_the_owner_heard_last_so_that_it_need_only_be_confirmed
     world.run(world.now + 10);
     assert_eq!(world.end(&other, 1).1, "offer");
 }
+
+#[test]
+fn with_a_lease_goes_a_holder_that_is_still_there() {
+    let mut world = World::of(&FIVE);
+    let (first, _, other) = world.roles();
+    let others = world.nodes.keys().filter(|name| **name != first && **name != other).cloned();
+    let [gone, there] = <[String; 2]>::try_from(others.take(2).collect::<Vec<_>>()).unwrap();
+    // By name, the one that is gone comes first.
+    assert!(gone < there);
+    for holder in [&gone, &there] {
+        let told = Announcement { body: None, ..told_at("t2", 0, 200) };
+        world.input(&first, Input::Heard { from: Peer::new(holder.as_str()), message: Message::Announce(vec![told]) });
+    }
+    world.input(&first, Input::PeerGone { peer: Peer::new(gone) });
+    world.now = 70_000;
+    world.ask(&other, 1, "t");
+    world.run(70_010);
+    let at = (KEY, scope("t2"));
+    let holders: Vec<_> = world.nodes[&other].index.candidates(at).iter().flat_map(|c| c.holders.clone()).collect();
+    assert_eq!(holders, [Peer::new(there)]);
+}
