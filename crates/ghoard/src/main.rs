@@ -14,6 +14,7 @@ mod invalidate;
 mod listen;
 mod logging;
 mod machine;
+mod names;
 mod output;
 mod proof;
 mod question;

@@ -1,6 +1,7 @@
 //! What runs over a connection, and in which order it may object to one.
 
 mod gossip;
+mod lan;
 mod members_only;
 mod per_ip;
 pub(crate) mod streams;
@@ -25,6 +26,7 @@ pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
+    lan: lan::Lan,
     gossip: MembersOnly<Gossip>,
     streams: MembersOnly<Streams>,
 }
@@ -48,6 +50,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(connections),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
+            lan: lan::new(config.mdns, config.identity.peer_id()),
             gossip: MembersOnly::new(gossip::new(config)?, infrastructure.clone()),
             streams: MembersOnly::new(Streams::default(), infrastructure),
         })

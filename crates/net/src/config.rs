@@ -22,6 +22,8 @@ pub struct Config {
     pub infrastructure: BTreeSet<Peer>,
     /// Addresses under which others reach us although we do not listen on them (a port forward).
     pub external: Vec<Address>,
+    /// Look for members on the same network, and be found there. For real networks only.
+    pub mdns: bool,
     pub limits: Limits,
 }
 
@@ -36,6 +38,7 @@ impl Config {
             agent: concat!("ghoard/", env!("CARGO_PKG_VERSION")).to_owned(),
             infrastructure: BTreeSet::new(),
             external: Vec::new(),
+            mdns: false,
             limits: Limits::default(),
         }
     }
