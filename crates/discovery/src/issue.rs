@@ -309,7 +309,7 @@ impl IssueRegistry {
                 self.newest_etag = None;
                 Step::Newest
             }
-            (Step::Page(number), 200 | 304) => self.on_page(number, reply),
+            (Step::Page(number), 200 | 304) => self.on_page(number, &reply),
             (Step::Page(_), 404 | 410) => {
                 self.forget_issue();
                 Step::Idle
@@ -381,11 +381,11 @@ impl IssueRegistry {
         if self.issue.is_some() { Step::Page(0) } else { other }
     }
 
-    fn on_page(&mut self, number: usize, reply: Reply) -> Step {
+    fn on_page(&mut self, number: usize, reply: &Reply) -> Step {
         let config = &self.config;
         let read = |text: &str| comment::read(&config.repository, &config.sealing, &*config.signatures, text);
         if reply.status == 200 {
-            self.pages.replace(number, &reply, read);
+            self.pages.replace(number, reply, read);
         }
         if self.pages.has_next(number) { Step::Page(number + 1) } else { Step::Decide }
     }

@@ -82,7 +82,7 @@ pub enum External {
 /// What the dialler is told.
 #[derive(Debug)]
 pub enum Told {
-    Event(Event),
+    Event(Box<Event>),
     /// By a neighbour.
     Exchange {
         from: Peer,
@@ -114,6 +114,9 @@ pub struct Known {
     pub exchange_by_peer: Vec<(Peer, Millis)>,
 }
 
+/// Sends a message to a neighbour.
+pub type Say = Box<dyn Fn(&Peer, &Message) + Send>;
+
 /// What the dialler has from the rest of the node.
 pub struct Surroundings {
     pub net: Net,
@@ -121,8 +124,7 @@ pub struct Surroundings {
     pub known: Arc<Mutex<Known>>,
     pub signatures: Arc<dyn Signatures>,
     pub role: Role,
-    /// Sends a message to a neighbour.
-    pub send: Box<dyn Fn(&Peer, &Message) + Send>,
+    pub say: Say,
     /// The registry, and what says that it has something new.
     pub registry: Option<Arc<Mutex<IssueRegistry>>>,
     pub look: Arc<Notify>,
@@ -187,7 +189,7 @@ impl Dialler {
             tokio::select! {
                 biased;
                 told = told.recv() => match told {
-                    Some(Told::Event(event)) => self.on_event(event).await,
+                    Some(Told::Event(event)) => self.on_event(*event).await,
                     Some(Told::Exchange { from, exchange }) => self.on_exchange(&from, exchange),
                     None => return,
                 },
@@ -244,7 +246,7 @@ impl Dialler {
             Event::Found { peer, address } => {
                 self.found(Kind::Mdns);
                 let now = Instant::now();
-                self.book.add(Kind::Mdns, address.with_peer(&peer), now + limits::MDNS_LIFE, now);
+                self.book.add(Kind::Mdns, &address.with_peer(&peer), now + limits::MDNS_LIFE, now);
             }
             Event::Lost { peer, address } => self.book.remove(Kind::Mdns, &address.with_peer(&peer)),
             Event::Disconnected { peer, why } => {

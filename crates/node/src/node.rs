@@ -188,12 +188,12 @@ impl Node {
                     let (sharing, net, look) = (sharing.clone(), net.clone(), look.clone());
                     Arc::new(Registrar { registry, site, credential, origin, budgets, sharing, net, look })
                 });
-                let send = {
+                let say = {
                     let sharing = sharing.clone();
                     Box::new(move |to: &Peer, message: &Message| sharing.send(to, message))
                 };
                 let (tasks_, known) = (tasks.clone(), known.clone());
-                let around = Surroundings { net, tasks: tasks_, known, signatures, role, send, registry, look };
+                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look };
                 tasks.spawn(Dialler::new(dialler, around).run(told));
                 registrar.iter().for_each(|registrar| tasks.spawn(registrar.clone().run()));
                 Some(sharing)

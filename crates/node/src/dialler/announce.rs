@@ -114,7 +114,7 @@ impl Dialler {
     }
 
     pub(super) fn say(&self, peer: &Peer, exchange: Exchange) {
-        (self.around.send)(peer, &Message::Exchange(exchange));
+        (self.around.say)(peer, &Message::Exchange(exchange));
     }
 }
 

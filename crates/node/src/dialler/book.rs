@@ -47,12 +47,12 @@ impl Book {
         self.forget_unnamed();
         let burst = burst_time(named.len());
         for address in named {
-            self.note(kind, address, None, now + burst.mul_f64(spread()));
+            self.note(kind, &address, None, now + burst.mul_f64(spread()));
         }
     }
 
     /// A kind names this as well, until then.
-    pub fn add(&mut self, kind: Kind, address: Address, until: Instant, at: Instant) {
+    pub fn add(&mut self, kind: Kind, address: &Address, until: Instant, at: Instant) {
         self.note(kind, address, Some(until), at);
     }
 
@@ -64,8 +64,8 @@ impl Book {
         self.forget_unnamed();
     }
 
-    fn note(&mut self, kind: Kind, address: Address, until: Option<Instant>, at: Instant) {
-        let key = place_of(&address);
+    fn note(&mut self, kind: Kind, address: &Address, until: Option<Instant>, at: Instant) {
+        let key = place_of(address);
         if address.peer().as_ref() == Some(&self.me) {
             return;
         }
@@ -81,7 +81,7 @@ impl Book {
             answered: None,
         };
         let place = self.places.entry(key).or_insert_with(fresh);
-        if address.peer().is_some() && place.address != address {
+        if address.peer().is_some() && place.address != *address {
             // Another peer is there now: what went wrong with the old one does not count.
             *place = Place { by: std::mem::take(&mut place.by), ..fresh() };
         }

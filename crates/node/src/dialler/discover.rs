@@ -151,7 +151,7 @@ impl Dialler {
             let until = Instant::now() + record.expires_at.since(now());
             for address in addresses(record) {
                 self.found(Kind::Exchange);
-                self.book.add(Kind::Exchange, address, until, Instant::now());
+                self.book.add(Kind::Exchange, &address, until, Instant::now());
             }
         }
         answer.into_iter().for_each(|answer| self.say(from, answer));

@@ -53,7 +53,7 @@ async fn each_300_s_the_known_peers_are_dialled_again_with_the_lines_that_people
         known: Arc::default(),
         signatures: Arc::new(Signer(Identity::from_seed([2; 32]))),
         role: Role::Node,
-        send: Box::new(|_, _| {}),
+        say: Box::new(|_, _| {}),
         registry: None,
         look: Arc::default(),
     };

@@ -136,7 +136,7 @@ impl Running {
             _ => {}
         }
         // The dialler falls behind rather than the fleet.
-        let _ = self.told.try_send(Told::Event(event));
+        let _ = self.told.try_send(Told::Event(Box::new(event)));
     }
 
     /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
