@@ -44,6 +44,7 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
     let dialler = DiallerConfig {
         bootstrap,
         directories: Vec::new(),
+        discovery: node::Discovery::default(),
         runner_name: "bench".to_owned(),
         external: None,
         force_localhost: Some(true),

@@ -12,7 +12,7 @@ mod tests;
 pub struct ParseTimeError;
 
 /// Writes `time` in UTC with six digits of fraction, which every version of Python reads.
-pub(crate) fn format(time: Millis) -> String {
+pub fn format(time: Millis) -> String {
     let (days, second) = (time.as_secs() / 86_400, time.as_secs() % 86_400);
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);

@@ -29,12 +29,16 @@ mod conformance;
 mod directory;
 mod file;
 mod iso;
+mod issue;
 pub mod limits;
 mod list;
 mod record;
 
 pub use directory::{AnnounceError, Announced, Directory, DiscoverError, Found, Skipped, WhySkipped, WithdrawError};
 pub use file::{FileDirectory, OpenError, default_dirs};
-pub use iso::ParseTimeError;
+pub use iso::{ParseTimeError, format as iso_text};
+pub use issue::{
+    Around, Call, Candidate, IssueConfig, IssueRegistry, IssueStatus, Outcome, Reply, Signatures, Verb, signed_record,
+};
 pub use list::StaticDirectory;
 pub use record::{BadRecord, PeerRecord};

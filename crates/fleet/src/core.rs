@@ -325,6 +325,8 @@ impl Fleet {
             Message::Want(want) => {
                 self.sync.wanted(from, want, view(&self.index, &self.peers, &self.members, now), &mut self.effects);
             }
+            // Whom to dial is decided elsewhere.
+            Message::Exchange(_) => {}
         }
     }
 

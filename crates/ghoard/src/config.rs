@@ -66,13 +66,20 @@ pub(crate) struct Config {
     pub(crate) github_token: Option<(Secret, Source)>,
     /// `owner/repo`.
     pub(crate) github_repository: Option<String>,
+    /// The same, unless it is there only because Actions sets it in every job: that asks for nothing.
+    pub(crate) issue_registry: Option<String>,
+    /// Name and port.
+    pub(crate) dns_name: Option<(String, u16)>,
+    /// Switched on, and there is a network where it could do something.
+    pub(crate) mdns: bool,
+    pub(crate) peer_exchange: bool,
     pub(crate) runner_name: String,
     pub(crate) role: Role,
     /// Whether what goes to the members is sealed.
     pub(crate) seal: bool,
     pub(crate) external_address: Option<ExternalAddress>,
     pub(crate) remote_multiaddr: Option<String>,
-    /// Folders of the file registry, to try in turn.
+    /// Folders of the file registry, to try in turn; none if it is off.
     pub(crate) p2p_registry_dirs: Vec<PathBuf>,
     /// `Some(true)`: advertise loopback only; `Some(false)`: never.
     pub(crate) force_localhost: Option<bool>,

@@ -6,15 +6,17 @@ use std::{path::PathBuf, sync::Arc};
 
 use crypto::{FleetKeys, Secret, SecretKind};
 use discovery::{Directory, FileDirectory};
-use github::Policy;
+use github::{Credential, Policy};
+use http::HeaderValue;
 use net::{Address, Identity, Reach};
-use node::{About, DiallerConfig, Exclusions, External, FleetConfig};
+use node::{About, DiallerConfig, Discovery, Exclusions, External, FleetConfig, RegistryConfig};
 use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
 use tracing::warn;
 use wire::Millis;
 
 use crate::{
     config::{Config, ConfigError, ExternalAddress, MeshSecret, World},
+    names::Names,
     output,
 };
 
@@ -164,7 +166,9 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
     let bootstrap: Vec<Address> =
         config.bootstrap_peers.iter().filter_map(|text| address("bootstrap_peers", text)).collect();
     let directories = directories(config);
-    if bootstrap.len() < 2 && directories.is_empty() {
+    let discovery = discovery(config, keys.sealing.is_off());
+    let has_other = discovery.mdns || discovery.service.is_some() || discovery.registry.is_some();
+    if bootstrap.len() < 2 && directories.is_empty() && !has_other {
         output::warning(
             "fewer than two bootstrap peers and no peer directory: a single machine down isolates this one",
         );
@@ -185,8 +189,40 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
             runner_name: config.runner_name.clone(),
             external,
             force_localhost: config.force_localhost,
+            discovery,
         },
     }
+}
+
+fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
+    Discovery {
+        service: config.dns_name.clone(),
+        resolver: Some(Arc::new(Names::default())),
+        registry: registry(config, is_seal_off),
+        mdns: config.mdns,
+        exchange: config.peer_exchange,
+    }
+}
+
+/// The registry in an issue, if there is a token for it. May ask gh for one, which reads no network.
+fn registry(config: &Config, is_seal_off: bool) -> Option<RegistryConfig> {
+    let repository = config.issue_registry.clone()?;
+    if is_seal_off {
+        output::warning(&format!("no peer registry in {repository}: sealing is off, and strangers may read issues"));
+        output::hint("unset `seal`, or find peers by CACHE_BOOTSTRAP_PEERS");
+        return None;
+    }
+    let token = match config.github_token.clone() {
+        Some((token, _)) => Some(token),
+        None => MeshSecret::ask_gh().into_token(),
+    };
+    let header = token.and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.reveal())).ok());
+    let Some(header) = header else {
+        output::warning(&format!("no peer registry in {repository}: there is no token to read its issues with"));
+        output::hint("set GITHUB_TOKEN, or log in with `gh auth login`");
+        return None;
+    };
+    Some(RegistryConfig { repository, credential: Credential::from_authorization(&header) })
 }
 
 fn address(setting: &str, text: &str) -> Option<Address> {

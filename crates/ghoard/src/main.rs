@@ -15,6 +15,7 @@ mod invalidate;
 mod listen;
 mod logging;
 mod machine;
+mod names;
 mod output;
 mod probe;
 mod proof;

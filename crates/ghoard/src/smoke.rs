@@ -54,10 +54,6 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
             return Ok(false);
         }
     };
-    if config.github_repository.is_some() && config.bootstrap_peers.is_empty() && !config.is_typed("p2p_registry_dir") {
-        output::warning("GITHUB_REPOSITORY is set, but finding peers through a repository comes in a later version");
-        output::hint("set CACHE_BOOTSTRAP_PEERS to the address that the other machine prints");
-    }
     let identity = cellar.identity();
     let fleet = machine::fleet_config(config, *keys, identity);
     let origin = Arc::new(upstream::origin(config, world)?);

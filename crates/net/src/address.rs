@@ -72,6 +72,22 @@ impl Address {
         Self(self.0.replace(0, |_| Some(ip.into())).expect("an address has a first part"))
     }
 
+    /// The same, if the name may stand for that kind of address: `dns4` and `dns6` are of one kind each.
+    pub fn resolved_as(&self, ip: IpAddr) -> Option<Self> {
+        let fits = match self.0.iter().next() {
+            Some(Protocol::Dns4(_)) => ip.is_ipv4(),
+            Some(Protocol::Dns6(_)) => ip.is_ipv6(),
+            Some(Protocol::Dns(_)) => true,
+            _ => false,
+        };
+        fits.then(|| self.resolved(ip))
+    }
+
+    /// Whether its name stands for a list of addresses, in text records.
+    pub fn is_dnsaddr(&self) -> bool {
+        matches!(self.0.iter().next(), Some(Protocol::Dnsaddr(_)))
+    }
+
     /// Whether it can be connected to as it stands: a definite IP address and port, and at the end
     /// of a circuit a peer. Of a transport that a node was started without, the dial fails.
     pub fn is_dialable_now(&self) -> bool {

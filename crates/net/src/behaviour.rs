@@ -2,6 +2,7 @@
 
 mod candidates;
 mod gossip;
+mod lan;
 mod members_only;
 mod per_source;
 mod relaying;
@@ -33,6 +34,7 @@ pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
+    lan: lan::Lan,
     gossip: MembersOnly<Gossip>,
     streams: MembersOnly<Streams>,
     candidates: RawCandidates,
@@ -78,6 +80,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(connections),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
+            lan: lan::new(config.mdns, config.identity.peer_id()),
             gossip: MembersOnly::new(gossip::new(config)?, infrastructure.clone()),
             streams: MembersOnly::new(Streams::default(), infrastructure.clone()),
             candidates: RawCandidates::default(),

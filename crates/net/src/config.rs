@@ -23,6 +23,8 @@ pub struct Config {
     /// Addresses under which others reach us although we do not listen on them (a port forward).
     pub external: Vec<Address>,
     pub reach: Reach,
+    /// Look for members on the same network, and be found there. For real networks only.
+    pub mdns: bool,
     pub limits: Limits,
 }
 
@@ -76,6 +78,7 @@ impl Config {
             infrastructure: BTreeSet::new(),
             external: Vec::new(),
             reach: Reach::default(),
+            mdns: false,
             limits: Limits::default(),
         }
     }

@@ -169,7 +169,7 @@ impl Driver {
                 event = self.swarm.select_next_some(), if keeps_up => self.on_swarm(event),
             }
         };
-        self.close(done).await;
+        Box::pin(self.close(done)).await;
     }
 
     fn listen(&mut self, address: &Address, free: io::Result<()>) {

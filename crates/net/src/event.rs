@@ -71,6 +71,16 @@ pub enum Event {
         address: Address,
         listening: Vec<Address>,
     },
+    /// Somebody on the same network says that `peer` is there. Anybody there can say so.
+    Found {
+        peer: Peer,
+        address: Address,
+    },
+    /// It was not said again in time.
+    Lost {
+        peer: Peer,
+        address: Address,
+    },
     Rtt {
         peer: Peer,
         rtt: Duration,

@@ -1,6 +1,9 @@
 use std::fmt;
 
-use libp2p::{PeerId, identity::Keypair};
+use libp2p::{
+    PeerId,
+    identity::{Keypair, PublicKey},
+};
 use wire::Peer;
 
 /// The key pair (Ed25519) that a machine is known by. Keep it stable: it *is* the [`Peer`].
@@ -36,6 +39,12 @@ impl Identity {
         peer_of(self.0.public().to_peer_id())
     }
 
+    /// Signs `bytes`; [`signed_by`] tells others that it was this peer.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        let signature = self.0.sign(bytes).expect("an Ed25519 key signs anything");
+        signature.try_into().expect("an Ed25519 signature has 64 bytes")
+    }
+
     pub(crate) fn peer_id(&self) -> PeerId {
         self.0.public().to_peer_id()
     }
@@ -49,6 +58,15 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.peer())
     }
+}
+
+/// Whether `signature` over `bytes` is by `peer`, whose name holds its public key. Never of a peer with
+/// another kind of key: ghoard makes none.
+pub fn signed_by(peer: &Peer, bytes: &[u8], signature: &[u8; 64]) -> bool {
+    const IDENTITY_HASH: u64 = 0;
+    let key = id_of(peer).filter(|id| id.as_ref().code() == IDENTITY_HASH);
+    let key = key.and_then(|id| PublicKey::try_decode_protobuf(id.as_ref().digest()).ok());
+    key.is_some_and(|key| key.verify(bytes, signature))
 }
 
 /// These bytes are no key pair that ghoard can use.
@@ -76,6 +94,17 @@ mod tests {
         assert_eq!(identity.peer(), read.peer());
         assert_ne!(identity.peer(), Identity::from_seed([4; 32]).peer());
         assert_eq!(id_of(&identity.peer()), Some(identity.peer_id()));
+    }
+
+    #[test]
+    fn a_signature_is_of_one_peer_over_one_text() {
+        let (one, other) = (Identity::from_seed([3; 32]), Identity::from_seed([4; 32]));
+        let signature = one.sign(b"text");
+        assert!(signed_by(&one.peer(), b"text", &signature));
+        assert!(!signed_by(&other.peer(), b"text", &signature));
+        assert!(!signed_by(&one.peer(), b"test", &signature));
+        let hashed = Peer::new("QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN");
+        assert!(!signed_by(&hashed, b"text", &signature), "its name does not hold its key");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub use counters::Counters;
 pub use event::{Direction, Event, EventStream, GossipId, Verdict};
 pub use gate::{GateError, Step};
 pub use handle::Net;
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, signed_by};
 pub use limits::Limits;
 pub use nat::Nat;
 pub use peers::PeerInfo;

@@ -162,3 +162,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// How often machines of the same network are asked for.
+pub(crate) const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Addresses that are taken from one mDNS packet.
+pub(crate) const LAN_ADDRESSES_MAX: usize = 64;

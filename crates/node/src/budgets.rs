@@ -84,6 +84,15 @@ impl Budgets {
         }
     }
 
+    /// For a request of this machine's own that nobody waits for: it goes out only while there is plenty, and
+    /// never waits.
+    pub fn admit_own<'a>(&'a self, site: &'a str, scope: ScopeId, resource: Resource) -> Option<Passage<'a>> {
+        match self.ledger(site)?.admit(scope, resource, Work::Background, now()) {
+            Admit::Go(ticket) => Some(Passage { budgets: self, site, ticket: Some(ticket) }),
+            Admit::Wait { .. } | Admit::Stopped { .. } | Admit::PreferStale => None,
+        }
+    }
+
     /// Whether GitHub would refuse it now.
     pub fn is_stopped(&self, ask: &Ask) -> bool {
         let scope = self.scope(ask.credential.as_ref());

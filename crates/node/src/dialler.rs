@@ -1,25 +1,40 @@
 //! Whom to connect to: configured addresses and found ones, now and again.
 
+mod announce;
+mod book;
+mod discover;
+mod exchange;
+mod kinds;
 mod reasons;
+pub(crate) mod registry;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, ToSocketAddrs},
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use discovery::{Announced, Directory, PeerRecord};
-use net::{Address, Event, Net};
+use discovery::{Directory, IssueRegistry, PeerRecord, Signatures};
+use github::Credential;
+use net::{Address, Direction, Event, Identity, Net};
 use task::Tasks;
-use tokio::{sync::mpsc, time::Instant};
-use tracing::{debug, info, warn};
-use wire::Peer;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+use tracing::{info, warn};
+use wire::{Exchange, Message, Millis, Peer, Role};
 
 use crate::{cache::now, limits};
+use book::Book;
+use exchange::PeerExchange;
+pub(crate) use kinds::{Kind, Kinds};
 use reasons::Reasons;
+pub use resolve::Resolve;
 
 pub struct DiallerConfig {
     pub bootstrap: Vec<Address>,
@@ -29,12 +44,50 @@ pub struct DiallerConfig {
     pub external: Option<External>,
     /// Advertise loopback only (`Some(true)`), never (`Some(false)`), or where there is nothing else.
     pub force_localhost: Option<bool>,
+    pub discovery: Discovery,
+}
+
+/// Further ways of finding peers. None of them is there by default, but peer exchange.
+pub struct Discovery {
+    /// A service whose name stands for all of its machines, and their port.
+    pub service: Option<(String, u16)>,
+    /// `None`: names are left to the operating system, and `dnsaddr` is not there.
+    pub resolver: Option<Arc<dyn Resolve>>,
+    pub registry: Option<RegistryConfig>,
+    /// For real networks only.
+    pub mdns: bool,
+    pub exchange: bool,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true }
+    }
+}
+
+/// The registry in an issue of a repository at the main origin.
+pub struct RegistryConfig {
+    /// `owner/repo`.
+    pub repository: String,
+    /// May read issues there, and should be able to comment.
+    pub credential: Credential,
 }
 
 #[derive(Clone, Debug)]
 pub enum External {
     Ip(IpAddr),
     Address(Address),
+}
+
+/// What the dialler is told.
+#[derive(Debug)]
+pub enum Told {
+    Event(Box<Event>),
+    /// By a neighbour.
+    Exchange {
+        from: Peer,
+        exchange: Exchange,
+    },
 }
 
 /// What the dialler knows, for the status page.
@@ -45,61 +98,105 @@ pub struct Known {
     pub advertised: Option<Address>,
     /// What the directories hold of it, to be taken back in the end.
     pub announced: Option<PeerRecord>,
-    /// Peers found in directories, this node not counted.
-    pub discovered: BTreeMap<Peer, Address>,
+    /// Peers that are known by name, this node not counted.
+    pub discovered: usize,
     pub bootstrap: usize,
+    /// Addresses that are known, of peers by name or not, and those of them that were dialled.
+    pub addresses: usize,
+    pub dialled: usize,
     /// Whether the directories have been read at all.
     pub has_looked: bool,
     /// Why connections failed lately, by place.
     pub failures: BTreeMap<String, String>,
+    pub kinds: Kinds,
+    /// When a neighbour last told of machines, and each of them.
+    pub exchange_last: Option<Millis>,
+    pub exchange_by_peer: Vec<(Peer, Millis)>,
+}
+
+/// Sends a message to a neighbour.
+pub type Say = Box<dyn Fn(&Peer, &Message) + Send>;
+
+/// What the dialler has from the rest of the node.
+pub struct Surroundings {
+    pub net: Net,
+    pub tasks: Tasks,
+    pub known: Arc<Mutex<Known>>,
+    pub signatures: Arc<dyn Signatures>,
+    pub role: Role,
+    pub say: Say,
+    /// The registry, and what says that it has something new.
+    pub registry: Option<Arc<Mutex<IssueRegistry>>>,
+    pub look: Arc<Notify>,
+}
+
+/// Signs as this machine.
+pub struct Signer(pub Identity);
+
+impl Signatures for Signer {
+    fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.0.sign(bytes)
+    }
+
+    fn verify(&self, peer: &Peer, bytes: &[u8], signature: &[u8; 64]) -> bool {
+        net::signed_by(peer, bytes, signature)
+    }
 }
 
 /// Keeps this node connected.
 pub struct Dialler {
     config: DiallerConfig,
-    net: Net,
-    tasks: Tasks,
-    known: Arc<Mutex<Known>>,
+    around: Surroundings,
+    book: Book,
+    kinds: Kinds,
+    exchange: PeerExchange,
     reasons: Reasons,
     lonely_pause: Duration,
-    dial_rounds: usize,
     next_lonely: Instant,
     next_refresh: Instant,
     next_heartbeat: Instant,
+    next_dns: Instant,
 }
 
 impl Dialler {
-    pub fn new(config: DiallerConfig, net: Net, tasks: Tasks, known: Arc<Mutex<Known>>) -> Self {
-        known.lock().expect("no panic while held").bootstrap = config.bootstrap.len();
+    pub fn new(config: DiallerConfig, around: Surroundings) -> Self {
+        around.known.lock().expect("no panic while held").bootstrap = config.bootstrap.len();
         let now = Instant::now();
-        Self {
-            config,
-            net,
-            tasks,
-            known,
+        let me = around.net.me().clone();
+        let mut dialler = Self {
+            book: Book::new(me.clone()),
+            kinds: kinds::all(),
+            exchange: PeerExchange::new(me),
             reasons: Reasons::default(),
             lonely_pause: limits::LONELY_DIAL_MIN,
-            dial_rounds: 0,
             next_lonely: now,
             next_refresh: now + limits::REFRESH_INTERVAL,
             next_heartbeat: now,
-        }
+            next_dns: now,
+            config,
+            around,
+        };
+        dialler.note_kinds();
+        dialler
     }
 
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    pub async fn run(mut self, mut told: mpsc::Receiver<Told>) {
         loop {
-            let is_lonely = self.net.peers().is_empty();
-            let next =
-                [self.next_refresh, self.next_heartbeat].into_iter().chain(is_lonely.then_some(self.next_lonely));
-            let next = next.min().expect("there are at least two");
+            let connected = self.connected();
+            let next = [self.next_refresh, self.next_heartbeat].into_iter();
+            let next = next.chain(connected.is_empty().then_some(self.next_lonely));
+            let next = next.chain(self.book.next_due(&connected)).min().expect("there are at least two");
             tokio::select! {
                 biased;
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event).await,
+                told = told.recv() => match told {
+                    Some(Told::Event(event)) => self.on_event(*event).await,
+                    Some(Told::Exchange { from, exchange }) => self.on_exchange(&from, exchange),
                     None => return,
                 },
+                () = self.around.look.notified() => self.read_registry(),
                 () = tokio::time::sleep_until(next) => self.on_time().await,
             }
+            self.tell_status();
         }
     }
 
@@ -109,19 +206,23 @@ impl Dialler {
             self.next_refresh = now + limits::REFRESH_INTERVAL;
             info!("Refreshing bootstrap peer connections...");
             self.discover().await;
-            let dialled = self.dial().await;
+            self.book.refresh(Instant::now());
+            let dialled = self.dial();
             info!("✓ Refreshed {dialled} bootstrap connection(s)");
         } else if now >= self.next_heartbeat {
             self.next_heartbeat = now + limits::HEARTBEAT_INTERVAL;
             self.announce().await;
             self.discover().await;
-            self.dial().await;
-        } else if now >= self.next_lonely {
+            self.dial();
+            self.exchange_with_one();
+        } else if self.connected().is_empty() && now >= self.next_lonely {
             self.lonely_pause = (2 * self.lonely_pause).min(limits::LONELY_DIAL_MAX);
-            // Some jitter, so that a fleet that starts together does not dial together.
+            // Some jitter, so that a fleet that starts together does not look together.
             self.next_lonely = now + self.lonely_pause.mul_f64(rand::random_range(0.75..1.25));
             self.discover().await;
-            self.dial().await;
+            self.dial();
+        } else {
+            self.dial();
         }
     }
 
@@ -130,7 +231,7 @@ impl Dialler {
             Event::Listening { address } => {
                 info!(%address, "listening for members");
                 {
-                    let mut known = self.known.lock().expect("no panic while held");
+                    let mut known = self.around.known.lock().expect("no panic while held");
                     known.listening.push(address);
                     // What most others can dial comes first: it is what a directory has room for.
                     let rank = |address: &Address| (address.carrier(), address.ip().is_some_and(|ip| ip.is_ipv6()));
@@ -139,10 +240,26 @@ impl Dialler {
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
-            Event::Connected { .. } => self.lonely_pause = limits::LONELY_DIAL_MIN,
+            Event::Connected { peer, address, direction } => {
+                self.lonely_pause = limits::LONELY_DIAL_MIN;
+                let is_dialled = direction == Direction::Outbound;
+                let by = if is_dialled { self.book.connected(&address, &peer) } else { Vec::new() };
+                for kind in by {
+                    self.kinds.entry(kind).or_default().worked_at = Some(now());
+                }
+            }
+            Event::Ready { peer } => self.greet(&peer),
+            Event::Found { peer, address } => {
+                self.found(Kind::Mdns);
+                let now = Instant::now();
+                self.book.add(Kind::Mdns, &address.with_peer(&peer), now + limits::MDNS_LIFE, now);
+            }
+            Event::Lost { peer, address } => self.book.remove(Kind::Mdns, &address.with_peer(&peer)),
             Event::Disconnected { peer, why } => {
                 info!(%peer, why, "a peer is gone");
-                self.next_lonely = Instant::now() + limits::LONELY_DIAL_MIN;
+                let soon = Instant::now() + limits::LONELY_DIAL_MIN;
+                self.next_lonely = soon;
+                self.book.gone(&peer, self.connected().is_empty(), soon);
             }
             Event::DialFailed { address, peer, why } => {
                 let text = self.reasons.name("dialling", address.as_ref(), peer.as_ref(), &why);
@@ -158,132 +275,35 @@ impl Dialler {
     }
 
     fn failed(&self, place: String, why: Option<String>) {
-        let mut known = self.known.lock().expect("no panic while held");
+        let mut known = self.around.known.lock().expect("no panic while held");
         if known.failures.len() >= limits::FAILURES_MAX {
             known.failures.clear();
         }
         known.failures.extend(why.map(|why| (place, why)));
     }
 
-    /// Tells the directories where this node is.
-    async fn announce(&self) {
-        let Some(address) = self.advertised() else { return };
-        self.known.lock().expect("no panic while held").advertised = Some(address.with_peer(self.net.me()));
-        let port = address.port().unwrap_or_default();
-        let mut record = PeerRecord::new(
-            self.net.me().as_str(),
-            self.config.runner_name.clone(),
-            port,
-            address.with_peer(self.net.me()).to_string(),
-        );
-        record.public_ip = match &self.config.external {
-            Some(External::Ip(ip)) => Some(*ip),
-            _ => None,
-        };
-        self.known.lock().expect("no panic while held").announced = Some(record.clone());
-        for directory in &self.config.directories {
-            let (directory, record) = (directory.clone(), record.clone());
-            match self.tasks.block(move || directory.announce(&record, now())).await {
-                Some(Ok(Announced::Clash { other })) => warn!(
-                    runner_name = self.config.runner_name,
-                    other, "another live peer uses this RUNNER_NAME; give each machine its own"
-                ),
-                Some(Ok(_)) | None => {}
-                Some(Err(error)) => warn!(%error, "cannot announce this node in the peer directory"),
-            }
-        }
+    /// Dials whoever is due and not connected; returns how many.
+    fn dial(&mut self) -> usize {
+        let connected = self.connected();
+        let due = self.book.due(&connected, limits::DIALS_MAX, || rand::random_range(0.75..1.0), Instant::now());
+        let due: Vec<Address> = due.into_iter().filter(Address::is_dialable_now).collect();
+        due.iter().for_each(|address| self.around.net.dial(address.clone()));
+        due.len()
     }
 
-    /// The one address that a directory's record has room for.
-    fn advertised(&self) -> Option<Address> {
-        let listening = self.known.lock().expect("no panic while held").listening.clone();
-        let is_loopback = |address: &&Address| address.ip().is_some_and(|ip| ip.is_loopback());
-        let first = listening.first()?;
-        if self.config.force_localhost == Some(true) {
-            let loopback = listening.iter().find(is_loopback).cloned();
-            return loopback.or_else(|| format!("/ip4/127.0.0.1/tcp/{}", first.port()?).parse().ok());
-        }
-        match &self.config.external {
-            Some(External::Address(address)) => return Some(address.clone()),
-            Some(External::Ip(ip)) => {
-                let kind = if ip.is_ipv4() { "ip4" } else { "ip6" };
-                return format!("/{kind}/{ip}/tcp/{}", first.port()?).parse().ok();
-            }
-            None => {}
-        }
-        let outside = listening.iter().find(|address| !is_loopback(address));
-        match self.config.force_localhost {
-            Some(false) => outside.cloned(),
-            _ => Some(outside.unwrap_or(first).clone()),
-        }
+    fn connected(&self) -> BTreeSet<Peer> {
+        self.around.net.peers().into_iter().map(|info| info.peer).collect()
     }
 
-    /// Reads the directories. Of several peers at one place only the latest can still be there.
-    async fn discover(&self) {
-        let mut records = Vec::new();
-        for directory in &self.config.directories {
-            let directory = directory.clone();
-            match self.tasks.block(move || directory.discover(now())).await {
-                Some(Ok(found)) => {
-                    for skipped in &found.skipped {
-                        debug!(%skipped, "a record in the peer directory is left out");
-                    }
-                    records.extend(found.peers);
-                }
-                Some(Err(error)) => return warn!(%error, "cannot read the peer directory"),
-                None => return,
-            }
+    fn tell_status(&mut self) {
+        for (kind, state) in &mut self.kinds {
+            state.addresses = self.book.of_kind(*kind);
         }
-        records.sort_by_key(|record| std::cmp::Reverse(record.last_seen));
-        let mut places = BTreeSet::new();
-        let mut discovered = BTreeMap::new();
-        for record in records.into_iter().take(limits::KNOWN_ADDRESSES_MAX) {
-            let Ok(address) = record.multiaddr.parse::<Address>() else { continue };
-            let peer = Peer::new(record.peer_id);
-            if places.insert(address.without_peer()) && peer != *self.net.me() {
-                discovered.entry(peer).or_insert(address);
-            }
-        }
-        let mut known = self.known.lock().expect("no panic while held");
-        known.discovered = discovered;
-        known.has_looked = true;
-    }
-
-    /// Dials whoever is known and not connected; returns how many.
-    async fn dial(&mut self) -> usize {
-        let connected: BTreeSet<Peer> = self.net.peers().into_iter().map(|info| info.peer).collect();
-        let mut found: Vec<Address> = {
-            let known = self.known.lock().expect("no panic while held");
-            let discovered = known.discovered.iter().filter(|(peer, _)| !connected.contains(peer));
-            discovered.map(|(peer, address)| address.with_peer(peer)).collect()
-        };
-        // Another start each time, so that dead peers do not keep living ones from being dialled.
-        self.dial_rounds += 1;
-        let start = (self.dial_rounds * limits::DIALS_MAX) % found.len().max(1);
-        found.rotate_left(start);
-        let is_open = |address: &&Address| address.peer().is_none_or(|peer| !connected.contains(&peer));
-        let bootstrap = self.config.bootstrap.iter().filter(is_open).cloned();
-        let mut dialled = 0;
-        for address in bootstrap.chain(found).take(limits::DIALS_MAX) {
-            for address in self.resolve(address).await {
-                if address.is_dialable_now() && address.peer().as_ref() != Some(self.net.me()) {
-                    self.net.dial(address);
-                    dialled += 1;
-                }
-            }
-        }
-        dialled
-    }
-
-    async fn resolve(&self, address: Address) -> Vec<Address> {
-        let (Some(name), Some(port)) = (address.dns_name(), address.port()) else { return vec![address] };
-        let lookup = self.tasks.block(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-        match tokio::time::timeout(limits::RESOLVE_TIMEOUT, lookup).await {
-            Ok(Some(Ok(found))) => found.into_iter().map(|found| address.resolved(found.ip())).collect(),
-            _ => {
-                warn!(%address, "the name of a bootstrap peer does not resolve");
-                Vec::new()
-            }
-        }
+        let mut known = self.around.known.lock().expect("no panic while held");
+        (known.addresses, known.dialled) = (self.book.len(), self.book.dialled());
+        known.discovered = self.book.peers().len();
+        known.kinds.clone_from(&self.kinds);
+        known.exchange_last = self.exchange.last();
+        known.exchange_by_peer = self.exchange.last_by_peer().map(|(peer, at)| (peer.clone(), at)).collect();
     }
 }

@@ -59,6 +59,47 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 /// Addresses dialled in one round.
 pub const DIALS_MAX: usize = 64;
 
+/// How soon a place that failed is dialled again: from the first to the second, doubling, less some jitter.
+pub const REDIAL_MIN: Duration = Duration::from_millis(500);
+pub const REDIAL_MAX: Duration = Duration::from_secs(60);
+
+/// What is over one round's number waits so long.
+pub const DIAL_ROUND_PAUSE: Duration = Duration::from_secs(1);
+
+/// With so many neighbours only those that the operator named are dialled.
+pub const NEIGHBOURS_WANTED: usize = 64;
+
+/// So many places that were found together are dialled at once; more of them over a time of so much each, and
+/// so much at most.
+pub const BURST_AT_ONCE: usize = 8;
+pub const BURST_TIME_EACH: Duration = Duration::from_millis(20);
+pub const BURST_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How often at most a neighbour is listened to; one of them is told anew with each heartbeat.
+pub const EXCHANGE_HEARD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Machines whose own words are remembered, to be passed on.
+pub const EXCHANGE_KNOWN_MAX: usize = 1024;
+
+/// How long what this node says of itself counts with its neighbours.
+pub const OWN_RECORD_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// How long what mDNS said counts, unless it is taken back or said again.
+pub const MDNS_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// How often a service name is resolved.
+pub const DNS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Addresses that one name may stand for, and names that may lead to one another.
+pub const DNS_ADDRESSES_MAX: usize = 64;
+pub const DNSADDR_DEPTH_MAX: usize = 3;
+
+/// How often the registry in an issue is asked whether it is time, while others may come and go.
+pub const REGISTRY_TICK: Duration = Duration::from_secs(2);
+
+/// How long a node that stops tries to take its comment back.
+pub const REGISTRY_LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Receipts that a smoke test may fall behind.
 pub const RECEIPTS_MAX: usize = 1024;
 
@@ -67,6 +108,9 @@ pub const KNOWN_ADDRESSES_MAX: usize = 4096;
 
 /// How long an address may take to resolve.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reasons for having no peer that are told in one line.
+pub const REASONS_TOLD_MAX: usize = 4;
 
 /// Reasons for failed connections that have been named; then they are named anew.
 pub const REASONS_MAX: usize = 1024;

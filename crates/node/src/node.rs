@@ -5,23 +5,26 @@ use std::{
 };
 
 use crypto::{FleetKeys, Secret};
-use discovery::Directory;
+use discovery::{Directory, IssueConfig, IssueRegistry};
 use futures::future::join_all;
 use gateway::{Accept, Cache, Door, Drained, Fetched, Handle, Origin, Service};
 use github::{Ask, Policy, Route, Site};
 use net::{Address, Identity, Net, Reach, Transports};
 use store::Store;
 use task::Tasks;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tracing::warn;
-use wire::{Millis, Peer, Role};
+use wire::{Message, Millis, Peer, Role};
 
 use crate::{
     Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
     budgets::Budgets,
     cache::now,
     circuits,
-    dialler::{Dialler, Known},
+    dialler::{Dialler, Known, RegistryConfig, Signer, Surroundings, registry::Registrar},
     fill::Filler,
     flights::Flights,
     graveyard::Graveyard,
@@ -106,6 +109,7 @@ pub struct Node {
     pub(crate) about: About,
     known: Arc<Mutex<Known>>,
     directories: Vec<Arc<dyn Directory>>,
+    pub(crate) registrar: Option<Arc<Registrar>>,
     pub(crate) cache: Arc<NodeCache>,
     origin: Arc<dyn Origin>,
     /// The first is the main one.
@@ -148,7 +152,7 @@ impl Node {
 
         let known = Arc::<Mutex<Known>>::default();
         let directories = config.fleet.as_ref().map(|fleet| fleet.dialler.directories.clone()).unwrap_or_default();
-        let mut about = config.about;
+        let (mut about, mut registrar) = (config.about, None);
         let Config { policy, share, .. } = config;
         let start = |keys, role, net: Option<_>| {
             // What this machine keeps of its own, its removals have reached.
@@ -167,17 +171,36 @@ impl Node {
             }
             Some(fleet) => {
                 (about.peer, about.role) = (Some(fleet.identity.peer()), fleet.role);
-                let FleetConfig { keys, role, identity, listen, external, transports, reach, dialler } = fleet;
+                let FleetConfig { keys, role, identity, listen, external, transports, reach, mut dialler } = fleet;
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
-                let mut config = net::Config::new(identity, membership, keys.topic.clone());
+                let mut config = net::Config::new(identity.clone(), membership, keys.topic.clone());
                 (config.listen, config.external, config.reach) = (listen, external, reach);
+                config.mdns = dialler.discovery.mdns;
                 let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
-                let (sharing, comings_and_goings) = start(keys, role, Some((net.clone(), events)));
+                let (sharing, told) = start(keys, role, Some((net.clone(), events)));
                 if reach.relay_client {
                     tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
                 }
-                let dialler = Dialler::new(dialler, net, tasks.clone(), known.clone());
-                tasks.spawn(dialler.run(comings_and_goings));
+                let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
+                let registry = dialler.discovery.registry.as_ref().map(|registry| {
+                    let (me, sealing) = (net.me().clone(), sharing.keys.sealing.clone());
+                    let (repository, signatures) = (registry.repository.clone(), signatures.clone());
+                    Arc::new(Mutex::new(IssueRegistry::new(IssueConfig { repository, me, role, sealing, signatures })))
+                });
+                registrar = registry.clone().zip(dialler.discovery.registry.take()).map(|(registry, config)| {
+                    let RegistryConfig { credential, .. } = config;
+                    let (site, origin, budgets) = (sites[0].clone(), origin.clone(), budgets.clone());
+                    let (sharing, net, look) = (sharing.clone(), net.clone(), look.clone());
+                    Arc::new(Registrar { registry, site, credential, origin, budgets, sharing, net, look })
+                });
+                let say = {
+                    let sharing = sharing.clone();
+                    Box::new(move |to: &Peer, message: &Message| sharing.send(to, message))
+                };
+                let (tasks_, known) = (tasks.clone(), known.clone());
+                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look };
+                tasks.spawn(Dialler::new(dialler, around).run(told));
+                registrar.iter().for_each(|registrar| tasks.spawn(registrar.clone().run()));
                 Some(sharing)
             }
         };
@@ -213,6 +236,7 @@ impl Node {
             about,
             known,
             directories,
+            registrar,
             cache,
             origin,
             sites,
@@ -367,7 +391,7 @@ impl Node {
     pub fn is_ready(&self) -> bool {
         let Some(sharing) = self.sharing.as_ref().filter(|sharing| sharing.net.is_some()) else { return true };
         let known = self.known();
-        let is_alone = known.has_looked && known.bootstrap == 0 && known.discovered.is_empty();
+        let is_alone = known.has_looked && known.bootstrap == 0 && known.discovered == 0;
         sharing.is_caught_up() || is_alone || self.started.elapsed() >= limits::CATCH_UP_PATIENCE
     }
 
@@ -402,6 +426,9 @@ impl Node {
         let all = async { tokio::join!(drained, kept, handed_over) };
         let _ = tokio::time::timeout(limits::DRAIN_PATIENCE, all).await;
         self.withdraw().await;
+        if let Some(registrar) = &self.registrar {
+            registrar.leave().await;
+        }
         if let Some(net) = self.net() {
             net.shutdown().await;
         }

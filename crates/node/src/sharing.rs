@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crypto::{FleetKeys, TagKey};
 use fleet::{Across, AskId, Fleet, Input, OriginTime, Outcome, Touched, Want};
 use github::{Ask, Credential, Policy, Touches};
-use net::{Event, EventStream, Net};
+use net::{EventStream, Net};
 use store::{EntryKey, Source, Space, Store, StoredRecord};
 use task::Tasks;
 use tokio::sync::{
@@ -31,7 +31,7 @@ use tokio::sync::{
 use tracing::debug;
 use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Peer, Record, Role, ScopeId, Version};
 
-use crate::{Counters, Share, budgets::Budgets, cache::now, keeper::Keeper, limits};
+use crate::{Counters, Share, budgets::Budgets, cache::now, dialler::Told, keeper::Keeper, limits};
 pub use lease::Lease;
 use pulls::Brought;
 use roster::Roster;
@@ -113,7 +113,7 @@ impl Sharing {
         tasks: &Tasks,
         counters: Arc<Counters>,
         budgets: Arc<Budgets>,
-    ) -> (Arc<Self>, mpsc::Receiver<Event>) {
+    ) -> (Arc<Self>, mpsc::Receiver<Told>) {
         let (inputs, queue) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (told, for_dialler) = mpsc::channel(limits::FLEET_QUEUE_MAX);
         let (roster, questions) = Roster::new();

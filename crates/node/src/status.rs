@@ -1,12 +1,14 @@
 //! What a node says of itself, under the names that the guides and their dashboards use.
 
+mod finding;
 mod members;
 
 use net::Net;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wire::Millis;
 
 use crate::{Mode, Node};
+use finding::{discovery, lonely, peer_exchange};
 use members::{role_name, switch};
 
 impl Node {
@@ -63,16 +65,17 @@ impl Node {
             "task_p2p_cache_mode": "disabled",
             "p2p_peers": peers,
             "connected_peers": peers,
+            "connected_peers_why": lonely(&known, peers, self.net().is_some()),
             "bootstrap_peers_configured": known.bootstrap,
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
-            "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
+            "known_peer_multiaddrs": known.addresses,
             "index_entries": self.index_len(),
             "aggregate": self.aggregate(&members),
             "sealing": self.sealing().map(switch),
             "role": role_name(self.about.role),
         });
         let map = stats.as_object_mut().expect("it was made as an object");
-        map.extend(peer_exchange());
+        map.extend(peer_exchange(&known));
         map.extend(c.all().into_iter().map(|(name, value)| (format!("count_{name}"), value.into())));
         stats
     }
@@ -84,6 +87,7 @@ impl Node {
         let counters = self.net().map(Net::counters).unwrap_or_default();
         let known = self.known();
         let enabled = self.net().is_some();
+        let registry = self.registrar.as_ref().map(|registrar| registrar.status());
         let peers: Vec<Value> = infos
             .iter()
             .map(|info| {
@@ -107,7 +111,8 @@ impl Node {
             "active": enabled,
             "peer_count": infos.len(),
             "connected_peer_count": infos.len(),
-            "registered_peer_count": known.discovered.len(),
+            "connected_peers_why": lonely(&known, infos.len(), enabled),
+            "registered_peer_count": known.discovered,
             "peers": peers,
             "sealing": self.sealing().map(switch),
             "members": self.member_rows(&members, &infos),
@@ -116,7 +121,7 @@ impl Node {
             "status": if enabled { "Active" } else { "Disabled" },
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
             "listening": known.listening.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "known_peer_multiaddrs": known.discovered.len() + known.bootstrap,
+            "known_peer_multiaddrs": known.addresses,
             "libp2p": { "available": true, "version": "0.57", "direct_url": null, "vcs_ref": null, "vcs": null },
             "connects": counters.connects,
             "disconnects": counters.disconnects,
@@ -125,21 +130,21 @@ impl Node {
             "refusals": counters.refusals,
             "failures": known.failures,
             "connectivity": {
-                "discovered_peers": known.discovered.len(),
+                "discovered_peers": known.discovered,
                 "relay_peers": 0,
                 "reachability": null,
                 "transports": tcp,
-                "discovery": { "mdns": false, "dht": false, "relay": false },
+                "discovery": discovery(&known, registry.as_ref()),
                 "nat_traversal": { "autonat": false, "hole_punching": false },
                 "implemented": {
-                    "tcp": true, "quic": false, "webrtc": false, "mdns": false, "dht": false,
+                    "tcp": true, "quic": false, "webrtc": false, "mdns": true, "dht": false,
                     "rendezvous": false, "pubsub": true, "floodsub": false, "relay": false,
                     "autonat": false, "hole_punching": false,
                 },
                 "rendezvous": { "namespace": null, "peer_configured": false, "implemented": false },
             },
         });
-        answer.as_object_mut().expect("it was made as an object").extend(peer_exchange());
+        answer.as_object_mut().expect("it was made as an object").extend(peer_exchange(&known));
         answer
     }
 
@@ -189,16 +194,4 @@ impl Node {
         }
         lines
     }
-}
-
-/// Peer exchange comes later; until then its keys say so.
-fn peer_exchange() -> Map<String, Value> {
-    let keys = [
-        "peer_exchange_protocol",
-        "peer_exchange_interval_s",
-        "peer_exchange_last",
-        "peer_exchange_last_iso",
-        "peer_exchange_last_by_peer",
-    ];
-    keys.into_iter().map(|key| (key.to_owned(), Value::Null)).collect()
 }

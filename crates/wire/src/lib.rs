@@ -16,9 +16,9 @@ pub use body::{Body, BodyError, Form};
 pub use digest::{Digest, ParseDigestError};
 pub use ids::{FamilyId, KeyId, Peer, ScopeId};
 pub use message::{
-    Announcement, Claim, ClaimReply, ClaimWord, Cursor, DecodeError, EncodeError, Envelope, Grave, Holding, LeaseEnd,
-    LeaseNews, LimitNotice, LimitReading, Member, Message, News, PROTOCOL_VERSION, Place, PullReply, PullRequest,
-    Purpose, Role, SyncStep, SyncWord, Tombstone, Want, WantWord,
+    Announcement, Claim, ClaimReply, ClaimWord, Cursor, DecodeError, EncodeError, Envelope, Exchange, Grave, Holding,
+    LeaseEnd, LeaseNews, LimitNotice, LimitReading, Member, Message, News, PROTOCOL_VERSION, Place, PullReply,
+    PullRequest, Purpose, Role, SignedPeer, SyncStep, SyncWord, Tombstone, Want, WantWord,
 };
 pub use record::{Header, Record, Tag, Version};
 pub use time::Millis;

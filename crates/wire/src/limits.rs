@@ -40,6 +40,15 @@ pub const LIMIT_KIN_MAX: usize = 16;
 pub const LIMIT_READINGS_MAX: usize = 16;
 pub const LIMIT_RESOURCE_BYTES_MAX: usize = 40;
 
+/// Records in one peer exchange, addresses in one record, bytes of an address: a circuit's is some 200. At
+/// most 9 KiB in all.
+pub const EXCHANGE_RECORDS_MAX: usize = 8;
+pub const PEER_ADDRESSES_MAX: usize = 4;
+pub const ADDRESS_BYTES_MAX: usize = 256;
+
+/// The longest life of a peer's record: who has left is not dialled for longer.
+pub const PEER_RECORD_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Characters of a peer's name.
 pub const PEER_CHARS_MAX: usize = 64;
 

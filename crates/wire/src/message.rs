@@ -24,6 +24,8 @@ pub enum Message {
     Limits(Vec<LimitNotice>),
     Sync(SyncStep),
     Want(Want),
+    /// "These machines can be reached so."
+    Exchange(Exchange),
 }
 
 /// The outermost form of a message.
@@ -46,6 +48,7 @@ const KIND_TOMBSTONES: u8 = 6;
 const KIND_LIMITS: u8 = 7;
 const KIND_SYNC: u8 = 8;
 const KIND_WANT: u8 = 9;
+const KIND_EXCHANGE: u8 = 10;
 
 /// One record that the sender holds, body included if it is small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +151,7 @@ impl Message {
             Self::Limits(notices) => (KIND_LIMITS, rmp_serde::to_vec_named(notices)?),
             Self::Sync(sync) => (KIND_SYNC, rmp_serde::to_vec_named(sync)?),
             Self::Want(want) => (KIND_WANT, rmp_serde::to_vec_named(want)?),
+            Self::Exchange(exchange) => (KIND_EXCHANGE, rmp_serde::to_vec_named(exchange)?),
         };
         let bytes = rmp_serde::to_vec_named(&Envelope { version: PROTOCOL_VERSION, kind, body })?;
         if bytes.len() > limits::MESSAGE_BYTES_MAX {
@@ -201,6 +205,12 @@ impl Message {
                 within_limits(want.is_within_limits())?;
                 Ok(Self::Want(want))
             }
+            KIND_EXCHANGE => {
+                let exchange: Exchange = decode(&body)?;
+                not_too_many(exchange.records.len(), limits::EXCHANGE_RECORDS_MAX)?;
+                within_limits(exchange.is_within_limits())?;
+                Ok(Self::Exchange(exchange))
+            }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -246,12 +256,14 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 }
 
 mod claim;
+mod exchange;
 mod limit;
 mod member;
 mod sync;
 mod tombstone;
 
 pub use claim::{Claim, ClaimReply, ClaimWord, LeaseEnd, LeaseNews, News, Purpose};
+pub use exchange::{Exchange, SignedPeer};
 pub use limit::{LimitNotice, LimitReading};
 pub use member::{Member, Role};
 pub use sync::{Cursor, Place, SyncStep, SyncWord, Want, WantWord};

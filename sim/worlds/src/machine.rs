@@ -218,6 +218,7 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
                 runner_name: format!("n{}", machine.plan.id),
                 external: None,
                 force_localhost: Some(false),
+                discovery: node::Discovery { exchange: false, ..node::Discovery::default() },
             },
         }),
     }

@@ -162,7 +162,10 @@ impl Cell {
         });
         match crossed {
             Ok(()) => seen.has_crossed = true,
-            Err(why) => return Err(format!("{why}\n-- A\n{}\n-- B\n{}", a.last_words(25), b.last_words(25))),
+            Err(why) => {
+                let logs = [(&a, "a"), (&b, "b")].map(|(host, name)| host.keep_log(&format!("{self}-{name}")));
+                return Err(format!("{why}; logs: {}", logs.join(", ")));
+            }
         }
         Ok(())
     }
@@ -221,7 +224,7 @@ impl World {
             let (address, lan) = (format!("50.0.0.{side}"), format!("192.168.{side}"));
             if cell.one_router && side == 2 {
                 let switch = between.last().expect("the router's LAN was made for A");
-                host.plug("lan", "192.168.1.3/24", switch, "b")?;
+                host.plug("lan", "192.168.1.3/24", switch, "sibling")?;
                 host.route("192.168.1.1")?;
             } else if kind == Kind::Public {
                 host.plug("wan", &format!("{address}/24"), &internet, &format!("host{side}"))?;

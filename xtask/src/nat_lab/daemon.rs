@@ -62,7 +62,9 @@ impl Daemon {
         let at = |name: &str| home.join(name).display().to_string();
         let mut command = namespace.command(program("ghoard"));
         command.arg("run").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &home).env("GHOARD_LOG", "info,net=debug");
+        command
+            .env("HOME", &home)
+            .env("GHOARD_LOG", std::env::var("GHOARD_LOG").unwrap_or_else(|_| "info,net=debug".to_owned()));
         for (name, value) in [
             ("CACHE_DIR", at("cache")),
             ("IPFS_ACCELERATE_P2P_CACHE_DIR", at("registry")),
@@ -113,11 +115,13 @@ impl Daemon {
         self.ask("door.sock", path, &format!("Authorization: Bearer {TOKEN}\r\n"))
     }
 
-    /// The end of its log, to be read by a person.
-    pub(crate) fn last_words(&self, lines: usize) -> String {
-        let log = fs::read_to_string(self.home.join("log")).unwrap_or_default();
-        let all: Vec<&str> = log.lines().filter(|line| !line.contains("multistream_select")).collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+    /// Leaves its log under `target/nat-lab`, and returns where.
+    pub(crate) fn keep_log(&self, name: &str) -> String {
+        let folder = target().join("nat-lab");
+        let path = folder.join(format!("{}.log", name.replace(['/', ':'], "-")));
+        // A log that could not be kept is no reason to lose the finding.
+        let _ = fs::create_dir_all(folder).and_then(|()| fs::copy(self.home.join("log"), &path).map(drop));
+        path.display().to_string()
     }
 
     fn ask(&self, socket: &str, path: &str, more: &str) -> Result<Reply, String> {
@@ -144,6 +148,9 @@ fn spawn(command: &mut std::process::Command, log: &Path) -> Result<Process, Str
 }
 
 pub(crate) fn program(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from);
-    target.join("debug").join(name)
+    target().join("debug").join(name)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from)
 }

@@ -76,7 +76,7 @@ impl Terms {
                 Some(("org" | "user", name)) => terms.owners.push(format!("{name}/")),
                 Some(("is" | "state", state @ ("open" | "closed"))) => terms.state = Some(state.to_owned()),
                 Some(_) => {}
-                None => terms.words.push(word.to_owned()),
+                None => terms.words.push(word.trim_matches('"').to_owned()),
             }
         }
         terms

@@ -64,6 +64,14 @@ fn stand_in(token: Secret, from: String, explicit: bool) -> MeshSecret {
 }
 
 impl MeshSecret {
+    /// The GitHub token that it is, if it is one.
+    pub(crate) fn into_token(self) -> Option<Secret> {
+        match self {
+            Self::Token { token, .. } | Self::JobToken { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
     /// Asks `gh auth token`, which reads gh's own login and no network.
     ///
     /// [`MeshSecret::None`] if there is no gh, or nobody is logged in. Blocks until gh ends.

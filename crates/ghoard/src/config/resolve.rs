@@ -46,6 +46,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let shared_secret_file = r.optional_path("shared_secret_file")?;
     let github_token = r.secret("github_token")?;
     let github_repository = r.optional("github_repository", value::repository, Clone::clone)?;
+    let issue_registry = github_repository.clone().filter(|_| !r.is_repository_of_a_job());
     let runner_name = r.runner_name()?;
     let role = r.role()?;
     let relay = r.relay(role)?;
@@ -54,7 +55,12 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let seal = r.seal()?;
     let external_address = r.optional("external_address", value::external_address, show_external)?;
     let p2p_registry_dirs = r.registry_dirs()?;
+    let show_service = |(name, port): &(String, u16)| format!("{name}:{port}");
+    let dns_name = r.optional("dns_name", value::service, show_service)?;
+    let mdns_wanted = r.value("mdns", value::switch, true, ToString::to_string)?;
+    let peer_exchange = r.value("peer_exchange", value::switch, true, ToString::to_string)?;
     let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
+    let mdns = mdns_wanted && !listen_address.is_loopback() && force_localhost != Some(true);
     r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
     let remote_multiaddr = r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -98,6 +104,10 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         shared_secret_file,
         github_token,
         github_repository,
+        issue_registry,
+        dns_name,
+        mdns,
+        peer_exchange,
         runner_name,
         role,
         seal,
@@ -325,11 +335,19 @@ impl Resolver<'_> {
         }
     }
 
+    /// Actions sets `GITHUB_REPOSITORY` in every job.
+    fn is_repository_of_a_job(&self) -> bool {
+        let source = self.raw.get("github_repository").map(|typed| &typed.source);
+        let is_variable = matches!(source, Some(Source::Variable(name)) if name == "GITHUB_REPOSITORY");
+        is_variable && self.world.variable("GITHUB_ACTIONS") == Some("true")
+    }
+
     fn registry_dirs(&mut self) -> Result<Vec<PathBuf>, ConfigError> {
         let name = "p2p_registry_dir";
         if let Some((path, source)) = self.parse(name, self.path())? {
+            let is_off = path.as_os_str() == "off";
             self.show(name, Some(path.display().to_string()), source);
-            return Ok(vec![path]);
+            return Ok(if is_off { Vec::new() } else { vec![path] });
         }
         let folders = discovery::default_dirs(self.world.variable("HOME").map(Path::new));
         self.show(name, folders.first().map(show_path), Source::Default(None));

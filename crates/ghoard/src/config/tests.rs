@@ -196,7 +196,8 @@ fn a_socket_path_has_a_limit() {
 fn the_file_registry_is_there_even_if_a_repository_is() {
     let folders = |story: &str| config(story).unwrap().p2p_registry_dirs;
     assert_eq!(folders("")[0], Path::new("/home/u/.cache/p2p_peers"));
-    assert_eq!(folders("GITHUB_REPOSITORY=a/b"), folders(""), "the registry in a repository comes later");
+    assert_eq!(folders("GITHUB_REPOSITORY=a/b"), folders(""), "one does not take the other's place");
+    assert_eq!(folders("IPFS_ACCELERATE_P2P_CACHE_DIR=off"), [""; 0].map(Path::new));
     assert_eq!(folders("GITHUB_REPOSITORY=a/b\nIPFS_ACCELERATE_P2P_CACHE_DIR=/x"), [Path::new("/x")]);
 }
 
@@ -209,8 +210,8 @@ fn peers_come_from_a_text_or_a_list() {
 
 #[test]
 fn what_comes_later_is_said_only_if_somebody_set_it() {
-    let later = config("P2P_REMOTE_MULTIADDR=/ip4/10.0.0.1\nGITHUB_REPOSITORY=a/b").unwrap().later();
-    assert_eq!(later, [("github_repository", "the registry in a GitHub issue")]);
+    let later = config("GHOARD_ENABLE_PUBLIC_BOOTSTRAP=1").unwrap().later();
+    assert_eq!(later, [("enable_public_bootstrap", "public bootstrap nodes")]);
 }
 
 #[test]

@@ -69,6 +69,17 @@ pub(super) fn port(text: &str) -> Parsed<u16> {
     text.trim().parse().map_err(|_| "a port from 0 to 65535")
 }
 
+/// Name and port of a service.
+pub(super) fn service(text: &str) -> Parsed<(String, u16)> {
+    let expected = "a name and a port, such as ghoard.default.svc:9100";
+    let (name, port) = text.trim().rsplit_once(':').ok_or(expected)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match port.parse() {
+        Ok(port @ 1..) if !name.is_empty() && name.chars().all(is_name) => Ok((name.to_owned(), port)),
+        _ => Err(expected),
+    }
+}
+
 pub(super) fn ip(text: &str) -> Parsed<IpAddr> {
     text.trim().parse().map_err(|_| "an IP address")
 }
@@ -301,6 +312,14 @@ mod tests {
     fn a_list_is_trimmed_and_each_item_kept_once() {
         assert_eq!(list(" /a , ,/b,/a,"), ["/a", "/b"]);
         assert!(list("").is_empty());
+    }
+
+    #[test]
+    fn a_service_is_a_name_and_a_port() {
+        assert_eq!(service("ghoard.default.svc:9100"), Ok(("ghoard.default.svc".to_owned(), 9100)));
+        for bad in ["", "ghoard", "ghoard:", ":9100", "ghoard:0", "a b:1", "/dns4/a:1", "ghoard:99999"] {
+            assert!(service(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -87,6 +87,7 @@ async fn start_node(
             runner_name: "demo".to_owned(),
             external: None,
             force_localhost: Some(true),
+            discovery: node::Discovery::default(),
         },
     };
     let config = node::Config {

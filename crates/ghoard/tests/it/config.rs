@@ -34,6 +34,9 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: seal on default
         out: external_address - default
         out: p2p_registry_dir ~/.cache/p2p_peers default
+        out: dns_name - default
+        out: mdns true default
+        out: peer_exchange true default
         out: force_localhost - default
         out: enable_public_bootstrap false default
         out: remote_multiaddr - default
@@ -73,7 +76,7 @@ fn json_has_the_same() {
             "source": "GITHUB_REPOSITORY",
             "flag": "--github-repository",
             "variables": ["GHOARD_GITHUB_REPOSITORY", "IPFS_ACCELERATE_GITHUB_REPO", "GITHUB_REPOSITORY"],
-            "later": "the registry in a GitHub issue",
+            "later": null,
         })
     );
     assert_eq!(setting("shared_secret")["value"], "(set)");

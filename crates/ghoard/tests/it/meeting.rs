@@ -75,13 +75,34 @@ fn a_node_that_comes_later_answers_its_first_request_from_a_peer() {
 }
 
 #[test]
+fn from_one_address_the_neighbours_make_a_mesh_of_all() {
+    let github = GitHub::start();
+    let member = |name: &str, bootstrap: &str| {
+        let setup = Setup::new(&github).member(SECRET, "off", name);
+        setup.env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+    };
+    let first = member("n0", "");
+    let bootstrap = first.listening();
+    let others: Vec<_> = (1..6).map(|n| member(&format!("n{n}"), &bootstrap)).collect();
+    for machine in others.iter().chain([&first]) {
+        machine.wait_for_peers(5);
+        let stats = machine.stats();
+        assert!(stats["peer_exchange_last_iso"].is_string(), "{stats}");
+        assert!(stats["known_peer_multiaddrs"].as_u64() >= Some(4), "{stats}");
+    }
+    let kinds = &others[4].status("/api/mcp/peers").json()["connectivity"]["discovery"]["kinds"];
+    assert_eq!((&kinds["peer_exchange"]["has_worked"], &kinds["file"]["configured"]), (&true.into(), &false.into()));
+}
+
+#[test]
 fn an_answer_goes_along_a_chain() {
     let github = GitHub::start();
     let member = |name: &str, bootstrap: &str| {
         let setup = Setup::new(&github);
         // A folder of its own: only the bootstrap address connects it.
         let registry = setup.home.path("registry").display().to_string();
-        setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+        let setup = setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap);
+        setup.env("GHOARD_PEER_EXCHANGE", "false").start()
     };
     let a = member("a", "");
     let listening = a.listening();

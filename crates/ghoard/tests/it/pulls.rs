@@ -79,7 +79,8 @@ fn a_holder_is_struck(signal: Signal) {
         let setup = Setup::new(&github);
         // A folder of its own: only the bootstrap addresses connect it.
         let registry = setup.home.path("registry").display().to_string();
-        setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+        let setup = setup.member(SECRET, &registry, name).env("CACHE_BOOTSTRAP_PEERS", bootstrap);
+        setup.env("GHOARD_PEER_EXCHANGE", "false").start()
     };
     let a = member("a", String::new());
     let b = member("b", format!("{}/p2p/{}", a.listening(), a.peer_id()));

@@ -3,7 +3,7 @@
 use libp2p::{
     PeerId,
     core::ConnectedPoint,
-    gossipsub, identify, ping,
+    gossipsub, identify, mdns, ping,
     swarm::{ConnectionError, ConnectionId, SwarmEvent},
 };
 
@@ -17,7 +17,7 @@ use crate::{
         streams::{Inbound, Kind},
     },
     identity::peer_of,
-    limits::{AGENT_BYTES_MAX, PEER_ADDRESSES_MAX},
+    limits::{AGENT_BYTES_MAX, LAN_ADDRESSES_MAX, PEER_ADDRESSES_MAX},
     links,
     peers::{Link, Subscribed},
 };
@@ -140,6 +140,7 @@ impl Driver {
         match event {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Streams(inbound) => self.on_stream(inbound),
+            BehaviourEvent::Lan(event) => self.on_lan(event),
             BehaviourEvent::Identify(identify::Event::Sent { peer_id, connection_id }) => {
                 self.on_introduced(peer_id, connection_id);
             }
@@ -196,6 +197,21 @@ impl Driver {
                 tracing::debug!(peer = %peer_id, "gossip to this peer is backing up");
             }
             _ => {}
+        }
+    }
+
+    /// Anybody on this network can say anything, so none of it may make the node wait.
+    fn on_lan(&mut self, event: mdns::Event) {
+        let (is_there, list) = match event {
+            mdns::Event::Discovered(list) => (true, list),
+            mdns::Event::Expired(list) => (false, list),
+        };
+        for (peer, address) in list.into_iter().take(LAN_ADDRESSES_MAX) {
+            let (peer, address) = (peer_of(peer), Address::reported(&address));
+            if address.is_known() {
+                let event = if is_there { Event::Found { peer, address } } else { Event::Lost { peer, address } };
+                self.mention(event);
+            }
         }
     }
 

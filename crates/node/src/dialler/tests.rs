@@ -44,9 +44,20 @@ async fn each_300_s_the_known_peers_are_dialled_again_with_the_lines_that_people
         runner_name: "a".to_owned(),
         external: None,
         force_localhost: None,
+        discovery: Discovery::default(),
     };
     let (_told, events) = mpsc::channel(1);
-    let dialler = Dialler::new(config, net, Tasks::tokio(), Arc::default());
+    let around = Surroundings {
+        net,
+        tasks: Tasks::tokio(),
+        known: Arc::default(),
+        signatures: Arc::new(Signer(Identity::from_seed([2; 32]))),
+        role: Role::Node,
+        say: Box::new(|_, _| {}),
+        registry: None,
+        look: Arc::default(),
+    };
+    let dialler = Dialler::new(config, around);
     let began = Instant::now();
     let _ = tokio::time::timeout(Duration::from_secs(601), dialler.run(events)).await;
     assert_eq!(began.elapsed(), Duration::from_secs(601));

@@ -68,7 +68,7 @@ impl Sharing {
         }
     }
 
-    pub(super) fn send(&self, to: &Peer, message: &Message) {
+    pub(crate) fn send(&self, to: &Peer, message: &Message) {
         let Some(net) = &self.net else { return };
         self.count_sent(message);
         match Carrier::new(&self.keys).seal(message) {

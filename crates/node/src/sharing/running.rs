@@ -18,14 +18,14 @@ use super::{
     roster,
     shelf::Job,
 };
-use crate::{cache::now, limits};
+use crate::{cache::now, dialler::Told, limits};
 
 /// The task that owns the core.
 pub(super) struct Running {
     pub sharing: Arc<Sharing>,
     pub fleet: Fleet,
     /// Comings and goings, for whoever dials.
-    pub told: mpsc::Sender<Event>,
+    pub told: mpsc::Sender<Told>,
     /// The shelf has been told that a neighbour has told all that was missing.
     pub has_caught_up: bool,
     pub questions: roster::Questions,
@@ -125,25 +125,32 @@ impl Running {
                 self.fleet.handle(Input::RoundTrip { peer: peer.clone(), millis }, now());
             }
             Event::Gossip { source, data, id } => {
-                let verdict = self.heard(source, &data);
+                let verdict = self.heard(source, &data, false);
                 self.sharing.net.iter().for_each(|net| net.report(&id, verdict));
                 return;
             }
             Event::Message { from, data } => {
-                self.heard(from, &data);
+                self.heard(from, &data, true);
                 return;
             }
             Event::Pull { from, request, reply } => return self.sharing.clone().serve_pull(from, request, reply),
             _ => {}
         }
         // The dialler falls behind rather than the fleet.
-        let _ = self.told.try_send(event);
+        let _ = self.told.try_send(Told::Event(Box::new(event)));
     }
 
     /// Reads an announce. A member that says nonsense is named; what it said is not passed on.
-    fn heard(&mut self, from: Peer, sealed: &[u8]) -> Verdict {
+    fn heard(&mut self, from: Peer, sealed: &[u8], is_direct: bool) -> Verdict {
         let carrier = Carrier::new(&self.sharing.keys);
         match carrier.open(sealed) {
+            Ok(Message::Exchange(exchange)) => {
+                // Of a neighbour alone, and lost rather than that the fleet waits.
+                if is_direct {
+                    let _ = self.told.try_send(Told::Exchange { from, exchange });
+                }
+                Verdict::Ignore
+            }
             Ok(message) => {
                 if let Message::Announce(records) = &message {
                     self.sharing.counters.entries_received.many(records.len());

@@ -234,6 +234,66 @@ fn a_frame_or_a_wish_over_its_limit_is_refused() {
     }
 }
 
+fn known_peer() -> SignedPeer {
+    SignedPeer {
+        peer: Peer::new("1".repeat(limits::PEER_CHARS_MAX)),
+        addresses: vec!["/".repeat(limits::ADDRESS_BYTES_MAX); limits::PEER_ADDRESSES_MAX],
+        role: Role::Ephemeral,
+        issued_at: Millis(u64::MAX),
+        expires_at: Millis(u64::MAX),
+        signature: [255; 64],
+    }
+}
+
+#[test]
+fn an_exchange_full_of_the_largest_records_can_be_sent_and_a_larger_one_is_refused() {
+    let exchange = |records| Message::Exchange(Exchange { records, wants: true });
+    let full = exchange(vec![known_peer(); limits::EXCHANGE_RECORDS_MAX]);
+    let bytes = full.encode().unwrap();
+    assert!(bytes.len() < 10_000, "{}", bytes.len());
+    assert_eq!(Message::decode(&bytes).unwrap(), full);
+    let many = exchange(vec![known_peer(); limits::EXCHANGE_RECORDS_MAX + 1]);
+    assert!(matches!(Message::decode(&many.encode().unwrap()), Err(DecodeError::TooMany { .. })));
+    let changes: [fn(&mut SignedPeer); 2] =
+        [|peer| peer.addresses.push("/".to_owned()), |peer| peer.addresses[0].push('/')];
+    for change in changes {
+        let mut large = known_peer();
+        change(&mut large);
+        let read = Message::decode(&exchange(vec![large]).encode().unwrap());
+        assert!(matches!(read, Err(DecodeError::RecordLimits)), "{read:?}");
+    }
+}
+
+#[test]
+fn every_field_of_a_peer_s_record_is_signed() {
+    let record = SignedPeer { issued_at: Millis(5), expires_at: Millis(9), ..known_peer() };
+    let changes: [fn(&mut SignedPeer); 6] = [
+        |record| record.peer = Peer::new("2"),
+        |record| record.addresses.truncate(1),
+        |record| record.addresses[1].replace_range(0..1, "x"),
+        |record| record.role = Role::Anchor,
+        |record| record.issued_at = Millis(6),
+        |record| record.expires_at = Millis(10),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut changed = record.clone();
+        change(&mut changed);
+        assert_ne!(changed.signed_bytes(), record.signed_bytes(), "change {index}");
+    }
+    assert_eq!(SignedPeer { signature: [0; 64], ..record.clone() }.signed_bytes(), record.signed_bytes());
+}
+
+#[test]
+fn a_peer_s_record_counts_in_its_time_alone() {
+    let now = Millis::from_secs(1_800_000_000);
+    let good = SignedPeer { issued_at: now, expires_at: now.after(limits::PEER_RECORD_LIFE_MAX), ..known_peer() };
+    assert!(good.is_current(now) && !good.is_current(good.expires_at));
+    assert!(good.is_current(now.before(limits::CLOCK_AHEAD_MAX)));
+    assert!(!good.is_current(now.before(limits::CLOCK_AHEAD_MAX + std::time::Duration::from_millis(1))));
+    let long = SignedPeer { expires_at: Millis(good.expires_at.0 + 1), ..good };
+    assert!(!long.is_current(now));
+}
+
 #[test]
 fn an_answer_is_not_told_as_a_refusal() {
     let told = |status: u16| {

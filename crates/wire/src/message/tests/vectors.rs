@@ -29,6 +29,14 @@ fn vectors() -> Vec<(&'static str, Message)> {
     ];
     let tombstones = graves.map(|of| Tombstone { of, date_secs: 1_800_000_000 }).to_vec();
     let ask = SyncWord::Ask { cutoff_secs: 1_800_000_030, frame: vec![0x61] };
+    let known = SignedPeer {
+        peer: Peer::new("12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"),
+        addresses: vec!["/ip4/192.0.2.7/tcp/9100".to_owned()],
+        role: Role::Anchor,
+        issued_at: Millis(1_800_000_000_000),
+        expires_at: Millis(1_800_001_800_000),
+        signature: [7; 64],
+    };
     vec![
         ("member", Message::Member(member)),
         ("claim_fill", claim(Purpose::Fill)),
@@ -43,6 +51,7 @@ fn vectors() -> Vec<(&'static str, Message)> {
         ("tombstones", Message::Tombstones(tombstones)),
         ("sync_ask", Message::Sync(SyncStep { session: 3, entries: 5, word: ask })),
         ("want_places", Message::Want(Want { session: 3, word: WantWord::Places(vec![Place([6; 6])]) })),
+        ("exchange", Message::Exchange(Exchange { records: vec![known], wants: true })),
         ("want_page", Message::Want(Want { session: 3, word: WantWord::Page { from: None, records_max: 256 } })),
     ]
 }

@@ -1,0 +1,421 @@
+//! The registry in a GitHub issue: what to ask of GitHub, when, and what its answers mean.
+//!
+//! The machine that finds its fleet there does no IO: it names one [`Call`] after the other, and is told
+//! how each ended. A public issue shows a stranger neither addresses nor names, and a stranger's comment
+//! plants no peer: records are sealed with the fleet's key and signed by the machine they are of.
+
+mod comment;
+mod pages;
+mod rank;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crypto::SealingKey;
+use serde_json::{Value, json};
+use wire::{Millis, Peer, Role, SignedPeer};
+
+use crate::limits;
+use pages::Pages;
+pub use rank::Candidate;
+use writing::Own;
+
+/// The title by which the issue is found. The reference's.
+const TITLE: &str = "p2p-peer-registry";
+
+const WHAT_IT_IS: &str = "Machines of one team find each other here, to share one cache of GitHub's API. Each comment is \
+kept by a machine; what is in it is sealed. Please leave this issue open, and write nothing here that matters.";
+
+/// Signs in this machine's name, and checks what others signed in theirs.
+pub trait Signatures: Send + Sync {
+    fn sign(&self, bytes: &[u8]) -> [u8; 64];
+    fn verify(&self, peer: &Peer, bytes: &[u8], signature: &[u8; 64]) -> bool;
+}
+
+/// What `me` says of itself, good for `life` from `now` on.
+pub fn signed_record(
+    signatures: &dyn Signatures,
+    me: &Peer,
+    role: Role,
+    addresses: Vec<String>,
+    now: Millis,
+    life: Duration,
+) -> SignedPeer {
+    let (issued_at, expires_at) = (now, now.after(life));
+    let mut record = SignedPeer { peer: me.clone(), addresses, role, issued_at, expires_at, signature: [0; 64] };
+    record.signature = signatures.sign(&record.signed_bytes());
+    record
+}
+
+pub struct IssueConfig {
+    /// `owner/repo`.
+    pub repository: String,
+    pub me: Peer,
+    pub role: Role,
+    pub sealing: SealingKey,
+    pub signatures: Arc<dyn Signatures>,
+}
+
+/// A request to GitHub's REST API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub verb: Verb,
+    /// Path and query, below the API's base URL.
+    pub path: String,
+    /// For `If-None-Match`.
+    pub etag: Option<String>,
+    pub body: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Answered(Reply),
+    /// No answer, a broken one, or one over [`limits::REPLY_BYTES_MAX`].
+    Failed(String),
+    /// It was not sent, because the budget is needed elsewhere or GitHub wants to be left alone.
+    Spared,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub etag: Option<String>,
+    /// Whether `Link` names a next page.
+    pub has_next: bool,
+    pub body: Vec<u8>,
+}
+
+/// What the machine knows of its fleet besides.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Members that are connected.
+    pub peers: usize,
+    /// Members that it has heard of, this one not among them.
+    pub members: Vec<Candidate>,
+}
+
+/// For the status page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssueStatus {
+    pub issue: Option<u64>,
+    pub is_writer: bool,
+    /// Comments that were left out at the last reading, by reason.
+    pub skipped: BTreeMap<&'static str, usize>,
+    pub reads: u64,
+    /// Those that were not answered 304.
+    pub reads_charged: u64,
+    /// Comments written and changed, and issues opened.
+    pub edits: u64,
+    pub deletions: u64,
+    /// When GitHub last answered as it should.
+    pub last_success: Option<Millis>,
+    /// What is wrong, and what to do about it.
+    pub trouble: Option<String>,
+}
+
+/// This machine's part in the registry.
+pub struct IssueRegistry {
+    config: IssueConfig,
+    addresses: Vec<String>,
+    step: Step,
+    issue: Option<u64>,
+    searched_at: Option<Millis>,
+    newest_etag: Option<String>,
+    pages: Pages,
+    own: Option<Own>,
+    started_at: Option<Millis>,
+    /// Rounds since the last peer was connected.
+    rounds_alone: u32,
+    /// Rounds in a row that saw fewer writers than there may be.
+    rounds_vacant: usize,
+    last_round: Option<Millis>,
+    write_at: Option<Millis>,
+    held_until: Millis,
+    writes_held_until: Millis,
+    may_delete: bool,
+    status: IssueStatus,
+}
+
+/// What is asked next, or was just asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Idle,
+    Search,
+    /// The newest issues: what the search does not know yet.
+    Newest,
+    Open,
+    Page(usize),
+    Decide,
+    Write,
+    Delete(u64),
+}
+
+impl IssueRegistry {
+    pub fn new(config: IssueConfig) -> Self {
+        Self {
+            config,
+            addresses: Vec::new(),
+            step: Step::Idle,
+            issue: None,
+            searched_at: None,
+            newest_etag: None,
+            pages: Pages::default(),
+            own: None,
+            started_at: None,
+            rounds_alone: 0,
+            rounds_vacant: 0,
+            last_round: None,
+            write_at: None,
+            held_until: Millis::ZERO,
+            writes_held_until: Millis::ZERO,
+            may_delete: true,
+            status: IssueStatus::default(),
+        }
+    }
+
+    /// Where this machine is: multiaddrs, the best first. Those that mean another machine to everybody else
+    /// are left out.
+    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
+        let told = addresses.into_iter().filter(|address| writing::is_told(address));
+        self.addresses = told.take(wire::limits::PEER_ADDRESSES_MAX).collect();
+    }
+
+    /// When [`Self::next`] has something to say again, with so many peers connected.
+    pub fn next_at(&self, peers: usize) -> Millis {
+        let Some(last) = self.last_round else { return self.held_until };
+        let spread = writing::spread(&self.config.repository, &self.config.me);
+        let interval = match peers {
+            0 => {
+                let interval = limits::READ_INTERVAL_NONE_MIN.saturating_mul(1 << self.rounds_alone.min(16));
+                interval.min(limits::READ_INTERVAL_NONE_MAX).mul_f64(0.75 + 0.5 * spread)
+            }
+            1 => limits::READ_INTERVAL_ONE.mul_f64(1.0 + spread / 16.0),
+            _ => limits::READ_INTERVAL.mul_f64(1.0 + spread / 16.0),
+        };
+        let at = last.after(interval);
+        self.write_at.map_or(at, |write_at| at.min(write_at)).max(self.held_until)
+    }
+
+    /// The next request; `None` until [`Self::next_at`]. Each is answered by [`Self::on`] before the next.
+    ///
+    /// `nonce` must be random and new.
+    pub fn next(&mut self, around: &Around, nonce: [u8; 24], now: Millis) -> Option<Call> {
+        let started_at = *self.started_at.get_or_insert(now);
+        if around.peers > 0 {
+            self.rounds_alone = 0;
+        }
+        if self.step == Step::Idle {
+            if now < self.next_at(around.peers) {
+                return None;
+            }
+            self.write_at = None;
+            self.step = self.first_step(now);
+        }
+        if self.step == Step::Decide {
+            self.step = self.decide(around, started_at, now);
+        }
+        let repository = self.config.repository.clone();
+        let get = |path: String, etag| Some(Call { verb: Verb::Get, path, etag, body: None });
+        match self.step {
+            Step::Idle | Step::Decide => {
+                self.end_round(now);
+                None
+            }
+            Step::Search => {
+                let repository = repository.replace('/', "%2F");
+                let query = format!("repo:{repository}+is:issue+is:open+in:title+%22{TITLE}%22");
+                get(format!("/search/issues?q={query}&sort=created&order=asc&per_page=50"), None)
+            }
+            Step::Newest => {
+                let query = "state=open&sort=created&direction=desc&per_page=100";
+                get(format!("/repos/{repository}/issues?{query}"), self.newest_etag.clone())
+            }
+            Step::Open => {
+                if !self.may_begin(started_at, now) {
+                    self.end_round(now);
+                    return None;
+                }
+                let body = json!({ "title": TITLE, "body": WHAT_IT_IS }).to_string().into_bytes();
+                Some(Call {
+                    verb: Verb::Post,
+                    path: format!("/repos/{repository}/issues"),
+                    etag: None,
+                    body: Some(body),
+                })
+            }
+            Step::Page(number) => {
+                let issue = self.issue?;
+                let page = number + 1;
+                let path = format!("/repos/{repository}/issues/{issue}/comments?per_page=100&page={page}");
+                get(path, self.pages.etag(number))
+            }
+            Step::Write => self.write(nonce, now),
+            Step::Delete(id) => Some(self.deletion(id)),
+        }
+    }
+
+    /// Takes the outcome of the last call in.
+    pub fn on(&mut self, outcome: Outcome, now: Millis) {
+        let reply = match outcome {
+            Outcome::Answered(reply) => reply,
+            Outcome::Failed(why) => {
+                self.status.trouble = Some(format!("GitHub was not reached: {why}"));
+                return self.end_round(now);
+            }
+            Outcome::Spared => {
+                self.held_until = now.after(limits::SPARED_PAUSE);
+                return self.end_round(now);
+            }
+        };
+        let (status, step) = (reply.status, self.step);
+        if matches!(step, Step::Newest | Step::Page(_)) {
+            self.status.reads += 1;
+            self.status.reads_charged += u64::from(status != 304);
+        }
+        if matches!(status, 200..300 | 304) {
+            self.status.last_success = Some(now);
+            self.status.trouble = None;
+        }
+        self.step = match (step, status) {
+            (Step::Search, 200) => {
+                self.searched_at = Some(now);
+                let found: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+                self.found_issue(&found["items"], Step::Newest)
+            }
+            // What the search refuses, the list may show.
+            (Step::Search, 404 | 422) => {
+                self.searched_at = Some(now);
+                Step::Newest
+            }
+            (Step::Newest, 200) => {
+                self.newest_etag = reply.etag;
+                self.found_issue(&serde_json::from_slice(&reply.body).unwrap_or_default(), Step::Open)
+            }
+            (Step::Newest, 304) => Step::Open,
+            // Another machine may have opened one at the same moment: the list tells, and the lowest wins.
+            (Step::Open, 201) => {
+                self.status.edits += 1;
+                self.newest_etag = None;
+                Step::Newest
+            }
+            (Step::Page(number), 200 | 304) => self.on_page(number, &reply),
+            (Step::Page(_), 404 | 410) => {
+                self.forget_issue();
+                Step::Idle
+            }
+            (Step::Write, 200 | 201) => self.written(&reply, now),
+            (Step::Write, 404) if self.own.is_some() => {
+                // Somebody deleted it.
+                self.own = None;
+                Step::Idle
+            }
+            (Step::Delete(id), 204 | 404) => {
+                self.deleted(id);
+                Step::Idle
+            }
+            (Step::Delete(_), _) => {
+                self.may_delete = false;
+                Step::Idle
+            }
+            _ => {
+                self.refused(step, status, now);
+                Step::Idle
+            }
+        };
+        if self.step == Step::Idle {
+            self.end_round(now);
+        }
+    }
+
+    /// Who is out there, by the last reading; each once, this machine left out.
+    pub fn found(&self, now: Millis) -> Vec<SignedPeer> {
+        let mut latest = BTreeMap::<&Peer, &SignedPeer>::new();
+        for record in self.pages.records().filter(|record| record.is_current(now) && record.peer != self.config.me) {
+            let known = latest.entry(&record.peer).or_insert(record);
+            if known.issued_at < record.issued_at {
+                *known = record;
+            }
+        }
+        latest.into_values().cloned().collect()
+    }
+
+    pub fn status(&self, now: Millis) -> IssueStatus {
+        let mut skipped = BTreeMap::new();
+        self.pages.skipped(now).for_each(|why| *skipped.entry(why.label()).or_default() += 1);
+        let is_writer = self.own.as_ref().is_some_and(|own| now.since(own.issued_at) < limits::COMMENT_LIFE);
+        IssueStatus { issue: self.issue, is_writer, skipped, ..self.status.clone() }
+    }
+
+    /// Takes this machine's comment back: nobody is to dial a dead place.
+    pub fn leave(&self) -> Option<Call> {
+        self.own.as_ref().map(|own| self.deletion(own.id))
+    }
+
+    fn first_step(&self, now: Millis) -> Step {
+        let searched_lately = self.searched_at.is_some_and(|at| now.since(at) < limits::REFUSED_PAUSE);
+        match self.issue {
+            Some(_) => Step::Page(0),
+            None if searched_lately => Step::Newest,
+            None => Step::Search,
+        }
+    }
+
+    /// The open issue of that title with the lowest number, or else `other`.
+    fn found_issue(&mut self, issues: &Value, other: Step) -> Step {
+        let is_ours = |issue: &&Value| {
+            issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
+        };
+        let ours = issues.as_array().into_iter().flatten().filter(is_ours);
+        self.issue = ours.filter_map(|issue| issue["number"].as_u64()).min();
+        if self.issue.is_some() { Step::Page(0) } else { other }
+    }
+
+    fn on_page(&mut self, number: usize, reply: &Reply) -> Step {
+        let config = &self.config;
+        let read = |text: &str| comment::read(&config.repository, &config.sealing, &*config.signatures, text);
+        if reply.status == 200 {
+            self.pages.replace(number, reply, read);
+        }
+        if self.pages.has_next(number) { Step::Page(number + 1) } else { Step::Decide }
+    }
+
+    fn forget_issue(&mut self) {
+        (self.issue, self.searched_at, self.newest_etag, self.own) = (None, None, None, None);
+        self.pages = Pages::default();
+    }
+
+    fn refused(&mut self, step: Step, status: u16, now: Millis) {
+        let repository = &self.config.repository;
+        let (is_write, pause) = (matches!(step, Step::Open | Step::Write), limits::REFUSED_PAUSE);
+        self.status.trouble = Some(match (status, is_write) {
+            (401, _) => "GitHub refuses the token (401): set GITHUB_TOKEN to one that is valid".to_owned(),
+            (403 | 404 | 410, true) => format!(
+                "the token may not write issues in {repository} ({status}): this machine reads, and others do not find it there"
+            ),
+            (404 | 410, false) => format!("the token does not see the issues of {repository} ({status})"),
+            _ => format!("GitHub answered {status}"),
+        });
+        match (status, is_write) {
+            (500.., _) => {}
+            (_, true) => self.writes_held_until = now.after(pause),
+            _ => self.held_until = now.after(pause),
+        }
+    }
+
+    fn end_round(&mut self, now: Millis) {
+        self.step = Step::Idle;
+        self.last_round = Some(now);
+        self.rounds_alone = self.rounds_alone.saturating_add(1);
+    }
+}

@@ -1,0 +1,56 @@
+//! The ways in which peers are found, and what became of each.
+
+use std::collections::BTreeMap;
+
+use wire::Millis;
+
+/// A way in which a peer can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Named by the operator.
+    Static,
+    Dns,
+    File,
+    /// The registry in a GitHub issue.
+    Issue,
+    Mdns,
+    Exchange,
+    PublicBootstrap,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] =
+        [Self::Static, Self::Dns, Self::File, Self::Issue, Self::Mdns, Self::Exchange, Self::PublicBootstrap];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Dns => "dns",
+            Self::File => "file",
+            Self::Issue => "issue_registry",
+            Self::Mdns => "mdns",
+            Self::Exchange => "peer_exchange",
+            Self::PublicBootstrap => "public_bootstrap",
+        }
+    }
+}
+
+/// What is known of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub configured: bool,
+    pub running: bool,
+    /// Addresses that are known by it now.
+    pub addresses: usize,
+    /// When it last named the address of another machine.
+    pub found_at: Option<Millis>,
+    /// When a machine that it had named was last connected to.
+    pub worked_at: Option<Millis>,
+    pub trouble: Option<String>,
+}
+
+pub type Kinds = BTreeMap<Kind, State>;
+
+pub fn all() -> Kinds {
+    Kind::ALL.into_iter().map(|kind| (kind, State::default())).collect()
+}

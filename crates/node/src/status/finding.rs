@@ -1,0 +1,85 @@
+//! How peers are found, and why there are none.
+
+use discovery::{IssueStatus, iso_text};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    dialler::{Kind, Known},
+    limits,
+};
+
+/// Each way of finding peers by itself, and the reference's three switches.
+pub(super) fn discovery(known: &Known, registry: Option<&IssueStatus>) -> Value {
+    let kinds = known.kinds.iter().map(|(kind, state)| {
+        let is_built = *kind != Kind::PublicBootstrap;
+        let mut row = json!({
+            "implemented": is_built,
+            "configured": state.configured,
+            "running": state.running,
+            "has_worked": state.worked_at.is_some(),
+            "last_success": state.worked_at.map(iso_text),
+            "last_found": state.found_at.map(iso_text),
+            "addresses": state.addresses,
+            "trouble": state.trouble,
+        });
+        if let (Kind::Issue, Some(status)) = (kind, registry) {
+            row["registry"] = issue(status);
+        }
+        (kind.name().to_owned(), row)
+    });
+    let is_running = |kind| known.kinds.get(&kind).is_some_and(|state| state.running);
+    json!({ "mdns": is_running(Kind::Mdns), "dht": false, "relay": false, "kinds": Map::from_iter(kinds) })
+}
+
+fn issue(status: &IssueStatus) -> Value {
+    json!({
+        "issue": status.issue,
+        "is_writer": status.is_writer,
+        "skipped": status.skipped,
+        "reads": status.reads,
+        "reads_charged": status.reads_charged,
+        "edits": status.edits,
+        "deletions": status.deletions,
+        "last_answer": status.last_success.map(iso_text),
+    })
+}
+
+/// Which of the two it is when nobody is connected: nobody found, or found and no connection.
+pub(super) fn lonely(known: &Known, connected: usize, is_enabled: bool) -> Value {
+    if connected > 0 || !is_enabled {
+        return Value::Null;
+    }
+    let running: Vec<&str> =
+        known.kinds.iter().filter(|(_, state)| state.running).map(|(kind, _)| kind.name()).collect();
+    let text = if !known.has_looked {
+        "it has not looked yet".to_owned()
+    } else if known.addresses == 0 {
+        let ways = if running.is_empty() { "none is configured".to_owned() } else { running.join(", ") };
+        format!("no address of another machine was found (ways of finding: {ways})")
+    } else if known.failures.is_empty() {
+        format!("found {} address(es), dialled {}; no answer yet", known.addresses, known.dialled)
+    } else {
+        let reasons = known.failures.iter().take(limits::REASONS_TOLD_MAX);
+        let reasons: Vec<String> = reasons.map(|(place, why)| format!("{place}: {why}")).collect();
+        format!("found {} address(es), dialled {}: {}", known.addresses, known.dialled, reasons.join("; "))
+    };
+    text.into()
+}
+
+/// Peer exchange, under the names that the guides know.
+pub(super) fn peer_exchange(known: &Known) -> Map<String, Value> {
+    let is_on = known.kinds.get(&Kind::Exchange).is_some_and(|state| state.running);
+    let by_peer = known.exchange_by_peer.iter().map(|(peer, at)| (peer.to_string(), seconds(at.0)));
+    let keys = [
+        ("peer_exchange_protocol", if is_on { json!("/ghoard/message/1") } else { Value::Null }),
+        ("peer_exchange_interval_s", if is_on { json!(limits::HEARTBEAT_INTERVAL.as_secs()) } else { Value::Null }),
+        ("peer_exchange_last", known.exchange_last.map_or(Value::Null, |at| seconds(at.0))),
+        ("peer_exchange_last_iso", known.exchange_last.map(iso_text).into()),
+        ("peer_exchange_last_by_peer", if is_on { Value::Object(by_peer.collect()) } else { Value::Null }),
+    ];
+    keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn seconds(millis: u64) -> Value {
+    json!(millis as f64 / 1000.0)
+}
