@@ -150,7 +150,7 @@ fn what_was_only_heard_of_gives_way_to_kin_where_some_were_told_the_same() {
     };
     let new = (1, vec![candidate("new", 10)]);
     let none: [Digest; 0] = [];
-    assert_eq!(heard(&[new.clone()]), none, "each may have a view of its own");
+    assert_eq!(heard(std::slice::from_ref(&new)), none, "each may have a view of its own");
     assert_eq!(heard(&[new.clone(), (2, vec![candidate("old", 6)])]), [Digest::of(b"new")]);
     assert_eq!(heard(&[new, (2, vec![candidate("new", 11)])]), [Digest::of(b"new")]);
 }
