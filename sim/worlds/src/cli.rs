@@ -132,7 +132,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         #[arg(long, default_value_t = 1_000)]
-        body_bytes: usize,
+        body_bytes: u16,
     },
     /// How fast all machines of the real swarm know that GitHub has stopped a token
     StopSpread {
@@ -331,7 +331,9 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Dashboard { hours, seed } => dashboard::run(&dashboard::Options { hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
         Command::GossipCost { nodes, seed } => gossip_cost::run(&gossip_cost::Options { nodes, seed }),
-        Command::EntryCost { seed, body_bytes } => entry_cost::run(&entry_cost::Options { seed, body_bytes }),
+        Command::EntryCost { seed, body_bytes } => {
+            entry_cost::run(&entry_cost::Options { seed, body_bytes: body_bytes.into() })
+        }
         Command::StopSpread { nodes, seed } => stop_spread::run(&stop_spread::Options { nodes, seed }),
         Command::MatrixStart { nodes, seeds, jobs, ways } => {
             matrix_start::run(&matrix_start::Options { nodes, seeds, jobs, ways })

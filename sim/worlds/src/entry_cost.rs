@@ -16,9 +16,9 @@ const TOGETHER: [u32; 2] = [1, 16];
 pub fn run(options: &Options) -> anyhow::Result<u8> {
     output::data(&format!("bodies of {} bytes; claims and pulls counted, gossip of the model", options.body_bytes));
     output::data(
-        "| nodes | readers | entries together | charged | to one peer | published | gossip's sends | pulls | messages | bytes per node |",
+        "| nodes | readers | entries together | charged | to one peer | published | gossip's sends | pulls | messages | bytes per node: gossip | to one peer | pulls |",
     );
-    output::data("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    output::data("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut worst = 0;
     for (nodes, readers) in FLEETS {
         for entries in TOGETHER {
@@ -33,13 +33,15 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
             let sent = of_each(|costs| costs.sent as f64);
             let gossip = of_each(|costs| costs.gossip_sends);
             let pulls = of_each(|costs| costs.pulls as f64);
-            let bytes = of_each(|costs| costs.gossip_bytes + (costs.sent_bytes + costs.pull_bytes) as f64);
+            let bytes = |of: fn(&Costs) -> f64| of_each(of) / f64::from(nodes);
             output::data(&format!(
-                "| {nodes} | {readers} | {entries} | {:.2} | {sent:.1} | {:.2} | {gossip:.1} | {pulls:.1} | {:.0} | {:.0} |",
+                "| {nodes} | {readers} | {entries} | {:.2} | {sent:.1} | {:.2} | {gossip:.1} | {pulls:.1} | {:.0} | {:.0} | {:.0} | {:.0} |",
                 outcome.charged as f64 / f64::from(entries),
                 of_each(|costs| costs.published as f64),
                 sent + gossip + 2.0 * pulls,
-                bytes / f64::from(nodes),
+                bytes(|costs| costs.gossip_bytes),
+                bytes(|costs| costs.sent_bytes as f64),
+                bytes(|costs| costs.pull_bytes as f64),
             ));
         }
     }

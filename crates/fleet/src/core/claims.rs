@@ -162,11 +162,11 @@ impl Fleet {
                 // Nobody proves for this credential yet: it is the turn that is waited for.
                 let is_queued = claiming.purpose == Purpose::Proof && since_ms == 0;
                 let expected = ask.claim.unwrap_or_default().longest + budget;
-                let patience = match claiming.purpose {
-                    Purpose::Fill => expected,
-                    Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
+                let until = match claiming.purpose {
+                    // Finding an owner that answers has used some of the budget.
+                    Purpose::Fill => ask.clock.after(expected),
+                    Purpose::Proof => now.after(expected.max(limits::PROOF_QUEUE_MAX)),
                 };
-                let until = now.after(patience);
                 ask.claiming = Some(Claiming { until, is_waiting: true, is_queued, ..claiming });
                 return;
             }
