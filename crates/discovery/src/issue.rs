@@ -403,6 +403,7 @@ impl IssueRegistry {
             (403 | 404 | 410, true) => format!(
                 "the token may not write issues in {repository} ({status}): this machine reads, and others do not find it there"
             ),
+            (301 | 307 | 308, _) => format!("{repository} has another name now ({status}): set that"),
             (404 | 410, false) => format!("the token does not see the issues of {repository} ({status})"),
             _ => format!("GitHub answered {status}"),
         });

@@ -209,9 +209,10 @@ fn fifty_nodes_cost_the_registry_at_most_64_edits_an_hour_and_each_of_them_one_c
         let (edits, now) = (world.edits_since(since), world.now);
         assert!(edits <= 64, "hour {hour}: {edits} edits");
         let charged: u64 = world.nodes.iter().map(|node| node.status(now).reads_charged).sum();
+        println!("hour {}: {edits} edits, {} charged readings", hour + 2, charged - before);
         assert!(charged - before <= 50 * 4, "hour {hour}: {} charged readings", charged - before);
     }
-    // One more: the issue itself.
+    println!("hour 1: {first} edits, one of them the issue");
     assert!(first <= 65, "the first hour: {first} edits");
     let writers = world.nodes.iter().filter(|node| node.status(world.now).is_writer).count();
     assert!((2..=limits::WRITERS_MAX).contains(&writers), "{writers} writers");
