@@ -67,6 +67,8 @@ pub struct IssueRegistry {
     step: Step,
     issue: Option<u64>,
     searched_at: Option<Millis>,
+    /// The search has answered, so an issue that it does not know may be opened.
+    may_open: bool,
     newest_etag: Option<String>,
     pages: Pages,
     own: Option<Own>,
@@ -105,6 +107,7 @@ impl IssueRegistry {
             step: Step::Idle,
             issue: None,
             searched_at: None,
+            may_open: false,
             newest_etag: None,
             pages: Pages::default(),
             own: None,
@@ -178,7 +181,7 @@ impl IssueRegistry {
                 get(format!("/repos/{repository}/issues?{query}"), self.newest_etag.clone())
             }
             Step::Open => {
-                if !self.may_begin(started_at, now) {
+                if !self.may_open || !self.may_begin(started_at, now) {
                     self.end_round(now);
                     return None;
                 }
@@ -225,13 +228,18 @@ impl IssueRegistry {
         }
         self.step = match (step, status) {
             (Step::Search, 200) => {
-                self.searched_at = Some(now);
+                (self.searched_at, self.may_open) = (Some(now), true);
                 let found: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
                 self.found_issue(&found["items"], Step::Newest)
             }
             // What the search refuses, the list may show.
             (Step::Search, 404 | 422) => {
-                self.searched_at = Some(now);
+                (self.searched_at, self.may_open) = (Some(now), true);
+                Step::Newest
+            }
+            // Many searched at once. The list shows new issues alone: an old one may be there all the same.
+            (Step::Search, 403 | 429) => {
+                self.may_open = false;
                 Step::Newest
             }
             (Step::Newest, 200) => {

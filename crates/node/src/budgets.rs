@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_request_of_this_machine_s_own_goes_out_only_while_there_is_plenty() {
         let site = Site::main("https://api.github.com");
-        let budgets = Budgets::new(IdKeys::derive(&[1; 32]), &[site.clone()]);
+        let budgets = Budgets::new(IdKeys::derive(&[1; 32]), std::slice::from_ref(&site));
         let scope = budgets.scope(None);
         let is_admitted = || budgets.admit_own(&site.name, scope, Resource::CORE).is_some();
         assert!(is_admitted(), "nothing is known yet");

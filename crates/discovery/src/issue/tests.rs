@@ -355,6 +355,25 @@ fn short_lived_runners_leave_the_places_to_others() {
 }
 
 #[test]
+fn nobody_opens_a_second_issue_because_the_search_was_too_busy() {
+    let mut a = node("a", Role::Node);
+    let around = Around::default();
+    let mut now = START;
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        while let Some(call) = a.next(&around, [0; 24], now) {
+            let is_search = call.path.starts_with("/search/");
+            asked.push((call.verb, is_search));
+            let (status, body) = if is_search { (403, b"{}".to_vec()) } else { (200, b"[]".to_vec()) };
+            a.on(Outcome::Answered(Reply { status, body, ..Reply::default() }), now);
+        }
+        now = a.next_at(0);
+    }
+    assert_eq!(asked.len(), 16, "it goes on searching: {asked:?}");
+    assert!(asked.iter().all(|(verb, _)| *verb == Verb::Get), "{asked:?}");
+}
+
+#[test]
 fn a_token_that_may_not_write_reads_and_says_so_and_asks_again_in_an_hour() {
     let mut a = node("a", Role::Node);
     let around = Around::default();
