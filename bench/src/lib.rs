@@ -44,6 +44,7 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
     let dialler = DiallerConfig {
         bootstrap,
         directories: Vec::new(),
+        discovery: node::Discovery::default(),
         runner_name: "bench".to_owned(),
         external: None,
         force_localhost: Some(true),
@@ -55,7 +56,8 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
         identity: Identity::generate(rand::random()),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),
-        transport: net::tcp_transport(),
+        transports: net::tcp_transport().into(),
+        reach: net::Reach::default(),
         dialler,
     };
     let config = node::Config {

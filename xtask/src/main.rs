@@ -6,6 +6,7 @@ mod ci;
 mod clients;
 mod etag;
 mod figures;
+mod nat_lab;
 mod readme;
 mod run;
 mod sim;
@@ -38,6 +39,11 @@ static COMMANDS: &[Command] = &[
         name: "soak",
         help: "kill real daemons under the load of the real gh (--seconds N --daemons N)",
         run: soak::run,
+    },
+    Command {
+        name: "nat-lab",
+        help: "connect real daemons through real NAT in network namespaces (--small, --transport tcp|quic …)",
+        run: nat_lab::run,
     },
     Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },
     Command { name: "sim-apart", help: "check that nothing of the simulator is shipped", run: sim::apart },

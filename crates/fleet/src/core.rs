@@ -16,6 +16,7 @@ use crate::{
     members::{MemberView, Members},
     notices::Notices,
     offer::{Kin, Refuted},
+    origin_date::OriginDate,
     pace::Pace,
     past::Past,
     speakers::Speakers,
@@ -47,6 +48,7 @@ pub struct Fleet {
     /// What peers told up to this date only this machine doubts.
     doubted_here: u64,
     speakers: Speakers,
+    origin_date: OriginDate,
     asks: BTreeMap<AskId, Ask>,
     /// Leases that other questions of ours hold while the origin is asked.
     led: BTreeMap<AskId, Led>,
@@ -77,6 +79,7 @@ impl Fleet {
             graves: Graves::default(),
             doubted_here: 0,
             speakers: Speakers::default(),
+            origin_date: OriginDate::default(),
             asks: BTreeMap::new(),
             led: BTreeMap::new(),
             leases: Leases::default(),
@@ -107,6 +110,7 @@ impl Fleet {
                 }
             }
             Input::PeerReady { peer } => {
+                self.members.listened_to(now);
                 let member = self.members.own(self.index.len());
                 self.effects.push_back(Effect::Send { to: peer.clone(), message: Message::Member(member) });
                 self.tell_tombstones(&peer);
@@ -122,8 +126,10 @@ impl Fleet {
                 }
             }
             Input::Filled { announcement, ask } => {
-                let end = self.filled(announcement, now).map(LeaseEnd::Filled);
-                ask.into_iter().for_each(|ask| self.release(ask, end.clone(), now));
+                self.origin_date.note(announcement.record.version.date_secs, now);
+                // What a write has made doubtful is nobody else's, and the next answer may be so, too.
+                let end = self.filled(announcement, now).map_or(LeaseEnd::Alone, LeaseEnd::Filled);
+                ask.into_iter().for_each(|ask| self.release(ask, Some(end.clone()), now));
             }
             Input::Ended { ask, end } => self.release(ask, end, now),
             Input::Remembered { key, scope, holding: Holding { record, tag }, body_held } => {
@@ -150,9 +156,11 @@ impl Fleet {
             Input::LeftOut(records) => self.no_longer_awaits(records),
             Input::Counted { charged, proofs, hits } => self.members.count(charged, proofs, hits),
             Input::Invalidated { touched, date_secs } => {
+                self.origin_date.note(date_secs, now);
                 self.bury_own(tombstones::of_write(touched, date_secs), now);
             }
             Input::Denied { scope, key, date_secs } => {
+                self.origin_date.note(date_secs, now);
                 let of = key.map_or(Grave::Scope(scope), |key| Grave::Denied(key, scope));
                 self.bury_own([Tombstone { of, date_secs }], now);
             }
@@ -255,6 +263,9 @@ impl Fleet {
 
     fn peer_gone(&mut self, peer: &Peer, now: Millis) {
         self.peers.remove(peer);
+        if self.peers.is_empty() {
+            self.members.alone();
+        }
         self.owner_gone(peer, now);
         self.sync.peer_gone(peer, now);
         self.pulls_end_with(peer, now);

@@ -205,7 +205,7 @@ pub enum Effect {
     Forget { key: KeyId, scope: ScopeId },
     /// Fetch a body; answer with [`Input::Pulled`], and before with [`Input::PullBegan`] and
     /// [`Input::PullStalled`]. With `resume`, what another peer sent for this question is gone on with.
-    Pull { ask: AskId, from: Peer, request: PullRequest, record: Record, resume: bool },
+    Pull { ask: AskId, from: Peer, request: PullRequest, record: Record, tag: Option<Tag>, resume: bool },
     /// End this pull. What came of it stays until the question is resolved.
     CancelPull { ask: AskId, from: Peer },
     /// Fetch a body for which nobody waits; answer with [`Input::Fetched`].

@@ -24,6 +24,7 @@ pub mod limits;
 mod members;
 mod notices;
 mod offer;
+mod origin_date;
 mod pace;
 mod past;
 mod speakers;

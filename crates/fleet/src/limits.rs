@@ -135,8 +135,17 @@ pub const MEMBERS_MAX: usize = 4096;
 pub const MEMBER_INTERVAL: Duration = Duration::from_secs(60);
 pub const MEMBER_INTERVAL_EACH: Duration = Duration::from_millis(600);
 
-/// Members that own keys: enough that some are always there, few enough that all are connected to all.
+/// How soon all are told of a node that has just found its first neighbour: gossip has its mesh by then.
+pub const FIRST_WORD_AFTER: Duration = Duration::from_secs(1);
+
+/// Anchors that own keys.
 pub const ANCHORS_MAX: usize = 16;
+
+/// Where there are no anchors, so many of the oldest own keys: enough that some are always there, and half as
+/// many as a node of a large fleet keeps connections to. Who misses some of them has the next oldest in their
+/// place, as have all who miss the same; were they all that it knows in common with others, it would take
+/// a neighbour that nobody else takes.
+pub const ABLE_MAX: usize = 8;
 
 /// Owners of one key: the second serves when the first is silent.
 pub const OWNERS: usize = 2;

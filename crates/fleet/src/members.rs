@@ -24,6 +24,8 @@ pub struct Members {
     own: Member,
     /// When all are told of this node next.
     tell_at: Millis,
+    /// Nobody was there when all were told last.
+    is_unheard: bool,
     known: BTreeMap<Peer, Known>,
     /// Owners that lately left a claim unanswered: not asked again until then.
     silent: BTreeMap<Peer, Millis>,
@@ -38,7 +40,7 @@ impl Members {
     pub fn new(me: Peer, role: Role, since: Millis) -> Self {
         // Of two lives of one machine the later one counts.
         let own = Member { role, since, seq: since.0, ..Member::default() };
-        Self { me, own, tell_at: Millis::ZERO, known: BTreeMap::new(), silent: BTreeMap::new() }
+        Self { me, own, tell_at: Millis::ZERO, is_unheard: true, known: BTreeMap::new(), silent: BTreeMap::new() }
     }
 
     pub fn hear(&mut self, from: &Peer, member: Member, now: Millis) {
@@ -72,6 +74,19 @@ impl Members {
     /// the words of all members together stay below some 2 KB/s at each.
     pub fn due(&self) -> Millis {
         self.tell_at
+    }
+
+    /// Somebody listens. Was nobody there before, all are told soon: those behind it know nothing of
+    /// this node, and one that is behind a NAT is found only by who has heard of it.
+    pub fn listened_to(&mut self, now: Millis) {
+        if std::mem::take(&mut self.is_unheard) {
+            self.tell_at = self.tell_at.min(now.after(limits::FIRST_WORD_AFTER));
+        }
+    }
+
+    /// The last neighbour is gone.
+    pub fn alone(&mut self) {
+        self.is_unheard = true;
     }
 
     pub fn told(&mut self, now: Millis) {
@@ -109,7 +124,7 @@ impl Members {
         let mut able: Vec<(Role, Millis, Peer)> = all.map(|(peer, member)| (member.role, member.since, peer)).collect();
         able.sort();
         let anchors = able.iter().filter(|(role, ..)| *role == Role::Anchor).count();
-        able.truncate(if anchors >= 2 { anchors.min(limits::ANCHORS_MAX) } else { limits::ANCHORS_MAX });
+        able.truncate(if anchors >= 2 { anchors.min(limits::ANCHORS_MAX) } else { limits::ABLE_MAX });
         let mut ranked: Vec<(Reverse<u64>, Peer)> =
             able.into_iter().map(|(.., peer)| (Reverse(weight(key, &peer)), peer)).collect();
         ranked.sort();
@@ -184,8 +199,25 @@ mod tests {
             assert_eq!(owners, members.owners(key(n), peers.iter().rev().cloned()));
             seen.extend(owners);
         }
-        let oldest: std::collections::BTreeSet<Peer> = (0..16).map(|n| Peer::new(format!("r{n}"))).collect();
-        assert_eq!(seen, oldest);
+        let oldest = (0..limits::ABLE_MAX).map(|n| Peer::new(format!("r{n}")));
+        assert_eq!(seen, oldest.collect::<std::collections::BTreeSet<_>>());
+    }
+
+    #[test]
+    fn those_who_miss_an_old_member_agree_on_the_next_oldest_whatever_else_they_know() {
+        // Sixteen old ones that all should know, and neighbours that only one node has.
+        let old = |n: usize| (format!("r{n}"), Role::Node, n as u64);
+        let views = (0..limits::ABLE_MAX).map(|missed| {
+            let neighbours = (0..8).map(|n| (format!("of {missed}: {n}"), Role::Node, 500));
+            fleet((0..16).filter(|n| *n != missed).map(old).chain(neighbours))
+        });
+        let views: Vec<(Members, Vec<Peer>)> = views.collect();
+        for n in 0..200 {
+            let first =
+                |(members, peers): &(Members, Vec<Peer>)| members.owners(key(n), peers.iter().cloned())[0].clone();
+            let owners: std::collections::BTreeSet<Peer> = views.iter().map(first).collect();
+            assert!(owners.len() <= 2, "key {n} has {owners:?} as its first owners");
+        }
     }
 
     #[test]

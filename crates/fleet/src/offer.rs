@@ -110,24 +110,41 @@ impl Refuted {
     }
 }
 
+/// What a credential was told last about a key, as far as is known.
+#[derive(Clone, Copy)]
+pub struct Told {
+    pub version: Version,
+    /// By this node, which has seen then whether others are told something else.
+    pub here: bool,
+}
+
 /// Picks what to offer to the origin for `scope`, best first, of what others were told about the key.
 ///
 /// With something known, only what is newer and comes from a credential that was told the same, of this key
-/// before or mostly of others: otherwise this credential's own validator is the better one.
+/// before or mostly of others: otherwise this credential's own validator is the better one. What has been
+/// replaced since comes after what replaced it, however many were told it.
 pub fn offers<'a>(
     (key, scope): At,
-    known: Option<Version>,
+    known: Option<Told>,
     kin: &Kin,
     others: impl Iterator<Item = (ScopeId, &'a [Candidate])>,
     now: Millis,
 ) -> Vec<Digest> {
+    let others: Vec<(ScopeId, &[Candidate])> = others.filter(|(other, _)| *other != scope).collect();
+    let may_be_kin = known.is_none_or(|known| known.here || is_common(known.version.digest, &others));
     let mut ranks: BTreeMap<Digest, Rank> = BTreeMap::new();
-    for (other, candidates) in others.filter(|(other, _)| *other != scope) {
+    // When a credential that had been told this was told something else.
+    let mut replaced_at: BTreeMap<Digest, Millis> = BTreeMap::new();
+    for (other, candidates) in others {
         let Some(newest) = candidates.iter().find(|candidate| candidate.record.may_be_stale(now)) else { continue };
-        let version = newest.record.version;
-        if let Some(known) = known {
+        let Record { version, validated_at, .. } = newest.record;
+        for old in candidates.iter().filter(|c| c.record.version.digest != version.digest) {
+            let at = replaced_at.entry(old.record.version.digest).or_default();
+            *at = validated_at.max(*at);
+        }
+        if let Some(Told { version: known, .. }) = known {
             let was_told_the_same = candidates.iter().any(|c| c.record.version.digest == known.digest);
-            let is_kin = was_told_the_same || kin.is_kin(key, scope, other);
+            let is_kin = was_told_the_same || may_be_kin && kin.is_kin(key, scope, other);
             if version.digest == known.digest || version.date_secs < known.date_secs || !is_kin {
                 continue;
             }
@@ -136,10 +153,27 @@ pub fn offers<'a>(
         rank.score = rank.score.max(Some(kin.score(scope, other)));
         rank.scopes.insert(other);
         rank.newest = rank.newest.max(version.date_secs);
+        rank.told_at.insert(validated_at);
     }
-    let mut offers: Vec<(Digest, Rank)> = ranks.into_iter().collect();
-    offers.sort_by_key(|(digest, rank)| (Reverse((rank.score, rank.scopes.len(), rank.newest)), *digest));
-    offers.into_iter().map(|(digest, _)| digest).take(limits::OFFERS_MAX).collect()
+    let is_replaced = |digest: &Digest, rank: &Rank| {
+        let replaced_at = replaced_at.get(digest).copied().unwrap_or_default();
+        rank.told_at.last().is_some_and(|last| *last < replaced_at) || ranks.values().any(|newer| newer.replaces(rank))
+    };
+    let mut offers: Vec<_> = ranks.iter().map(|(digest, rank)| (is_replaced(digest, rank), digest, rank)).collect();
+    offers.sort_by_key(|(is_replaced, digest, rank)| {
+        (rank.sign() < 0, *is_replaced, Reverse((rank.score, rank.scopes.len(), rank.newest)), **digest)
+    });
+    offers.into_iter().map(|(_, digest, _)| *digest).take(limits::OFFERS_MAX).collect()
+}
+
+/// Whether two credentials were told the same about this key, that of `known` among them: if not, each may
+/// well have a view of its own.
+fn is_common(known: Digest, others: &[(ScopeId, &[Candidate])]) -> bool {
+    let mut seen = BTreeSet::from([known]);
+    others.iter().any(|(_, candidates)| {
+        let told: BTreeSet<Digest> = candidates.iter().map(|candidate| candidate.record.version.digest).collect();
+        told.into_iter().any(|digest| !seen.insert(digest))
+    })
 }
 
 #[derive(Default)]
@@ -147,114 +181,24 @@ struct Rank {
     score: Option<i32>,
     scopes: BTreeSet<ScopeId>,
     newest: u64,
+    /// When each of them was told it last.
+    told_at: BTreeSet<Millis>,
+}
+
+impl Rank {
+    /// Whether those who were told it are mostly told what the asking one is: 1 if so, -1 if not.
+    fn sign(&self) -> i32 {
+        self.score.unwrap_or_default().signum()
+    }
+
+    /// Whether this one was told only after nobody was told `old` any more: content changes, while views
+    /// that differ are told side by side.
+    fn replaces(&self, old: &Self) -> bool {
+        let (first, last) = (self.told_at.first(), old.told_at.last());
+        let is_later = first.zip(last).is_some_and(|(first, last)| first.since(*last) >= limits::KIN_RECENT);
+        is_later && self.sign() >= old.sign()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use wire::FamilyId;
-
-    use super::*;
-
-    fn candidate(body: &str, at: u64) -> Candidate {
-        let validated_at = Millis::from_secs(at);
-        let until = Millis::from_secs(at + 60);
-        let record = Record {
-            family: FamilyId([1; 16]),
-            version: Version { date_secs: at, digest: Digest::of(body.as_bytes()) },
-            status: 200,
-            headers: vec![],
-            body_bytes: 1,
-            validated_at,
-            fresh_until: until,
-            proved_until: until,
-            stale_until: until,
-        };
-        let element = crate::sync::Element::of((KeyId([1; 16]), ScopeId([1; 16])), &record);
-        Candidate { record, tag: None, holders: BTreeSet::new(), held: true, element }
-    }
-
-    fn at(n: u8) -> At {
-        (KeyId([1; 16]), scope(n))
-    }
-
-    fn scope(n: u8) -> ScopeId {
-        ScopeId([n; 16])
-    }
-
-    fn picked(me: u8, known: Option<&Candidate>, kin: &Kin, told: &[(u8, Vec<Candidate>)]) -> Vec<Digest> {
-        let others = told.iter().map(|(n, candidates)| (scope(*n), candidates.as_slice()));
-        offers(at(me), known.map(|known| known.record.version), kin, others, Millis::from_secs(20))
-    }
-
-    #[test]
-    fn without_anything_known_the_most_common_answer_is_offered_first() {
-        let told =
-            [(1, vec![candidate("reader", 10)]), (2, vec![candidate("admin", 12)]), (3, vec![candidate("reader", 9)])];
-        let digest = |body: &str| Digest::of(body.as_bytes());
-        assert_eq!(picked(9, None, &Kin::default(), &told), [digest("reader"), digest("admin")]);
-        assert_eq!(picked(2, None, &Kin::default(), &told)[0], digest("reader"), "one's own is no offer");
-    }
-
-    #[test]
-    fn who_was_told_the_same_before_counts_more_than_the_crowd() {
-        let mut kin = Kin::default();
-        let before = [(1, vec![candidate("r", 1)]), (2, vec![candidate("a", 1)])];
-        kin.learn(at(9), &candidate("a", 1).record, &[], before.iter().map(|(n, c)| (scope(*n), c.as_slice())));
-        let told = [(1, vec![candidate("R", 10)]), (2, vec![candidate("A", 10)]), (3, vec![candidate("R", 10)])];
-        assert_eq!(picked(9, None, &kin, &told)[0], Digest::of(b"A"));
-    }
-
-    #[test]
-    fn what_is_known_is_only_replaced_by_something_newer_of_the_same_view() {
-        let (old, new) = (candidate("old", 5), candidate("new", 10));
-        let none: [Digest; 0] = [];
-        let same_view = [(1, vec![new.clone(), old.clone()])];
-        assert_eq!(picked(9, Some(&old), &Kin::default(), &same_view), [Digest::of(b"new")]);
-        let other_view = [(1, vec![new.clone(), candidate("other", 5)])];
-        assert_eq!(picked(9, Some(&old), &Kin::default(), &other_view), none);
-        assert_eq!(picked(9, Some(&new), &Kin::default(), &same_view), none, "the same is no news");
-        assert_eq!(picked(9, Some(&candidate("old", 15)), &Kin::default(), &same_view), none, "older is no news");
-    }
-
-    #[test]
-    fn a_newer_version_of_kin_takes_the_place_of_the_own_though_the_old_one_was_never_told_it() {
-        let (old, new) = (candidate("old", 5), candidate("new", 10));
-        let told = [(1, vec![new.clone()])];
-        let mut kin = Kin::default();
-        let learn = |kin: &mut Kin, key: u8, mine: Candidate, theirs: &str| {
-            let theirs = [candidate(theirs, 3)];
-            kin.learn((KeyId([key; 16]), scope(9)), &mine.record, &[], [(scope(1), &theirs[..])].into_iter());
-        };
-        let none: [Digest; 0] = [];
-        assert_eq!(picked(9, Some(&old), &kin, &told), none, "a stranger's");
-        learn(&mut kin, 2, candidate("same", 3), "same");
-        assert_eq!(picked(9, Some(&old), &kin, &told), [Digest::of(b"new")]);
-        learn(&mut kin, 2, candidate("changed", 3_600), "same");
-        assert_eq!(picked(9, Some(&old), &kin, &told), [Digest::of(b"new")], "it has only changed since");
-        learn(&mut kin, 2, candidate("same", 3), "same");
-        learn(&mut kin, 1, candidate("mine", 3), "theirs");
-        assert!(kin.score(scope(9), scope(1)) > 0);
-        assert_eq!(picked(9, Some(&old), &kin, &told), none, "at this key each has a view of its own");
-    }
-
-    #[test]
-    fn what_is_past_its_time_is_not_offered() {
-        let told = [(1, vec![candidate("old", 0)])];
-        let others = told.iter().map(|(n, candidates)| (scope(*n), candidates.as_slice()));
-        assert!(offers(at(9), None, &Kin::default(), others, Millis::from_secs(60)).is_empty());
-    }
-
-    #[test]
-    fn the_table_of_kin_is_bounded() {
-        let mut kin = Kin::default();
-        let told: Vec<_> = (0..=255).map(|n| (scope(n), [candidate("a", 1)])).collect();
-        for n in 0..limits::KIN_SCOPES_MAX as u128 + 5 {
-            let others = told.iter().map(|(scope, candidates)| (*scope, &candidates[..]));
-            kin.learn((KeyId(n.to_be_bytes()), ScopeId(n.to_be_bytes())), &candidate("a", 1).record, &[], others);
-        }
-        assert_eq!(kin.scores.len(), limits::KIN_SCOPES_MAX);
-        assert!(kin.scores.values().all(|scores| scores.len() <= limits::KIN_MAX));
-    }
-}
+mod tests;

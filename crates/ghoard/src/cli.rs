@@ -88,8 +88,10 @@ pub(crate) enum Command {
     },
     /// Check between two machines that an entry written on one is read on the other
     Smoke(Smoke),
-    /// Check what ghoard takes for granted; without a flag, list what can be checked
+    /// Check this machine, GitHub and the way to the other members, and say what to do where something is wrong
     Doctor(Doctor),
+    /// Examine the way to another machine, step by step; or with --serve, await such a probe
+    Probe(Probe),
     /// Print every setting, its value and where it comes from
     Config {
         /// Print JSON
@@ -155,7 +157,29 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) etag: bool,
     /// Print the report as JSON
-    #[arg(long, requires = "etag")]
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Probe {
+    /// Where the other machine is [default: remote_multiaddr, P2P_REMOTE_MULTIADDR]
+    #[arg(value_name = "MULTIADDR", conflicts_with = "serve")]
+    pub(crate) multiaddr: Option<String>,
+    /// Await probes, and print the address to give to the other machine
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Port to await them on [default: listen_port]
+    #[arg(long, value_name = "N", requires = "serve")]
+    pub(crate) port: Option<u16>,
+    /// Address of this machine to print
+    #[arg(long, value_name = "IP", requires = "serve")]
+    pub(crate) advertise_ip: Option<std::net::IpAddr>,
+    /// End when one probe was answered
+    #[arg(long, requires = "serve")]
+    pub(crate) exit_after_one: bool,
+    /// Print the report as JSON
+    #[arg(long, conflicts_with = "serve")]
     pub(crate) json: bool,
 }
 

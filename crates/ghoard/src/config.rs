@@ -18,6 +18,7 @@ use std::{
 };
 
 use github::Pattern;
+use net::{Carrier, RelayServer};
 use node::{Mode, Share};
 use wire::Role;
 
@@ -39,6 +40,15 @@ pub(crate) struct Config {
     pub(crate) p2p_explicit: bool,
     pub(crate) listen_port: u16,
     pub(crate) listen_address: IpAddr,
+    /// Never empty.
+    pub(crate) transports: Vec<Carrier>,
+    pub(crate) websocket_port: Option<u16>,
+    /// Certificates and key; both or none are set.
+    pub(crate) tls_files: Option<(PathBuf, PathBuf)>,
+    /// [`RelayServer::On`] on an anchor, unless it is typed.
+    pub(crate) relay: RelayServer,
+    pub(crate) hole_punching: bool,
+    pub(crate) upnp: bool,
     /// As typed, each once; not validated.
     pub(crate) bootstrap_peers: Vec<String>,
     /// `None`: the origin's own max-age counts.
@@ -68,6 +78,7 @@ pub(crate) struct Config {
     /// Whether what goes to the members is sealed.
     pub(crate) seal: bool,
     pub(crate) external_address: Option<ExternalAddress>,
+    pub(crate) remote_multiaddr: Option<String>,
     /// Folders of the file registry, to try in turn; none if it is off.
     pub(crate) p2p_registry_dirs: Vec<PathBuf>,
     /// `Some(true)`: advertise loopback only; `Some(false)`: never.
@@ -110,6 +121,14 @@ impl Config {
     /// The first [`ConfigError`], in the order of the table.
     pub(crate) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Self, ConfigError> {
         resolve::resolve(raw, world)
+    }
+
+    /// The address under which this machine is known outside, if the operator told it.
+    pub(crate) fn external_ip(&self) -> Option<IpAddr> {
+        match self.external_address.as_ref()? {
+            ExternalAddress::Ip(ip) => Some(*ip),
+            ExternalAddress::Multiaddr(text) => text.parse::<net::Address>().ok()?.ip(),
+        }
     }
 
     /// Every setting, in the order of the table.

@@ -1,24 +1,39 @@
-//! Checks against the real world of what ghoard takes for granted.
+//! Checks of this machine, of GitHub and of the way to the others; what is wrong comes with its cure.
 
 mod etag;
+mod fleet;
+mod host;
+mod origin;
 
 use crate::{
+    checks::Report,
     cli::Doctor,
     config::{Config, World},
-    output,
     run::RunError,
 };
 
-/// Runs the checks that were asked for, or lists what can be checked. Returns whether all is well.
+/// Runs the checks. Returns whether all is well.
 pub(crate) async fn doctor(doctor: &Doctor, config: &Config, world: &World<'_>) -> Result<bool, DoctorError> {
-    if !doctor.etag {
-        output::data("doctor can check:");
-        output::data("  --etag  that GitHub makes its ETags as ghoard computes them (needs a token)");
-        return Ok(true);
+    if doctor.etag {
+        return check_etags(doctor, config, world).await;
     }
+    let mut report = Report::default();
+    host::secret(config, world, &mut report);
+    host::cache_dir(config, &mut report);
+    origin::clock(config, world, &mut report).await?;
+    let daemon = fleet::daemon(config, &mut report).await;
+    host::port(config, daemon.as_ref(), &mut report);
+    fleet::bootstrap(config, &mut report).await;
+    fleet::peers(config, daemon.as_ref(), &mut report);
+    report.open("etags", "not looked at, as that takes a few requests: ghoard doctor --etag");
+    report.print(doctor.json);
+    Ok(report.is_well())
+}
+
+async fn check_etags(doctor: &Doctor, config: &Config, world: &World<'_>) -> Result<bool, DoctorError> {
     let findings = etag::check(config, world).await?;
     if doctor.json {
-        output::data(&findings.json().to_string());
+        crate::output::data(&findings.json().to_string());
     } else {
         findings.print();
     }

@@ -1,12 +1,14 @@
 //! From the settings to the parts of a node: store, identity, keys and ports.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+mod ports;
+
+use std::{path::PathBuf, sync::Arc};
 
 use crypto::{FleetKeys, Secret, SecretKind};
 use discovery::{Directory, FileDirectory};
 use github::{Credential, Policy};
 use http::HeaderValue;
-use net::{Address, Identity};
+use net::{Address, Identity, Reach};
 use node::{About, DiallerConfig, Discovery, Exclusions, External, FleetConfig, RegistryConfig};
 use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
 use tracing::warn;
@@ -17,9 +19,6 @@ use crate::{
     names::Names,
     output,
 };
-
-/// Ports tried above the one that is taken, as the reference does.
-const PORTS_TRIED: u16 = 20;
 
 const IDENTITY_META: &str = "identity seed";
 
@@ -175,13 +174,15 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
         );
         output::hint("name two or more in CACHE_BOOTSTRAP_PEERS");
     }
+    let listen = ports::listen(config);
     FleetConfig {
         keys,
         role: config.role,
         identity,
-        listen: listen_address(config).into_iter().collect(),
-        external: external.iter().filter_map(as_address).collect(),
-        transport: net::tcp_transport(),
+        external: external.iter().flat_map(|external| ports::external(external, &listen)).collect(),
+        listen,
+        transports: ports::transports(config),
+        reach: Reach { hole_punching: config.hole_punching, ..Reach::full(config.relay, config.upnp) },
         dialler: DiallerConfig {
             bootstrap,
             directories,
@@ -224,14 +225,6 @@ fn registry(config: &Config, is_seal_off: bool) -> Option<RegistryConfig> {
     Some(RegistryConfig { repository, credential: Credential::from_authorization(&header) })
 }
 
-fn as_address(external: &External) -> Option<Address> {
-    match external {
-        External::Address(address) => Some(address.clone()),
-        // Its port is that of the listener, which is not bound yet.
-        External::Ip(_) => None,
-    }
-}
-
 fn address(setting: &str, text: &str) -> Option<Address> {
     match text.parse::<Address>() {
         Ok(address) => Some(address),
@@ -264,20 +257,6 @@ fn directories(config: &Config) -> Vec<Arc<dyn Directory>> {
             Vec::new()
         }
     }
-}
-
-/// The wanted port, or the next free one above it.
-fn listen_address(config: &Config) -> Option<Address> {
-    let ip = config.listen_address;
-    let is_free = |port: &u16| std::net::TcpListener::bind((ip, *port)).is_ok();
-    let wanted = config.listen_port;
-    let port = (wanted..=wanted.saturating_add(PORTS_TRIED)).find(is_free).unwrap_or(0);
-    if port != wanted {
-        output::warning(&format!("listen_port {wanted} is taken; another port is used and advertised"));
-        output::hint("stop the other program, or set CACHE_LISTEN_PORT");
-    }
-    let kind = if matches!(ip, IpAddr::V4(_)) { "ip4" } else { "ip6" };
-    format!("/{kind}/{ip}/tcp/{port}").parse().ok()
 }
 
 /// What a node needs, from the settings.

@@ -3,6 +3,7 @@
 mod admin;
 mod admin_client;
 mod admin_socket;
+mod checks;
 mod cli;
 mod config;
 mod demo;
@@ -16,8 +17,10 @@ mod logging;
 mod machine;
 mod names;
 mod output;
+mod probe;
 mod proof;
 mod question;
+mod reach;
 mod run;
 mod savings;
 mod setup;
@@ -83,6 +86,10 @@ fn with_config(command: &Command, config: &Config, world: &World<'_>) -> u8 {
         }),
         Command::Doctor(doctor) => in_runtime(config, "warn", async || {
             let done = doctor::doctor(doctor, config, world).await;
+            done.map_err(|error| said(&error, error.hint().as_deref())).map(|well| u8::from(!well))
+        }),
+        Command::Probe(probe) => in_runtime(config, "warn", async || {
+            let done = probe::probe(probe, config, world).await;
             done.map_err(|error| said(&error, error.hint().as_deref())).map(|well| u8::from(!well))
         }),
         Command::Why(why) => in_runtime(config, "warn", async || {

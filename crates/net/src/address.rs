@@ -13,8 +13,8 @@ mod tests;
 
 /// Where a peer may be reached: a multiaddr of a kind that ghoard knows.
 ///
-/// Valid are TCP and QUIC under an IP address or a DNS name, `/dnsaddr/…`, and a circuit through
-/// a named relay; each may end in `/p2p/<peer>`.
+/// Valid are TCP, QUIC and WebSocket (`/ws`, `/tls/ws`) under an IP address or a DNS name,
+/// `/dnsaddr/…`, and a circuit through a named relay; each may end in `/p2p/<peer>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(Multiaddr);
 
@@ -88,21 +88,53 @@ impl Address {
         matches!(self.0.iter().next(), Some(Protocol::Dnsaddr(_)))
     }
 
-    /// Whether this build can connect to it as it stands: TCP to a definite IP address and port.
+    /// Whether it can be connected to as it stands: a definite IP address and port, and at the end
+    /// of a circuit a peer. Of a transport that a node was started without, the dial fails.
     pub fn is_dialable_now(&self) -> bool {
-        let place = self.without_peer().0;
-        let mut parts = place.iter();
-        let definite = match parts.next() {
+        let parts: Vec<_> = self.0.iter().collect();
+        let definite = match parts.first() {
             Some(Protocol::Ip4(ip)) => !ip.is_unspecified(),
             Some(Protocol::Ip6(ip)) => !ip.is_unspecified(),
             _ => false,
         };
-        definite && matches!(parts.next(), Some(Protocol::Tcp(1..))) && parts.next().is_none()
+        let has_end = !self.is_relayed() || self.peer_id().is_some();
+        definite && self.port().is_some_and(|port| port > 0) && self.is_known() && has_end
     }
 
     /// Whether the connection would run through a relay.
     pub fn is_relayed(&self) -> bool {
         self.0.iter().any(|part| part == Protocol::P2pCircuit)
+    }
+
+    /// The address of the circuit through this place: where `relay` listens, and `peer` has a
+    /// reservation. `None` if a name is not a libp2p peer id, or this is a circuit already.
+    pub fn circuit(&self, relay: &Peer, peer: &Peer) -> Option<Self> {
+        let (relay, peer) = (id_of(relay)?, id_of(peer)?);
+        let place = self.without_peer();
+        let circuit = place.0.clone().with(Protocol::P2p(relay)).with(Protocol::P2pCircuit).with(Protocol::P2p(peer));
+        (!place.is_relayed()).then_some(Self(circuit))
+    }
+
+    /// The relay that a circuit runs through.
+    pub fn relay(&self) -> Option<Peer> {
+        relay_of(&self.0).map(peer_of)
+    }
+
+    /// What carries it: for a circuit, the way to the relay.
+    pub fn carrier(&self) -> Carrier {
+        self.0
+            .iter()
+            .find_map(|part| match part {
+                Protocol::QuicV1 => Some(Carrier::Quic),
+                Protocol::Ws(_) | Protocol::Wss(_) => Some(Carrier::WebSocket),
+                _ => None,
+            })
+            .unwrap_or(Carrier::Tcp)
+    }
+
+    /// Whether machines anywhere may try it: no private, loopback or link-local network.
+    pub(crate) fn is_global(&self) -> bool {
+        self.ip().is_some_and(|ip| is_global(&ip))
     }
 
     /// What libp2p reports, known or not: such an address is shown, and dialled only if it is known.
@@ -161,6 +193,25 @@ pub enum AddressError {
     Malformed { text: String, why: String },
 }
 
+/// What carries the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carrier {
+    Tcp,
+    Quic,
+    WebSocket,
+}
+
+impl Carrier {
+    /// As it is shown, and as the setting `transports` spells it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Carrier::Tcp => "tcp",
+            Carrier::Quic => "quic",
+            Carrier::WebSocket => "ws",
+        }
+    }
+}
+
 pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {
         Protocol::Ip4(ip) => Some(ip.into()),
@@ -169,11 +220,39 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
+/// The relay of a circuit: the last peer that is named before it.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let mut relay = None;
+    for part in address {
+        match part {
+            Protocol::P2p(id) => relay = Some(id),
+            Protocol::P2pCircuit => return relay,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_global(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let is_carrier_grade_nat = a == 100 && (64..128).contains(&b);
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || is_carrier_grade_nat)
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified())
+        }
+    }
+}
+
 fn is_known(address: &Multiaddr) -> bool {
-    use Protocol::{Dns, Dns4, Dns6, Dnsaddr, Ip4, Ip6, P2p, P2pCircuit, QuicV1, Tcp, Udp};
+    use Protocol::{Dns, Dns4, Dns6, Dnsaddr, Ip4, Ip6, P2p, P2pCircuit, QuicV1, Tcp, Tls, Udp, Ws, Wss};
     let parts: Vec<_> = address.iter().collect();
     let place = match parts.as_slice() {
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Udp(_), QuicV1, ..] => 3,
+        [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), Tls, Ws(_), ..] => 4,
+        [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), Ws(_) | Wss(_), ..] => 3,
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), ..] => 2,
         [Dnsaddr(_), ..] => 1,
         _ => return false,

@@ -1,19 +1,27 @@
 //! What runs over a connection, and in which order it may object to one.
 
+mod candidates;
 mod gossip;
 mod lan;
 mod members_only;
-mod per_ip;
+mod per_source;
+mod relaying;
 pub(crate) mod streams;
 
 use libp2p::{
+    autonat,
     connection_limits::{self, ConnectionLimits},
-    identify, ping,
-    swarm::NetworkBehaviour,
+    dcutr, identify, ping, relay,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    upnp,
 };
+use rand::{SeedableRng, rngs::StdRng};
 
-use self::{gossip::Gossip, members_only::MembersOnly, per_ip::PerIp, streams::Streams};
-use crate::{Config, StartError, class::Infrastructure};
+pub(crate) use self::candidates::RawCandidates;
+use self::{
+    candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, per_source::PerSource, streams::Streams,
+};
+use crate::{Config, RelayServer, StartError, class::Infrastructure, limits::PROBE_INTERVAL};
 
 const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
 
@@ -22,18 +30,40 @@ const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(crate) struct Behaviour {
-    per_ip: PerIp,
+    per_source: PerSource,
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     lan: lan::Lan,
     gossip: MembersOnly<Gossip>,
     streams: MembersOnly<Streams>,
+    candidates: RawCandidates,
+    /// Not for members only: a server that the operator named may be a relay.
+    relay_client: Toggle<relay::client::Behaviour>,
+    relay_server: Toggle<MembersOnly<relay::Behaviour>>,
+    punch: Toggle<MembersOnly<WithoutJunk<dcutr::Behaviour>>>,
+    autonat_client: Toggle<WithoutJunk<autonat::v2::client::Behaviour<StdRng>>>,
+    autonat_server: Toggle<MembersOnly<autonat::v2::server::Behaviour<StdRng>>>,
+    upnp: Toggle<upnp::tokio::Behaviour>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(config: &Config, infrastructure: Infrastructure) -> Result<Self, StartError> {
-        let limits = &config.limits;
+    /// `seed` feeds the nonces of AutoNAT's probes.
+    pub(crate) fn new(
+        config: &Config,
+        infrastructure: &Infrastructure,
+        relay_client: Option<relay::client::Behaviour>,
+        seed: [u8; 32],
+    ) -> Result<Self, StartError> {
+        let (limits, reach, me) = (&config.limits, &config.reach, config.identity.peer_id());
+        let members_only = |server| MembersOnly::new(server, infrastructure.clone());
+        let relay_server = (reach.relay_server != RelayServer::Off).then(|| relaying::server(me, reach.relay_server));
+        let punch = (reach.relay_client && reach.hole_punching).then(|| WithoutJunk(dcutr::Behaviour::new(me)));
+        let probe = autonat::v2::client::Config::default().with_probe_interval(PROBE_INTERVAL);
+        let autonat_client = reach.autonat.then(|| autonat::v2::client::Behaviour::new(StdRng::from_seed(seed), probe));
+        let can_dial_back = reach.relay_server == RelayServer::On || !config.external.is_empty();
+        let autonat_server =
+            (reach.autonat && can_dial_back).then(|| autonat::v2::server::Behaviour::new(StdRng::from_seed(seed)));
         let connections = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending_incoming))
             .with_max_pending_outgoing(Some(limits.pending_outgoing))
@@ -46,18 +76,36 @@ impl Behaviour {
             .with_cache_size(0);
         let ping = ping::Config::new().with_interval(limits.ping_interval).with_timeout(limits.ping_time);
         Ok(Self {
-            per_ip: PerIp::new(limits.pending_per_ip),
+            per_source: PerSource::new(limits.pending_per_ip),
             limits: connection_limits::Behaviour::new(connections),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
             lan: lan::new(config.mdns, config.identity.peer_id()),
             gossip: MembersOnly::new(gossip::new(config)?, infrastructure.clone()),
-            streams: MembersOnly::new(Streams::default(), infrastructure),
+            streams: MembersOnly::new(Streams::default(), infrastructure.clone()),
+            candidates: RawCandidates::default(),
+            relay_client: relay_client.into(),
+            relay_server: relay_server.map(members_only).into(),
+            punch: punch.map(|punch| MembersOnly::new(punch, infrastructure.clone())).into(),
+            autonat_client: autonat_client.map(WithoutJunk).into(),
+            autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),
+            upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
         })
     }
 
     pub(crate) fn gossip(&mut self) -> &mut Gossip {
         self.gossip.inner_mut()
+    }
+
+    pub(crate) fn candidates(&mut self) -> &mut RawCandidates {
+        &mut self.candidates
+    }
+
+    /// Begins to serve as a relay, if it is one.
+    pub(crate) fn serve_relay(&mut self) {
+        if let Some(server) = self.relay_server.as_mut() {
+            server.inner_mut().set_status(Some(relay::Status::Enable));
+        }
     }
 
     pub(crate) fn streams(&mut self) -> &mut Streams {

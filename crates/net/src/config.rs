@@ -22,9 +22,48 @@ pub struct Config {
     pub infrastructure: BTreeSet<Peer>,
     /// Addresses under which others reach us although we do not listen on them (a port forward).
     pub external: Vec<Address>,
+    pub reach: Reach,
     /// Look for members on the same network, and be found there. For real networks only.
     pub mdns: bool,
     pub limits: Limits,
+}
+
+/// What a node does to reach others, and be reached, where no direct way is plain. By default
+/// nothing: it dials, and listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Reservations at relays while nobody can dial us, and dials through relays.
+    pub relay_client: bool,
+    pub relay_server: RelayServer,
+    /// Direct connections in place of circuits (DCUtR, and dialling back). Needs `relay_client`.
+    pub hole_punching: bool,
+    /// Asks others whether they can dial us (AutoNAT v2), and answers where others can dial us.
+    pub autonat: bool,
+    /// Asks the router to forward the ports. For real networks only.
+    pub upnp: bool,
+}
+
+impl Reach {
+    /// All of it, and UPnP only if `upnp`.
+    pub fn full(relay_server: RelayServer, upnp: bool) -> Self {
+        Self { relay_client: true, relay_server, hole_punching: true, autonat: true, upnp }
+    }
+
+    /// Whether anything of it is on: only then do we get several connections to a peer on purpose.
+    pub(crate) fn is_any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// Whether circuits of others run through this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RelayServer {
+    #[default]
+    Off,
+    /// Once an address of this node is known to be reachable from outside.
+    Auto,
+    /// From the start: whatever this node listens on, others can reach.
+    On,
 }
 
 impl Config {
@@ -38,6 +77,7 @@ impl Config {
             agent: concat!("ghoard/", env!("CARGO_PKG_VERSION")).to_owned(),
             infrastructure: BTreeSet::new(),
             external: Vec::new(),
+            reach: Reach::default(),
             mdns: false,
             limits: Limits::default(),
         }
@@ -50,6 +90,8 @@ impl Config {
 pub enum StartError {
     #[error("could not prepare encryption with this identity: {0}")]
     Noise(String),
+    #[error("could not prepare TLS for WebSocket: {0}")]
+    Tls(String),
     #[error("could not prepare gossip: {0}")]
     Gossip(String),
     #[error("infrastructure peer {0} is not a libp2p peer id")]

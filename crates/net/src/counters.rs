@@ -46,6 +46,20 @@ counters! {
     disconnects,
     /// Dials that were begun.
     dials,
+    /// Direct connections that were got by dialling at the same moment, from both sides of a NAT.
+    punches_succeeded,
+    /// Attempts at one that were given up while there was only a circuit.
+    punches_failed,
+    /// Peers behind a circuit that were dialled back at their own addresses.
+    dial_backs,
+    /// Reservations that others hold, or held, with us.
+    reservations_served,
+    /// Circuits of others that ran through us.
+    circuits_served,
+    /// Reservations and circuits that we refused.
+    relay_refusals,
+    /// Connections closed because a better one to the same peer stood.
+    duplicates_closed,
     /// Gossip handed to the network.
     gossip_published,
     /// Of it, messages that reached no peer at once. Nothing is wrong: catching up covers them.

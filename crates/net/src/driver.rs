@@ -1,6 +1,7 @@
 //! The one task that owns the swarm: commands in, events out.
 
 mod events;
+mod reach;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,6 +16,7 @@ use libp2p::{
     PeerId, Swarm,
     core::transport::ListenerId,
     gossipsub::{IdentTopic, MessageAcceptance, PublishError},
+    relay,
     swarm::{
         self, ConnectionId,
         dial_opts::{DialOpts, PeerCondition},
@@ -22,11 +24,12 @@ use libp2p::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
+use self::reach::Reaching;
 use crate::{
-    Address, Config, Event, GateError, Limits, RawTransport, Refusal, StartError, Verdict,
+    Address, Config, Event, GateError, Limits, Refusal, StartError, Transports, Verdict,
     behaviour::Behaviour,
     class::Infrastructure,
     counters::Meters,
@@ -37,6 +40,7 @@ use crate::{
     limits::{BACKLOG_MAX, INFRASTRUCTURE_MAX, NEGOTIATING_STREAMS_MAX},
     outbox::Outboxes,
     peers::Peers,
+    reach_info::Told,
     slots::Slots,
     transport,
 };
@@ -52,9 +56,11 @@ pub(crate) struct Parts {
     pub(crate) peers: Arc<Peers>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) told: Told,
 }
 
 pub(crate) struct Driver {
+    me: PeerId,
     swarm: Swarm<Behaviour>,
     topic: IdentTopic,
     infrastructure: Infrastructure,
@@ -74,24 +80,26 @@ pub(crate) struct Driver {
     dials: BTreeMap<ConnectionId, Address>,
     /// Why we are closing the connections of a peer.
     dropping: BTreeMap<PeerId, String>,
+    reaching: Reaching,
 }
 
 impl Driver {
     pub(crate) fn new(
         config: Config,
-        raw: RawTransport,
+        transports: Transports,
         tasks: task::Tasks,
         seed: [u8; 32],
         parts: Parts,
     ) -> Result<Self, StartError> {
-        let Parts { asked, commands, events, peers, meters, limits } = parts;
+        let Parts { asked, commands, events, peers, meters, limits, told } = parts;
         let infrastructure = infrastructure(&config)?;
         let me = config.identity.peer_id();
-        let behaviour = Behaviour::new(&config, infrastructure.clone())?;
+        let (reaching, probes) = Reaching::new(&config, seed, told);
+        let (circuits, relay_client) = config.reach.relay_client.then(|| relay::client::new(me)).unzip();
+        let behaviour = Behaviour::new(&config, &infrastructure, relay_client, probes)?;
         let gate = Gate::new(me, config.membership, infrastructure.clone(), config.limits.clone(), seed);
-        let probe = raw.probe();
-        let transport = transport::gated(raw, &config.identity, Arc::new(gate), &limits)
-            .map_err(|cause| StartError::Noise(cause.to_string()))?;
+        let probe = transports.probe();
+        let transport = transport::gated(transports, circuits, &config.identity, Arc::new(gate), &limits)?;
         let executor = {
             let tasks = tasks.clone();
             move |work| tasks.spawn(work)
@@ -100,6 +108,7 @@ impl Driver {
             .with_idle_connection_timeout(limits.idle_time)
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX);
         let mut driver = Self {
+            me,
             swarm: Swarm::new(transport, behaviour, me, settings),
             topic: IdentTopic::new(&config.topic),
             infrastructure,
@@ -115,9 +124,12 @@ impl Driver {
             listeners: Vec::new(),
             dials: BTreeMap::new(),
             dropping: BTreeMap::new(),
+            reaching,
         };
-        for address in &config.listen {
-            driver.listen(address, probe);
+        // All of them before the first is bound: `[::]` is in use as soon as `0.0.0.0` is.
+        let probed: Vec<_> = config.listen.iter().map(|address| (address, probe(address))).collect();
+        for (address, free) in probed {
+            driver.listen(address, free);
         }
         for address in &config.external {
             driver.swarm.add_external_address(address.inner().clone());
@@ -131,6 +143,7 @@ impl Driver {
         let done = loop {
             // A node that does not listen at all stops the network too, rather than let it grow.
             let keeps_up = self.backlog.len() < BACKLOG_MAX;
+            let wake_at = self.reaching.wake_at();
             tokio::select! {
                 biased;
                 room = events.reserve(), if !self.backlog.is_empty() => match room {
@@ -152,14 +165,15 @@ impl Driver {
                     }
                     None => break None,
                 },
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => self.tend(),
                 event = self.swarm.select_next_some(), if keeps_up => self.on_swarm(event),
             }
         };
-        self.close(done).await;
+        Box::pin(self.close(done)).await;
     }
 
-    fn listen(&mut self, address: &Address, probe: fn(&Address) -> io::Result<()>) {
-        let listening = probe(address).map_err(|cause| cause.to_string()).and_then(|()| {
+    fn listen(&mut self, address: &Address, free: io::Result<()>) {
+        let listening = free.map_err(|cause| cause.to_string()).and_then(|()| {
             let bare = address.without_peer();
             self.swarm.listen_on(bare.inner().clone()).map_err(|error| error.to_string())
         });
@@ -189,6 +203,7 @@ impl Driver {
                 };
                 let gossip = self.swarm.behaviour_mut().gossip();
                 gossip.report_message_validation_result(&id.message, &id.from, acceptance);
+                self.wake_gossip();
             }
             Command::Drop { peer, why } => {
                 if self.swarm.disconnect_peer_id(peer).is_ok() {
@@ -204,7 +219,10 @@ impl Driver {
         self.meters.gossip_published.one();
         let bytes = data.len();
         match self.swarm.behaviour_mut().gossip().publish(self.topic.hash(), data) {
-            Ok(_) => self.meters.gossip_bytes_out.many(bytes),
+            Ok(_) => {
+                self.meters.gossip_bytes_out.many(bytes);
+                self.wake_gossip();
+            }
             Err(PublishError::MessageTooLarge) => self.meters.gossip_too_large.one(),
             Err(why) => {
                 self.meters.gossip_unheard.one();
@@ -217,18 +235,20 @@ impl Driver {
         if !address.is_dialable_now() {
             return self.dial_failed(Some(address), Refusal::NotDialable);
         }
-        let place = address.without_peer();
+        // Through one relay there are many.
+        let place = |address: &Address| if address.is_relayed() { address.clone() } else { address.without_peer() };
+        let under_way = self.dials.values().any(|other| place(other) == place(&address));
+        let place = place(&address);
         if self.swarm.listeners().any(|own| own == place.inner()) {
             return self.dial_failed(Some(address), Refusal::Gate(GateError::SelfDial));
         }
-        let under_way = self.dials.values().any(|other| other.without_peer() == place);
         if under_way || self.peers.dialled(&place) {
             return self.dial_failed(Some(address), Refusal::AlreadyConnected);
         }
         let options = match address.peer_id() {
             Some(peer) => DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(vec![place.inner().clone()])
+                .addresses(vec![address.without_peer().inner().clone()])
                 .build(),
             None => DialOpts::unknown_peer_id().address(place.inner().clone()).build(),
         };

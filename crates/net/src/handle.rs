@@ -10,7 +10,7 @@ use wire::Peer;
 
 use crate::{
     Address, Config, ConnectionClass, Counters, EventStream, GossipId, Limits, PeerInfo, PullError, PullStream,
-    RawTransport, StartError, Verdict,
+    ReachInfo, StartError, Transports, Verdict,
     behaviour::streams::{Kind, Open},
     counters::Meters,
     driver, frames,
@@ -18,6 +18,7 @@ use crate::{
     limits::FRAME_BYTES_MAX,
     outbox,
     peers::Peers,
+    reach_info::Told,
 };
 
 /// A handle to the running network; cheap to clone. The network goes down with the last one.
@@ -30,6 +31,7 @@ struct Shared {
     peers: Arc<Peers>,
     meters: Arc<Meters>,
     limits: Arc<Limits>,
+    told: Told,
 }
 
 /// What a handle asks of the driver.
@@ -54,28 +56,30 @@ impl Net {
     /// [`crate::Event::ListenFailed`].
     pub fn start(
         config: Config,
-        transport: RawTransport,
+        transports: impl Into<Transports>,
         tasks: task::Tasks,
         seed: [u8; 32],
     ) -> Result<(Self, EventStream), StartError> {
         let me = config.identity.peer();
         let limits = Arc::new(config.limits.clone());
         let (commands, asked) = mpsc::channel(limits.commands);
-        let (events, told) = mpsc::channel(limits.events);
+        let (events, coming) = mpsc::channel(limits.events);
         let peers = Arc::new(Peers::default());
         let meters = Arc::new(Meters::default());
+        let told = Told::default();
         let shared = Shared {
             me,
+            told: told.clone(),
             commands,
             peers: Arc::clone(&peers),
             meters: Arc::clone(&meters),
             limits: Arc::clone(&limits),
         };
-        let parts = driver::Parts { asked, commands: shared.commands.downgrade(), events, peers, meters, limits };
+        let parts = driver::Parts { asked, commands: shared.commands.downgrade(), events, peers, meters, limits, told };
         let spawner = tasks.clone();
-        let driver = driver::Driver::new(config, transport, tasks, seed, parts)?;
+        let driver = driver::Driver::new(config, transports.into(), tasks, seed, parts)?;
         spawner.spawn(driver.run());
-        Ok((Self(Arc::new(shared)), EventStream(told)))
+        Ok((Self(Arc::new(shared)), EventStream(coming)))
     }
 
     /// Who we are.
@@ -145,6 +149,11 @@ impl Net {
     /// The infrastructure that is connected now.
     pub fn infrastructure(&self) -> Vec<PeerInfo> {
         self.0.peers.of_class(ConnectionClass::Infrastructure)
+    }
+
+    /// How others reach this node, as far as it knows.
+    pub fn reach(&self) -> ReachInfo {
+        self.0.told.read()
     }
 
     pub fn counters(&self) -> Counters {

@@ -36,6 +36,65 @@ pub(crate) const NEGOTIATING_STREAMS_MAX: usize = 128;
 /// Streams of one connection. At 256 KiB of first window each, what a member can make us hold.
 pub(crate) const MUXER_STREAMS_MAX: usize = 256;
 
+/// One frame of a WebSocket: what a stranger can make us hold, as it is read before the gate. Noise's
+/// own frames are at most 64 KiB. 256 KiB.
+pub(crate) const WEBSOCKET_FRAME_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes that a QUIC peer may send and nobody has read: on one stream, and on all of a connection.
+/// What a stranger can make us hold until the gate cuts it.
+pub(crate) const QUIC_STREAM_BYTES_MAX: u32 = 1 << 20;
+pub(crate) const QUIC_CONNECTION_BYTES_MAX: u32 = 4 << 20;
+
+/// A QUIC connection that hears nothing for so long is dead; a virtual machine may stop for a while.
+pub(crate) const QUIC_IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// Relays at which a node that nobody can dial holds a reservation.
+pub const RELAYS_WANTED: usize = 2;
+
+/// Relays remembered as such: connected ones only.
+pub(crate) const RELAYS_KNOWN_MAX: usize = 64;
+
+/// For an answer to a request for a reservation.
+pub(crate) const RESERVATION_TIME: Duration = Duration::from_secs(15);
+
+/// The pause before a lost or refused reservation is asked for again: doubled each time.
+pub(crate) const RESERVATION_PAUSE_MIN: Duration = Duration::from_secs(1);
+pub(crate) const RESERVATION_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// What a relay grants. libp2p's own defaults give a circuit 128 KiB and two minutes, which cuts a
+/// body off, and each IP address a rate, which refuses a fleet behind one NAT.
+pub const RELAY_RESERVATIONS_MAX: usize = 1024;
+pub const RELAY_RESERVATIONS_PER_PEER: usize = 4;
+pub const RELAY_RESERVATION_TIME: Duration = Duration::from_secs(30 * 60);
+pub const RELAY_CIRCUITS_MAX: usize = 512;
+pub const RELAY_CIRCUITS_PER_PEER: usize = 16;
+pub const RELAY_CIRCUIT_TIME: Duration = Duration::from_secs(10 * 60);
+pub const RELAY_CIRCUIT_BYTES_MAX: u64 = 8 << 20;
+
+/// Reservations, and circuits, that one peer may ask for in a minute.
+pub const RELAY_REQUESTS_PER_MINUTE: u32 = 60;
+
+/// How long the second of two connections stands before one of them is closed: what runs on the
+/// other may end.
+pub(crate) const SETTLING_TIME: Duration = Duration::from_secs(2);
+
+/// Addresses at which a peer behind a relay is dialled back, and how often on new ones: it names them.
+pub(crate) const DIAL_BACK_ADDRESSES_MAX: usize = 4;
+pub(crate) const DIAL_BACKS_MAX: usize = 3;
+
+/// How often a connection is woken whose gossip may be waiting: as gossip's own heartbeat.
+pub(crate) const GOSSIP_WAKE_INTERVAL: Duration = Duration::from_millis(700);
+
+/// Own addresses remembered, as others saw or confirmed them.
+pub(crate) const OWN_ADDRESSES_MAX: usize = 16;
+
+/// A candidate that no server has confirmed for so long is not reachable: a server whose dial meets
+/// silence says nothing at all (libp2p, AutoNAT v2).
+pub(crate) const UNCONFIRMED_TIME: Duration = Duration::from_secs(30);
+
+/// How often unconfirmed candidates are looked at.
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+
 /// Bounds that a test or an operator may want to change. [`Limits::default`] is the production set.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -47,8 +106,8 @@ pub struct Limits {
     pub gate_permits: usize,
     pub pending_incoming: u32,
     pub pending_outgoing: u32,
-    /// Inbound connections of one IP address that have not passed the gate. Members behind one
-    /// NAT share it.
+    /// Inbound connections of one IP address, or through one relay, that have not passed the gate.
+    /// Members behind one NAT share it.
     pub pending_per_ip: usize,
     pub established: u32,
     pub established_per_peer: u32,

@@ -8,23 +8,31 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 use wire::Peer;
 
-use crate::{Address, ConnectionClass, Direction, identity::peer_of};
+use crate::{Address, Carrier, ConnectionClass, Direction, identity::peer_of, links::Rated};
 
-/// A peer that is connected now.
+/// A peer that is connected now, over its best connection: a direct one before a circuit, then the
+/// oldest.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
     pub peer: Peer,
-    /// Of its oldest connection.
     pub address: Address,
     pub direction: Direction,
+    /// Who relays, if nobody has got through directly.
+    pub relay: Option<Peer>,
+    /// What carries it; through a relay, on our side of it.
+    pub carrier: Carrier,
     /// When its first connection came up.
     pub since: Instant,
-    /// Of the last ping that was answered; `None` before the first.
+    /// Of the last ping that was answered there; `None` before the first.
     pub rtt: Option<Duration>,
     /// What it calls itself, shortened to printable characters; `None` before it has said.
     pub agent: Option<String>,
     /// Whether gossip reaches it.
     pub ready: bool,
+    /// Usually one: more while a better one settles.
+    pub connections: usize,
+    /// Where others may reach it, if it offers to relay. Not verified.
+    pub relays_at: Option<Address>,
 }
 
 /// Everybody who is connected, and over what. Written by the driver, read by anyone.
@@ -32,12 +40,11 @@ pub struct PeerInfo {
 pub(crate) struct Peers(Mutex<BTreeMap<PeerId, Entry>>);
 
 struct Entry {
-    /// Oldest first: connection ids only grow.
     links: BTreeMap<ConnectionId, Link>,
     since: Instant,
-    rtt: Option<Duration>,
     agent: Option<String>,
     ready: bool,
+    relays_at: Option<Address>,
 }
 
 #[derive(Clone)]
@@ -45,6 +52,17 @@ pub(crate) struct Link {
     pub(crate) class: ConnectionClass,
     pub(crate) address: Address,
     pub(crate) direction: Direction,
+    /// Whether *this side* dialled, told alike on both sides.
+    pub(crate) dialled: bool,
+    pub(crate) since: Instant,
+    pub(crate) rtt: Option<Duration>,
+}
+
+/// How often a peer has said to what it listens, while it was connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    First,
+    Again,
 }
 
 impl Peers {
@@ -54,9 +72,9 @@ impl Peers {
         let entry = peers.entry(peer).or_insert_with(|| Entry {
             links: BTreeMap::new(),
             since: Instant::now(),
-            rtt: None,
             agent: None,
             ready: false,
+            relays_at: None,
         });
         let first = !entry.has(link.class);
         entry.links.insert(connection, link);
@@ -78,23 +96,59 @@ impl Peers {
         Some((class, last))
     }
 
-    pub(crate) fn connections(&self, peer: &PeerId) -> usize {
-        self.lock().get(peer).map_or(0, |entry| entry.links.len())
+    /// The connections of a member, for the rule that leaves one of them.
+    pub(crate) fn rated(&self, peer: &PeerId, me: &PeerId) -> Vec<Rated> {
+        let peers = self.lock();
+        let links = peers.get(peer).into_iter().flat_map(|entry| entry.links.iter());
+        let members = links.filter(|(_, link)| link.class == ConnectionClass::Member);
+        let i_am_smaller = me.to_bytes() < peer.to_bytes();
+        let rated = members.map(|(connection, link)| Rated {
+            connection: *connection,
+            relayed: link.address.is_relayed(),
+            by_smaller: link.dialled == i_am_smaller,
+            since: link.since,
+        });
+        rated.collect()
     }
 
-    /// Returns whether the peer was not ready before, and is a member.
-    pub(crate) fn make_ready(&self, peer: &PeerId) -> bool {
+    /// Whether a peer is connected without a relay.
+    pub(crate) fn is_direct(&self, peer: &PeerId) -> bool {
+        self.lock().get(peer).is_some_and(|entry| entry.links.values().any(|link| !link.address.is_relayed()))
+    }
+
+    pub(crate) fn link(&self, peer: &PeerId, connection: ConnectionId) -> Option<Link> {
+        self.lock().get(peer)?.links.get(&connection).cloned()
+    }
+
+    /// The peer that is connected at just this place.
+    pub(crate) fn at(&self, place: &Address) -> Option<PeerId> {
+        let peers = self.lock();
+        let is_there = |entry: &Entry| entry.links.values().any(|link| link.address.without_peer() == *place);
+        peers.iter().find(|(_, entry)| is_there(entry)).map(|(peer, _)| *peer)
+    }
+
+    pub(crate) fn set_relays_at(&self, peer: &PeerId, place: Option<Address>) {
+        if let Some(entry) = self.lock().get_mut(peer) {
+            entry.relays_at = place;
+        }
+    }
+
+    /// Notes that a peer subscribed. `None` if it is no member.
+    pub(crate) fn make_ready(&self, peer: &PeerId) -> Option<Subscribed> {
+        let mut peers = self.lock();
+        let entry = peers.get_mut(peer).filter(|entry| entry.has(ConnectionClass::Member))?;
+        let was_ready = std::mem::replace(&mut entry.ready, true);
+        Some(if was_ready { Subscribed::Again } else { Subscribed::First })
+    }
+
+    /// Returns whether it is that of the connection that is shown.
+    pub(crate) fn set_rtt(&self, peer: &PeerId, connection: ConnectionId, rtt: Duration) -> bool {
         let mut peers = self.lock();
         let Some(entry) = peers.get_mut(peer) else { return false };
-        let new = entry.has(ConnectionClass::Member) && !entry.ready;
-        entry.ready |= new;
-        new
-    }
-
-    pub(crate) fn set_rtt(&self, peer: &PeerId, rtt: Duration) {
-        if let Some(entry) = self.lock().get_mut(peer) {
-            entry.rtt = Some(rtt);
-        }
+        let Some(link) = entry.links.get_mut(&connection) else { return false };
+        link.rtt = Some(rtt);
+        let class = link.class;
+        entry.best(class).is_some_and(|(best, _)| *best == connection)
     }
 
     pub(crate) fn set_agent(&self, peer: &PeerId, agent: String) {
@@ -122,15 +176,19 @@ impl Peers {
     pub(crate) fn of_class(&self, class: ConnectionClass) -> Vec<PeerInfo> {
         let peers = self.lock();
         let infos = peers.iter().filter_map(|(peer, entry)| {
-            let link = entry.links.values().find(|link| link.class == class)?;
+            let (_, link) = entry.best(class)?;
             Some(PeerInfo {
                 peer: peer_of(*peer),
                 address: link.address.clone(),
                 direction: link.direction,
+                relay: link.address.relay(),
+                carrier: link.address.carrier(),
                 since: entry.since,
-                rtt: entry.rtt,
+                rtt: link.rtt,
                 agent: entry.agent.clone(),
                 ready: entry.ready,
+                connections: entry.links.len(),
+                relays_at: entry.relays_at.clone(),
             })
         });
         infos.collect()
@@ -144,5 +202,10 @@ impl Peers {
 impl Entry {
     fn has(&self, class: ConnectionClass) -> bool {
         self.links.values().any(|link| link.class == class)
+    }
+
+    fn best(&self, class: ConnectionClass) -> Option<(&ConnectionId, &Link)> {
+        let links = self.links.iter().filter(|(_, link)| link.class == class);
+        links.min_by_key(|(connection, link)| (link.address.is_relayed(), **connection))
     }
 }

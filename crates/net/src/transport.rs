@@ -1,4 +1,4 @@
-use std::{io, sync::Arc};
+use std::{io, net::UdpSocket, sync::Arc};
 
 use either::Either;
 use futures::{AsyncRead, AsyncWrite};
@@ -7,15 +7,22 @@ use libp2p::{
     core::{
         muxing::StreamMuxerBox,
         transport::{
-            Boxed,
+            Boxed, OptionalTransport,
             timeout::{TransportTimeout, TransportTimeoutError},
         },
         upgrade::Version,
     },
-    noise, tcp, yamux,
+    noise, quic, relay, tcp, yamux,
 };
 
-use crate::{Address, Identity, Limits, gate::Gate, limits::MUXER_STREAMS_MAX};
+pub use self::websocket::{Tls, WebSocket};
+use crate::{
+    Address, Carrier, Identity, Limits, StartError,
+    gate::Gate,
+    limits::{MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_IDLE_TIME, QUIC_STREAM_BYTES_MAX},
+};
+
+mod websocket;
 
 /// A plain, ordered byte stream between two machines.
 pub trait RawIo: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -41,44 +48,86 @@ impl RawTransport {
         T::Dial: Send,
         T::ListenerUpgrade: Send,
     {
-        Self { inner: raw.map(|io, _| Box::new(io) as Box<dyn RawIo>).boxed(), probe: |_| Ok(()) }
+        Self { inner: raw.map(|io, _| boxed(io)).boxed(), probe: |_| Ok(()) }
     }
+}
 
+/// All that a node has to reach others with; circuits come on top with [`crate::Reach`].
+///
+/// A [`RawTransport`] by itself is one, without QUIC and WebSocket, as the simulator needs it.
+pub struct Transports {
+    /// `None`: QUIC or WebSocket only.
+    pub raw: Option<RawTransport>,
+    pub quic: bool,
+    pub websocket: Option<WebSocket>,
+}
+
+impl From<RawTransport> for Transports {
+    fn from(raw: RawTransport) -> Self {
+        Self { raw: Some(raw), quic: false, websocket: None }
+    }
+}
+
+impl Transports {
     /// What finds out whether somebody else listens on an address.
     pub(crate) fn probe(&self) -> fn(&Address) -> io::Result<()> {
-        self.probe
+        self.raw.as_ref().map_or(probe_port, |raw| raw.probe)
     }
 }
 
 /// TCP of the tokio runtime, without Nagle's delay.
 pub fn tcp_transport() -> RawTransport {
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    RawTransport { probe: probe_port, ..RawTransport::new(tcp) }
+    RawTransport { probe: probe_port, ..RawTransport::new(tcp()) }
+}
+
+fn tcp() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+}
+
+fn boxed(io: impl RawIo + 'static) -> Box<dyn RawIo> {
+    Box::new(io)
 }
 
 /// libp2p listens with `SO_REUSEPORT`, so that it can dial from the same port. A second daemon on
 /// the machine would so get every other connection of the first, and nobody an error.
 fn probe_port(address: &Address) -> io::Result<()> {
     match (address.ip(), address.port()) {
+        (Some(ip), Some(port @ 1..)) if address.carrier() == Carrier::Quic => UdpSocket::bind((ip, port)).map(drop),
         (Some(ip), Some(port @ 1..)) => std::net::TcpListener::bind((ip, port)).map(drop),
         _ => Ok(()),
     }
 }
 
-/// Encryption, multiplexing and the gate over `raw`.
+/// Encryption, multiplexing and the gate over `transports`, and over circuits if there is a `relay`.
 pub(crate) fn gated(
-    raw: RawTransport,
+    transports: Transports,
+    relay: Option<relay::client::Transport>,
     identity: &Identity,
     gate: Arc<Gate>,
     limits: &Limits,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(MUXER_STREAMS_MAX);
-    // A relay client's transport goes before `raw`, under the same upgrade.
-    let streams =
-        raw.inner.upgrade(Version::V1Lazy).authenticate(noise::Config::new(identity.pair())?).multiplex(muxer).boxed();
-    // QUIC, which is encrypted and multiplexed already, joins here with `or_transport`.
-    let connections = TransportTimeout::new(streams, limits.transport_time).map_err(|error| match error {
+    let noise = noise::Config::new(identity.pair()).map_err(|cause| StartError::Noise(cause.to_string()))?;
+    let websocket = transports.websocket.map(websocket::transport).transpose()?;
+    // Circuits first: the others would take the way to the relay for the whole address.
+    let streams = optional(relay.map(|relay| relay.map(|io, _| boxed(io)).boxed()))
+        .or_transport(optional(transports.raw.map(|raw| raw.inner)))
+        .map(|io, _| io.into_inner())
+        .or_transport(optional(websocket))
+        .map(|io, _| io.into_inner())
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(muxer)
+        .boxed();
+    let quic = transports.quic.then(|| quic::tokio::Transport::new(quic_config(identity)));
+    let connections = streams
+        .or_transport(optional(
+            quic.map(|quic| quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()),
+        ))
+        .map(|connection, _| connection.into_inner())
+        .boxed();
+    let connections = TransportTimeout::new(connections, limits.transport_time).map_err(|error| match error {
         TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
         TransportTimeoutError::TimerError(cause) | TransportTimeoutError::Other(cause) => cause,
     });
@@ -89,4 +138,17 @@ pub(crate) fn gated(
             Either::Right(refused) => io::Error::other(refused),
         })
         .boxed())
+}
+
+fn optional<T>(transport: Option<T>) -> OptionalTransport<T> {
+    transport.map_or_else(OptionalTransport::none, OptionalTransport::some)
+}
+
+fn quic_config(identity: &Identity) -> quic::Config {
+    let mut config = quic::Config::new(identity.pair());
+    config.max_idle_timeout = u32::try_from(QUIC_IDLE_TIME.as_millis()).expect("half a minute");
+    config.max_concurrent_stream_limit = u32::try_from(MUXER_STREAMS_MAX).expect("some hundreds");
+    config.max_stream_data = QUIC_STREAM_BYTES_MAX;
+    config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;
+    config
 }

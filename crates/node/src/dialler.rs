@@ -230,7 +230,13 @@ impl Dialler {
         match event {
             Event::Listening { address } => {
                 info!(%address, "listening for members");
-                self.around.known.lock().expect("no panic while held").listening.push(address);
+                {
+                    let mut known = self.around.known.lock().expect("no panic while held");
+                    known.listening.push(address);
+                    // What most others can dial comes first: it is what a directory has room for.
+                    let rank = |address: &Address| (address.carrier(), address.ip().is_some_and(|ip| ip.is_ipv6()));
+                    known.listening.sort_by_key(rank);
+                }
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),

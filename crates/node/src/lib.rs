@@ -8,6 +8,7 @@
 
 mod budgets;
 mod cache;
+mod circuits;
 mod counters;
 mod dialler;
 mod doubts;

@@ -130,8 +130,8 @@ pub const ETAG_AT_ONCE_BYTES_MAX: usize = 256 << 10;
 /// Credentials whose acceptance by the origin is remembered; who is forgotten asks the origin.
 pub const ACCEPTED_MAX: usize = 4096;
 
-/// How long the origin is taken to need for a kind of route that it was not asked for yet, and between
-/// which times all guesses are kept.
+/// How long the origin is taken to need before it was asked for anything, and between which times all
+/// guesses are kept.
 pub const ORIGIN_TIME_GUESS: Duration = Duration::from_millis(500);
 pub const ORIGIN_TIME_MIN: Duration = Duration::from_millis(50);
 pub const ORIGIN_TIME_MAX: Duration = Duration::from_secs(10);
@@ -150,3 +150,16 @@ pub const HEARD_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Credentials of this machine whose name in the fleet is remembered.
 pub const FLEET_SCOPES_MAX: usize = 4096;
+
+/// Neighbours with which a node looks for no more: gossip's mesh is of five, and a relay or two.
+pub const NEIGHBOURS_ENOUGH: usize = 8;
+
+/// How often members that were heard of and not met are looked for.
+pub const CIRCUIT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the larger of two peers leaves the first dial to the smaller.
+pub const CIRCUIT_COURTESY: Duration = Duration::from_secs(3);
+
+/// The pause after a dial through a relay that met nobody: doubled each time.
+pub const CIRCUIT_PAUSE_MIN: Duration = Duration::from_secs(2);
+pub const CIRCUIT_PAUSE_MAX: Duration = Duration::from_secs(60);

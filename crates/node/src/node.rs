@@ -9,7 +9,7 @@ use discovery::{Directory, IssueConfig, IssueRegistry};
 use futures::future::join_all;
 use gateway::{Accept, Cache, Door, Drained, Fetched, Handle, Origin, Service};
 use github::{Ask, Policy, Route, Site};
-use net::{Address, Identity, Net, RawTransport};
+use net::{Address, Identity, Net, Reach, Transports};
 use store::Store;
 use task::Tasks;
 use tokio::{
@@ -23,6 +23,7 @@ use crate::{
     Counters, DiallerConfig, Mode, NodeCache, Receipt, Receipts, SmokeEntry,
     budgets::Budgets,
     cache::now,
+    circuits,
     dialler::{Dialler, Known, RegistryConfig, Signer, Surroundings, registry::Registrar},
     fill::Filler,
     flights::Flights,
@@ -69,7 +70,8 @@ pub struct FleetConfig {
     pub identity: Identity,
     pub listen: Vec<Address>,
     pub external: Vec<Address>,
-    pub transport: RawTransport,
+    pub transports: Transports,
+    pub reach: Reach,
     pub dialler: DiallerConfig,
 }
 
@@ -169,13 +171,16 @@ impl Node {
             }
             Some(fleet) => {
                 (about.peer, about.role) = (Some(fleet.identity.peer()), fleet.role);
-                let FleetConfig { keys, role, identity, listen, external, transport, mut dialler } = fleet;
+                let FleetConfig { keys, role, identity, listen, external, transports, reach, mut dialler } = fleet;
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
                 let mut config = net::Config::new(identity.clone(), membership, keys.topic.clone());
-                (config.listen, config.external) = (listen, external);
+                (config.listen, config.external, config.reach) = (listen, external, reach);
                 config.mdns = dialler.discovery.mdns;
-                let (net, events) = Net::start(config, transport, tasks.clone(), rand::random())?;
+                let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, told) = start(keys, role, Some((net.clone(), events)));
+                if reach.relay_client {
+                    tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
+                }
                 let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
                 let registry = dialler.discovery.registry.as_ref().map(|registry| {
                     let (me, sealing) = (net.me().clone(), sharing.keys.sealing.clone());

@@ -32,13 +32,17 @@ impl OriginTimes {
     }
 
     pub fn expected(&self, route: Route) -> OriginTime {
-        let observed = self.0.lock().expect("no panic while held").get(&route).copied();
         let seconds = |secs: f64| Duration::from_secs_f64(secs).clamp(limits::ORIGIN_TIME_MIN, limits::ORIGIN_TIME_MAX);
-        let guess = OriginTime { usual: limits::ORIGIN_TIME_GUESS, longest: limits::ORIGIN_TIME_GUESS };
-        observed.map_or(guess, |Observed { mean, spread }| OriginTime {
+        let time = |Observed { mean, spread }: Observed| OriginTime {
             usual: seconds(mean),
             longest: seconds(mean + 4.0 * spread),
-        })
+        };
+        let all = self.0.lock().expect("no panic while held");
+        let observed = all.get(&route).copied().map(time);
+        // What was not asked for yet is taken for the slowest of what was.
+        let slowest = || all.values().copied().map(time).max_by_key(|time| time.usual);
+        let guess = OriginTime { usual: limits::ORIGIN_TIME_GUESS, longest: limits::ORIGIN_TIME_GUESS };
+        observed.or_else(slowest).unwrap_or(guess)
     }
 }
 
@@ -55,6 +59,7 @@ mod tests {
             steady.observe(route, Duration::from_millis(200));
             fitful.observe(route, Duration::from_millis(if n % 2 == 0 { 100 } else { 300 }));
         }
+        assert_eq!(fitful.expected(Route::Jobs), fitful.expected(route), "nothing else is known");
         let ms = |time: &OriginTimes| time.expected(route).longest.as_millis();
         assert!((195..210).contains(&ms(&steady)), "{}", ms(&steady));
         assert!((500..700).contains(&ms(&fitful)), "{}", ms(&fitful));

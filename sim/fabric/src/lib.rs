@@ -11,6 +11,7 @@
 //!   packets and timeouts tell it;
 //! - each directed link has its own random stream: a fault on one does not change another's draws;
 //! - a socket leaves its machine's table when it is over, whoever still holds its stream;
+//! - a machine behind a router is met by nobody outside but as the router's NAT lets it;
 //! - every buffer, queue and retry has a bound, in [`limits`];
 //! - wakers run and are dropped without the lock.
 //!
@@ -46,6 +47,7 @@ mod link;
 mod listener;
 mod listening;
 mod machine;
+mod nat;
 mod network;
 mod packet;
 mod rng;
@@ -61,6 +63,7 @@ pub use dialling::Dialling;
 pub use link::{Fate, Link};
 pub use listener::{Accept, Listener};
 pub use machine::MachineId;
+pub use nat::{Filtering, Mapping, Nat};
 pub use network::{Network, Tap, Totals};
 pub use packet::{Packet, Segment};
 pub use stream::Stream;

@@ -62,6 +62,9 @@ pub const LISTEN_PORT_FIRST: u16 = 10_000;
 /// Source ports of dials (`ip_local_port_range`).
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 32_768..=60_999;
 
+/// Ports that a router gives out where it does not keep the one within.
+pub const NAT_PORTS: RangeInclusive<u16> = 20_000..=65_000;
+
 /// Each socket counts its bytes from its own multiple of 2^40, so that a late packet of an earlier
 /// connection of the same addresses is always outside the window. 2^24 sockets fit in a world.
 pub const SEQUENCE_BITS: u32 = 40;

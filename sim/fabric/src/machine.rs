@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     limits::{ACCEPT_BACKLOG_MAX, EPHEMERAL_PORTS, LISTEN_PORT_FIRST},
+    nat::Table,
     socket::SocketId,
 };
 
@@ -48,6 +49,10 @@ impl Listening {
 
 pub(crate) struct Machine {
     pub(crate) ip: Ipv4Addr,
+    /// The router in front of it.
+    pub(crate) router: Option<MachineId>,
+    /// It is a router.
+    pub(crate) nat: Option<Table>,
     pub(crate) powered: bool,
     /// Counts power cycles: a handle of an earlier one does nothing.
     pub(crate) boots: u32,
@@ -58,9 +63,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(ip: Ipv4Addr) -> Self {
+    pub(crate) fn new(ip: Ipv4Addr, router: Option<MachineId>, nat: Option<Table>) -> Self {
         Self {
             ip,
+            router,
+            nat,
             powered: true,
             boots: 0,
             table: BTreeMap::new(),

@@ -12,6 +12,7 @@ use crate::{
     link::{Fate, Link},
     listener::Listener,
     machine::MachineId,
+    nat::Nat,
     packet::{Packet, Segment},
     state::State,
     transport::FabricTransport,
@@ -34,7 +35,7 @@ pub struct Totals {
     pub retransmissions: u64,
     pub resets: u64,
     /// By loss, partition, full queues, or an address that no machine has. What arrives at a machine
-    /// without power is not counted.
+    /// without power is not counted, nor what a router does not let in.
     pub lost: u64,
 }
 
@@ -68,7 +69,25 @@ impl Network {
     /// # Panics
     /// If another machine has the address, or if it is a loopback address or 0.0.0.0.
     pub fn add_machine(&self, ip: Ipv4Addr) -> MachineId {
-        self.with(|state| state.add_machine(ip))
+        self.with(|state| state.add_machine(ip, None, None))
+    }
+
+    /// Adds a router with its power on. Its links are those of the machines behind it: what one of them
+    /// sends crosses the link from it to whom it is for, and what is for it crosses the link to the router.
+    ///
+    /// # Panics
+    /// As [`Network::add_machine`].
+    pub fn add_router(&self, ip: Ipv4Addr, nat: Nat) -> MachineId {
+        self.with(|state| state.add_machine(ip, None, Some(nat)))
+    }
+
+    /// Adds a machine behind a router. Others behind it reach it at this address, everybody else through
+    /// the router alone.
+    ///
+    /// # Panics
+    /// As [`Network::add_machine`], or if `router` is none.
+    pub fn add_machine_behind(&self, router: MachineId, ip: Ipv4Addr) -> MachineId {
+        self.with(|state| state.add_machine(ip, Some(router), None))
     }
 
     /// Lets everything happen that is due at `now` or before, in its order; then it is `now`, unless

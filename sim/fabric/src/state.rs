@@ -6,8 +6,10 @@ use crate::{
     limits::LOOPBACK_LATENCY,
     link::{Fate, Link, Links, Passage},
     machine::{Machine, MachineId, Pair},
+    nat::{Nat, Table},
     network::{Tap, Totals},
     packet::{Packet, Segment},
+    rng::SplitMix64,
     route::{Route, route},
     socket::{Socket, SocketId},
     tcp::Connection,
@@ -22,7 +24,11 @@ enum Event {
     Timer(SocketId),
 }
 
+/// What a router draws is apart from what its links draw.
+const NAT_STREAM: u64 = 0x6e61_7400;
+
 pub(crate) struct State {
+    seed: u64,
     pub(crate) now: Duration,
     /// By time, then in the order of their making.
     events: BTreeMap<(Duration, u64), Event>,
@@ -40,6 +46,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(seed: u64, default_link: Link) -> Self {
         Self {
+            seed,
             now: Duration::ZERO,
             events: BTreeMap::new(),
             next_event: 0,
@@ -54,11 +61,16 @@ impl State {
         }
     }
 
-    pub(crate) fn add_machine(&mut self, ip: Ipv4Addr) -> MachineId {
+    pub(crate) fn add_machine(&mut self, ip: Ipv4Addr, router: Option<MachineId>, nat: Option<Nat>) -> MachineId {
         let id = MachineId(u32::try_from(self.machines.len()).expect("fewer machines than IPv4 addresses"));
         assert!(!ip.is_loopback() && !ip.is_unspecified(), "{ip} is no machine's own address");
         assert!(self.addresses.insert(ip, id).is_none(), "two machines have the address {ip}");
-        self.machines.push(Machine::new(ip));
+        let nat = nat.map(|nat| Table::new(nat, ip, SplitMix64::new(self.seed, &[NAT_STREAM, id.0.into()])));
+        self.machines.push(Machine::new(ip, router, nat));
+        if let Some(router) = router {
+            let router = &mut self.machines[router.index()];
+            router.nat.as_mut().expect("what is in front of a machine is a router").add_machine(ip);
+        }
         id
     }
 
@@ -86,8 +98,15 @@ impl State {
     }
 
     fn arrive(&mut self, to: MachineId, packet: Packet) {
-        let machine = &self.machines[to.index()];
+        let machine = &mut self.machines[to.index()];
         if !machine.powered {
+            return;
+        }
+        if let Some(nat) = &mut machine.nat {
+            let inner = nat.inward(packet.src, packet.dst.port(), self.now);
+            if let Some((inner, to)) = inner.and_then(|inner| Some((inner, *self.addresses.get(inner.ip())?))) {
+                self.arrive(to, Packet { dst: inner, ..packet });
+            }
             return;
         }
         let pair = Pair { local: packet.dst, remote: packet.src };
@@ -117,8 +136,8 @@ impl State {
     }
 
     /// Puts a packet on its link.
-    pub(crate) fn send(&mut self, from: MachineId, packet: Packet) {
-        let (to, passage) = match route(&self.addresses, from, &packet) {
+    pub(crate) fn send(&mut self, from: MachineId, mut packet: Packet) {
+        let (to, passage) = match route(&self.addresses, &mut self.machines, from, &mut packet, self.now) {
             Route::Loopback => (from, Passage::Arrives(self.now + LOOPBACK_LATENCY)),
             Route::Link(to) => (to, self.links.line(from, to).put(&packet, self.now)),
             Route::Nowhere => {
@@ -220,6 +239,9 @@ impl State {
             return;
         }
         machine.powered = false;
+        if let Some(nat) = &mut machine.nat {
+            nat.clear();
+        }
         machine.boots += 1;
         let mut gone: Vec<_> = machine.table.values().copied().collect();
         for mut listening in mem::take(&mut machine.listeners).into_values() {

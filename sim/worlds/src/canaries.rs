@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 16] = [
+const HAUNTS: [(&str, &str); 17] = [
     ("serves-across-scopes", "lan"),
     ("mixes-the-clocks", "lan"),
     ("ignores-expiry", "lan"),
@@ -28,6 +28,7 @@ const HAUNTS: [(&str, &str); 16] = [
     ("waits-on-itself", CORE),
     ("loses-a-tombstone", "cut-off"),
     ("keeps-a-stop-to-itself", "origin-limit"),
+    ("counts-a-hedge-twice", "slow-peer"),
 ];
 
 /// Where waits are looked at.
@@ -57,4 +58,15 @@ pub fn run(seeds: u64, jobs: usize) -> anyhow::Result<u8> {
         return Ok(HARNESS);
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bug_that_can_be_planted_is_looked_for() {
+        let unsought = canary::Bug::ALL.iter().find(|bug| HAUNTS.iter().all(|(name, _)| *name != bug.name()));
+        assert_eq!(unsought, None);
+    }
 }

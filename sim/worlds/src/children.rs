@@ -9,11 +9,17 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{plan::Plan, world::Outcome};
+use crate::{
+    plan::{Layer, Plan},
+    world::Outcome,
+};
 
 /// A world that takes longer is stuck: the simulator's fault, or an endless loop in the code.
 pub const WALL_LIMIT: Duration = Duration::from_secs(600);
 pub const LONG_WALL_LIMIT: Duration = Duration::from_secs(5400);
+
+/// A swarm of more machines than this takes minutes.
+const LARGE_SWARM_NODES: usize = 20;
 
 /// Starts a world; its plan goes in on stdin.
 pub fn start(plan: &Plan, arguments: &[&str]) -> anyhow::Result<Child> {
@@ -48,7 +54,8 @@ pub fn outcome(plan: &Plan, html: Option<&Path>, text: Option<&Path>) -> anyhow:
 /// The same, with arguments of the caller's.
 pub fn start_and_wait(plan: &Plan, arguments: &[&str]) -> anyhow::Result<Outcome> {
     let child = start(plan, arguments)?;
-    let limit = if plan.span_ms > 3_600_000 { LONG_WALL_LIMIT } else { WALL_LIMIT };
+    let is_long = plan.span_ms > 3_600_000 || plan.layer == Layer::Swarm && plan.nodes.len() > LARGE_SWARM_NODES;
+    let limit = if is_long { LONG_WALL_LIMIT } else { WALL_LIMIT };
     let watchdog = Watchdog::over(&child, limit);
     let output = child.wait_with_output().context("the world is lost")?;
     if watchdog.has_bitten() {

@@ -10,12 +10,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    canaries, compare, cost_curve, dashboard, figures, fleet_day, gossip_cost, matrix_start, meta, output,
+    canaries, compare, cost_curve, dashboard, entry_cost, figures, fleet_day, gossip_cost, matrix_start, meta, output,
     plan::{Layer, Plan, Way},
     property,
     run::{self, Seeds},
     scenario::{self, Wishes},
-    self_test, shrink, world,
+    self_test, shrink, stop_spread, world,
 };
 
 /// Exit codes: 0 all promises kept, 1 a safety promise broken, 2 a world did not come to rest, 3 not
@@ -123,6 +123,20 @@ enum Command {
     /// What an announce costs in the real swarm, beside the model: sends per node, and milliseconds
     GossipCost {
         #[arg(long, value_delimiter = ',', default_value = "10,50,100")]
+        nodes: Vec<u32>,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// What one entry costs that one machine fills and others read: messages, and bytes per node
+    EntryCost {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 1_000)]
+        body_bytes: u16,
+    },
+    /// How fast all machines of the real swarm know that GitHub has stopped a token
+    StopSpread {
+        #[arg(long, value_delimiter = ',', default_value = "10,50")]
         nodes: Vec<u32>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -317,6 +331,10 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Dashboard { hours, seed } => dashboard::run(&dashboard::Options { hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
         Command::GossipCost { nodes, seed } => gossip_cost::run(&gossip_cost::Options { nodes, seed }),
+        Command::EntryCost { seed, body_bytes } => {
+            entry_cost::run(&entry_cost::Options { seed, body_bytes: body_bytes.into() })
+        }
+        Command::StopSpread { nodes, seed } => stop_spread::run(&stop_spread::Options { nodes, seed }),
         Command::MatrixStart { nodes, seeds, jobs, ways } => {
             matrix_start::run(&matrix_start::Options { nodes, seeds, jobs, ways })
         }

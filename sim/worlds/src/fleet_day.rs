@@ -26,9 +26,9 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
     let Options { hours, runners, anchors, .. } = *options;
     output::data(&format!("{hours} h, {runners} runners, {anchors} machines that stay, seed {}", options.seed));
     output::data(
-        "| herds | churn | way | questions | charged | of the oracle's | against it | at once / held / lost | free proofs | answers behind | wait p50 / p99 ms | sends per node and publish |",
+        "| herds | churn | way | questions | charged | of the oracle's | against it | seen between | at once / other offered / none offered / lost | free proofs | answers behind | wait p50 / p99 ms | sends per node and publish |",
     );
-    output::data("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    output::data("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut plans = Vec::new();
     for (herds, churn) in KINDS {
         for way in &options.ways {
@@ -64,9 +64,12 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 fn row(plan: &Plan, outcome: &Outcome, herds: bool, churn: bool) -> String {
     let least = oracle::charged(plan);
     let costs = outcome.costs.clone().unwrap_or_default();
+    let repeated = [costs.charged_at_once, costs.charged_misoffered, costs.charged_unoffered, costs.charged_lost];
+    // New to the fleet, and not to the oracle: for it an older one was fresh all the time.
+    let between = outcome.charged as i64 - repeated.iter().sum::<u64>() as i64 - least.changed as i64;
     let word = |is: bool| if is { "yes" } else { "no" };
     format!(
-        "| {} | {} | {} | {} | {} | {} of {} | {:.3} | {} / {} / {} | {} | {:.2} % | {:.0} / {:.0} | {:.2} |",
+        "| {} | {} | {} | {} | {} | {} of {} | {:.3} | {between} | {} | {} | {:.2} % | {:.0} / {:.0} | {:.2} |",
         word(herds),
         word(churn),
         crate::matrix_start::name(plan.model.way),
@@ -75,9 +78,7 @@ fn row(plan: &Plan, outcome: &Outcome, herds: bool, churn: bool) -> String {
         least.changed,
         least.expired,
         outcome.charged as f64 / least.changed.max(1) as f64,
-        costs.charged_at_once,
-        costs.charged_again,
-        costs.charged_lost,
+        repeated.map(|count| count.to_string()).join(" / "),
         outcome.proofs,
         100.0 * costs.behind as f64 / outcome.tally.asks.max(1) as f64,
         costs.wait_p50_ms,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The links that the design's figures are for: 10 to 50 ms one way.
-const LINK: Link = Link { latency_ms: 10, jitter_ms: 40, loss_ppm: 0, bytes_per_sec: None };
+pub const LINK: Link = Link { latency_ms: 10, jitter_ms: 40, loss_ppm: 0, bytes_per_sec: None };
 
 const QUESTIONS: u32 = 200;
 const SIMULATED_SECS: u64 = 60;
@@ -25,8 +25,10 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<u8> {
     let between = format!("{} to {} ms", LINK.latency_ms, LINK.latency_ms + LINK.jitter_ms);
     output::data(&format!("links of {between}; measured in the swarm / of the model"));
-    output::data("| nodes | messages | sends per node | sends of the author | p50 ms | p99 ms | missed ‰ |");
-    output::data("|---:|---:|---:|---:|---:|---:|---:|");
+    output::data(
+        "| nodes | messages | sends per node | duplicates per node | sends of the author | p50 ms | p99 ms | missed ‰ |",
+    );
+    output::data("|---:|---:|---:|---:|---:|---:|---:|---:|");
     let lan = Scenario::find("lan").expect("it is in the list");
     let mut worst = 0;
     for nodes in &options.nodes {
@@ -44,10 +46,12 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
         let mut delays: Vec<u128> =
             (0..DRAWS).filter_map(|_| Some(gossip.delay(*nodes as usize)?.as_millis())).collect();
         output::data(&format!(
-            "| {nodes} | {} | {:.2} / {:.2} | {:.1} | {:.0} / {} | {:.0} / {} | {:.2} |",
+            "| {nodes} | {} | {:.2} / {:.2} | {:.2} | {:.1} | {:.0} / {} | {:.0} / {} | {:.2} |",
             seen.messages,
             seen.sends_per_node,
             Gossip::sends(*nodes as usize),
+            // Each of the others needs one.
+            seen.sends_per_node - f64::from(nodes - 1) / f64::from(*nodes) * (1.0 - seen.missed_permille / 1000.0),
             seen.own_sends,
             seen.p50_ms,
             quantile(&mut delays, 500),

@@ -210,7 +210,8 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
             identity: machine.identity.clone(),
             listen: vec![address(machine.plan.id)],
             external: Vec::new(),
-            transport: RawTransport::new(stage.network.transport(machine.id)),
+            transports: RawTransport::new(stage.network.transport(machine.id)).into(),
+            reach: net::Reach::default(),
             dialler: DiallerConfig {
                 bootstrap: bootstrap(plan, machine.plan.id),
                 directories: vec![Arc::new(directory) as Arc<dyn Directory>],

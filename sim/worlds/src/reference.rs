@@ -157,6 +157,11 @@ impl Reference {
         self.bodies.get(path).and_then(|bodies| bodies.get(&digest)).map_or(0, Bytes::len)
     }
 
+    /// Bytes of the largest body that this path ever had.
+    pub fn largest(&self, path: &str) -> usize {
+        self.bodies.get(path).and_then(|bodies| bodies.values().map(Bytes::len).max()).unwrap_or_default()
+    }
+
     /// Whether this body holds a credential: then it never leaves the machine that was given it.
     pub fn holds_credential(&self, path: &str, digest: Digest) -> bool {
         let body = self.bodies.get(path).and_then(|bodies| bodies.get(&digest));

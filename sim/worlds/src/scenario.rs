@@ -5,7 +5,7 @@ mod fleets;
 mod weather;
 
 use draft::Draft;
-pub use fleets::{Day, Matrix, steady};
+pub use fleets::{Day, Matrix, entries, steady};
 
 use crate::plan::{Layer, Plan, Role, Trouble};
 

@@ -12,6 +12,9 @@ pub const TARGET: &str = "libp2p_gossipsub";
 /// Meshes need some heartbeats until they are what they should be.
 const SETTLED: Duration = Duration::from_secs(15);
 
+/// What is told so soon is told at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 /// Every message that was published.
 #[derive(Default)]
 pub struct Spread {
@@ -22,6 +25,7 @@ pub struct Spread {
 
 #[derive(Default)]
 struct Message {
+    author: usize,
     published: Duration,
     sends: u64,
     own_sends: u64,
@@ -48,7 +52,7 @@ impl Spread {
         let now = det::elapsed();
         match (words, message_id) {
             ("Publishing message", Some(id)) => {
-                self.messages.insert(id.clone(), Message { published: now, ..Message::default() });
+                self.messages.insert(id.clone(), Message { author: lane, published: now, ..Message::default() });
                 self.publishing.insert(lane, id);
             }
             ("Published message", _) => {
@@ -73,6 +77,16 @@ impl Spread {
             }
             _ => {}
         }
+    }
+
+    /// How long after `moment` each other node had what this lane told next, if it told something at once.
+    pub fn heard_after(&self, lane: usize, moment: Duration) -> Vec<Duration> {
+        let told_at_once =
+            |message: &&Message| message.author == lane && (moment..moment + AT_ONCE).contains(&message.published);
+        let next = self.messages.values().filter(told_at_once).min_by_key(|message| message.published);
+        next.into_iter()
+            .flat_map(|message| message.delays.iter().map(|delay| message.published + *delay - moment))
+            .collect()
     }
 
     /// In a world of so many nodes that all stay.

@@ -24,6 +24,7 @@ use crate::{
     rest::Rest,
     spread::{Spread, SpreadFigures},
     stage::{Stage, Violation, lock},
+    stop_spread::{self, StopFigures},
     trace::{Event, Fnv, Kind, lane_name},
     weather::{Hosts, Losses, Weather, link},
 };
@@ -61,6 +62,9 @@ pub struct Outcome {
     /// Of gossip in the swarm, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<SpreadFigures>,
+    /// Of stops in the swarm, if gossip was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<StopFigures>,
 }
 
 /// What to do with the record.
@@ -166,6 +170,7 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
         checkers::at_rest(&stage);
     }
     let mut outcome = outcome(&stage, sim.elapsed(), weather.losses, began);
+    outcome.stops = spread.as_ref().map(|spread| stop_spread::figures(&stage, &lock(spread)));
     outcome.spread = spread.map(|spread| lock(&spread).figures(stage.machines.len()));
     crate::timeline::write(&stage, &outcome, recording)?;
     // Unlike a crash, the end of a world is the end of what its machines do at all.
@@ -258,6 +263,7 @@ pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Durati
         last_lines: trace.last(),
         costs: None,
         spread: None,
+        stops: None,
     }
 }
 

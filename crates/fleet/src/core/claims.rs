@@ -127,7 +127,7 @@ impl Fleet {
         let own = self.index.candidates((key, scope)).iter().find(|c| c.record.is_fresh(now)).map(|c| (scope, c));
         let version = || self.newest(key, now).filter(|(_, c)| now < c.record.fresh_until);
         let best = own.or_else(|| version().filter(|_| purpose == Purpose::Fill));
-        best.map(|(scope, candidate)| told_on(key, scope, candidate)).into_iter().collect()
+        best.map(|(scope, candidate)| self.told_on(key, scope, candidate)).into_iter().collect()
     }
 
     /// The newest that anybody was told about `key`, as far as whoever says so can be trusted.
@@ -162,11 +162,11 @@ impl Fleet {
                 // Nobody proves for this credential yet: it is the turn that is waited for.
                 let is_queued = claiming.purpose == Purpose::Proof && since_ms == 0;
                 let expected = ask.claim.unwrap_or_default().longest + budget;
-                let patience = match claiming.purpose {
-                    Purpose::Fill => expected,
-                    Purpose::Proof => expected.max(limits::PROOF_QUEUE_MAX),
+                let until = match claiming.purpose {
+                    // Finding an owner that answers has used some of the budget.
+                    Purpose::Fill => ask.clock.after(expected),
+                    Purpose::Proof => now.after(expected.max(limits::PROOF_QUEUE_MAX)),
                 };
-                let until = now.after(patience);
                 ask.claiming = Some(Claiming { until, is_waiting: true, is_queued, ..claiming });
                 return;
             }
@@ -309,10 +309,18 @@ impl Fleet {
     fn reply(&mut self, to: &Peer, id: u64, key: KeyId, mut word: ClaimWord, now: Millis) {
         if let ClaimWord::Granted { last, .. } = &mut word {
             let newest = self.newest(key, now).filter(|(_, candidate)| candidate.record.may_be_stale(now));
-            *last = newest.map(|(scope, candidate)| Box::new(told_on(key, scope, candidate)));
+            *last = newest.map(|(scope, candidate)| Box::new(self.told_on(key, scope, candidate)));
         }
         let message = Message::ClaimReply(ClaimReply { id, key, word });
         self.effects.push_back(Effect::Send { to: to.clone(), message });
+    }
+
+    /// A record that somebody told this node, told on: with a holder, if that is not this node. Whoever is gone
+    /// holds nothing any more.
+    fn told_on(&self, key: KeyId, scope: ScopeId, candidate: &Candidate) -> Announcement {
+        let holder = candidate.holders.iter().min_by_key(|holder| !self.peers.contains_key(*holder));
+        let holder = holder.filter(|_| !candidate.held).cloned();
+        Announcement { key, scope, record: candidate.record.clone(), tag: candidate.tag, body: None, holder }
     }
 
     /// The owner is gone, and all that it kept: waiters ask the next one, and who asks tells the next
@@ -398,12 +406,6 @@ impl Fleet {
         let name = |by: &'_ Claimant| AskId(by.id);
         self.leases.waits().map(move |(_, waiter, holder)| ((&waiter.peer, name(waiter)), (&holder.peer, name(holder))))
     }
-}
-
-/// A record that somebody told this node, told on: with a holder, if that is not this node.
-fn told_on(key: KeyId, scope: ScopeId, candidate: &Candidate) -> Announcement {
-    let holder = if candidate.held { None } else { candidate.holders.first().cloned() };
-    Announcement { key, scope, record: candidate.record.clone(), tag: candidate.tag, body: None, holder }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wire::{Announcement, Digest, KeyId, Millis, Peer};
 
-use super::Fleet;
+use super::{Fleet, is_plausible};
 use crate::{Effect, PullFailure, limits};
 
 /// What is being fetched, so that nothing is fetched twice at once.
@@ -14,12 +14,13 @@ impl Fleet {
     /// Fetches the body of this record from who has filled it, to have a second copy.
     ///
     /// Nothing is done, and nothing is lost, if it is here, is on its way, is larger than
-    /// [`limits::COPY_BYTES_MAX`], is doubtful or not fresh, or if [`limits::COPIES_MAX`] others are on their way.
+    /// [`limits::COPY_BYTES_MAX`], is doubtful, not fresh or of times that cannot be true, or if [`limits::COPIES_MAX`] others are on their way.
     pub fn copy(&mut self, from: &Peer, announcement: Announcement, now: Millis) {
         let Announcement { key, scope, ref record, .. } = announcement;
         let digest = record.version.digest;
         let is_wanted = record.body_bytes <= limits::COPY_BYTES_MAX
             && record.is_fresh(now)
+            && is_plausible(record, now)
             && self.peers.contains_key(from)
             && !self.index.holds(key, digest)
             && !self.is_doubtful(key, scope, record);

@@ -4,7 +4,7 @@
 //! large one only its beginning is a race; from then on it comes from one holder, and if that stalls
 //! or breaks off, the next one goes on where it stopped.
 
-use wire::{Digest, Millis, Peer, PullRequest, Record};
+use wire::{Digest, Millis, Peer, PullRequest, Record, Tag};
 
 use super::Fleet;
 use crate::{
@@ -21,6 +21,7 @@ pub(super) struct Holder {
     peer: Peer,
     at: At,
     record: Record,
+    tag: Option<Tag>,
 }
 
 impl Fleet {
@@ -35,18 +36,19 @@ impl Fleet {
         if ask.pulls.started >= limits::PULL_ATTEMPTS_MAX {
             return None;
         }
-        let holders = candidates.flat_map(|(at, c)| c.holders.iter().map(move |holder| (holder, at, &c.record)));
+        let holders = candidates.flat_map(|(at, c)| c.holders.iter().map(move |holder| (holder, at, c)));
         let untried = holders.filter(|(holder, ..)| !ask.pulls.tried.contains(*holder));
-        let ranked = untried.filter_map(|(holder, at, record)| {
-            Some((self.peers.get(holder)?.rank(now), self.spread(id, holder), holder, at, record))
+        let ranked = untried.filter_map(|(holder, at, candidate)| {
+            Some((self.peers.get(holder)?.rank(now), self.spread(id, holder), holder, at, candidate))
         });
-        let (_, _, peer, at, record) = ranked.min_by_key(|(rank, spread, ..)| (*rank, *spread))?;
-        Some(Holder { peer: peer.clone(), at, record: record.clone() })
+        let (_, _, peer, at, candidate) = ranked.min_by_key(|(rank, spread, ..)| (*rank, *spread))?;
+        let Candidate { record, tag, .. } = candidate;
+        Some(Holder { peer: peer.clone(), at, record: record.clone(), tag: *tag })
     }
 
     /// Asks one more holder for a body.
     pub(super) fn start_pull(&mut self, id: AskId, holder: Holder, now: Millis) {
-        let Holder { peer: from, at, record } = holder;
+        let Holder { peer: from, at, record, tag } = holder;
         let (Some(state), Some(ask)) = (self.peers.get(&from), self.asks.get_mut(&id)) else { return };
         let digest = record.version.digest;
         let is_near = state.is_near();
@@ -63,7 +65,7 @@ impl Fleet {
         };
         let resume = !pulls.from_one;
         let request = PullRequest { key: at.0, scope: at.1, digest, from_segment: 0 };
-        self.effects.push_back(Effect::Pull { ask: id, from, request, record, resume });
+        self.effects.push_back(Effect::Pull { ask: id, from, request, record, tag, resume });
     }
 
     /// Starts the rivals that are due, of holders that are later than usual.

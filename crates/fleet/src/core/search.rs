@@ -9,7 +9,7 @@ use crate::{
     Across, AskId, Effect, Outcome, Want,
     asks::Ask,
     index::{At, Candidate},
-    offer::offers,
+    offer::{Told, offers},
 };
 
 /// What a record is good for.
@@ -100,10 +100,12 @@ impl Fleet {
             let version = candidate.record.version;
             ask.known.is_none_or(|known| version.digest != known.digest && version.date_secs >= known.date_secs)
         };
-        let own_offer = self.index.candidates(own).first().filter(is_news);
-        choices.extend(own_offer.map(|candidate| (Use::OwnOffer, own, candidate)));
+        let told_last = self.index.candidates(own).first();
         if ask.across != Across::Nothing {
-            for digest in offers((ask.key, ask.scope), ask.known, &self.kin, others(), now) {
+            let here = ask.known.map(|version| Told { version, here: true });
+            let heard = told_last.map(|candidate| Told { version: candidate.record.version, here: false });
+            let known = heard.into_iter().chain(here).max_by_key(|told| told.version.date_secs);
+            for digest in offers((ask.key, ask.scope), known, &self.kin, others(), now) {
                 // Whoever was told it holds the same body; one that is here needs no pull.
                 let told = others().flat_map(|(scope, candidates)| candidates.iter().map(move |c| (scope, c)));
                 let is_it = |(_, c): &(_, &Candidate)| c.record.version.digest == digest;
@@ -113,6 +115,9 @@ impl Fleet {
                 choices.extend(told.into_iter().map(|(scope, c)| (Use::Offer, (ask.key, scope), c)));
             }
         }
+        // What others were told is only better where it is newer, and of the same view.
+        let own_offer = told_last.filter(is_news);
+        choices.extend(own_offer.map(|candidate| (Use::OwnOffer, own, candidate)));
         choices.extend(self.past_offers(ask));
         choices
     }

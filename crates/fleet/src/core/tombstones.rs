@@ -25,10 +25,10 @@ impl Fleet {
 
     /// A member says so.
     pub(super) fn tombstones_heard(&mut self, from: &Peer, heard: Vec<Tombstone>, now: Millis) {
-        let ahead = now.after(wire::limits::CLOCK_AHEAD_MAX).as_secs();
+        let latest = self.origin_date.latest(now);
         let (mut news, mut dropped) = (Vec::new(), 0);
         for Tombstone { of, date_secs } in heard {
-            let tombstone = Tombstone { of, date_secs: date_secs.min(ahead) };
+            let tombstone = Tombstone { of, date_secs: date_secs.min(latest) };
             // What changes nothing is free.
             if !self.graves.is_news(&tombstone) {
             } else if self.speakers.may_bury(from, &of, now) {
@@ -149,4 +149,35 @@ pub(super) fn of_write(touched: Touched, date_secs: u64) -> Vec<Tombstone> {
         Touched::Families(families) => families.into_iter().map(Grave::Family).collect(),
     };
     graves.into_iter().map(|of| Tombstone { of, date_secs }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wire::{FamilyId, KeyId, Role, ScopeId};
+
+    use super::*;
+    use crate::Config;
+
+    const FAMILY: FamilyId = FamilyId([3; 16]);
+
+    /// Whether a version of the moment before is buried where a tombstone of `date_secs` was heard at `now`.
+    fn buries(fleet: &mut Fleet, date_secs: u64, now: Millis) -> bool {
+        fleet.tombstones_heard(&Peer::new("b"), vec![Tombstone { of: Grave::Family(FAMILY), date_secs }], now);
+        fleet.graves.cover(KeyId([1; 16]), ScopeId([2; 16]), FAMILY, date_secs - 1)
+    }
+
+    #[test]
+    fn a_slow_machine_believes_a_date_that_the_origin_has_reached_and_no_later_one() {
+        let hour = Duration::from_secs(3600);
+        let (role, since, me) = (Role::Node, Millis::ZERO, Peer::new("a"));
+        let mut fleet = Fleet::new(Config { me, role, since, alone: false, proof_window: hour, stale_for: hour });
+        // Its clock is five minutes slow.
+        let (now, date_secs) = (Millis::from_secs(1_000), 1_300);
+        assert!(!buries(&mut fleet, date_secs, now), "it cannot know");
+        fleet.origin_date.note(date_secs, now);
+        assert!(buries(&mut fleet, date_secs, now));
+        assert!(!buries(&mut fleet, date_secs + 100, now), "a date nobody can have been told yet");
+    }
 }

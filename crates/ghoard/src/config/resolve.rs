@@ -6,6 +6,7 @@ use std::{
 };
 
 use github::Pattern;
+use net::{Carrier, RelayServer};
 use node::{Mode, Share};
 use wire::Role;
 
@@ -22,6 +23,11 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let listen_port = r.value("listen_port", value::port, 9100, ToString::to_string)?;
     let listen_address =
         r.value("listen_address", value::ip, IpAddr::from(Ipv4Addr::UNSPECIFIED), ToString::to_string)?;
+    let show_transports = |all: &Vec<Carrier>| all.iter().map(|one| one.label()).collect::<Vec<_>>().join(",");
+    let transports = vec![Carrier::Tcp, Carrier::Quic];
+    let transports = r.value("transports", value::transports, transports, show_transports)?;
+    let websocket_port = r.optional("websocket_port", value::port, ToString::to_string)?;
+    let tls_files = r.tls_files()?;
     let bootstrap_peers =
         r.value("bootstrap_peers", |text| Ok(value::list(text)), Vec::new(), |peers: &Vec<_>| peers.join(","))?;
     let default_ttl = r.optional("default_ttl", value::seconds, show_seconds)?;
@@ -43,6 +49,9 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let issue_registry = github_repository.clone().filter(|_| !r.is_repository_of_a_job());
     let runner_name = r.runner_name()?;
     let role = r.role()?;
+    let relay = r.relay(role)?;
+    let hole_punching = r.value("hole_punching", value::switch, true, ToString::to_string)?;
+    let upnp = r.upnp(role)?;
     let seal = r.seal()?;
     let external_address = r.optional("external_address", value::external_address, show_external)?;
     let p2p_registry_dirs = r.registry_dirs()?;
@@ -53,7 +62,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
     let mdns = mdns_wanted && !listen_address.is_loopback() && force_localhost != Some(true);
     r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
-    r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
+    let remote_multiaddr = r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let door_address = r.value("door_address", value::socket_address, local(9120), ToString::to_string)?;
     let door_socket = r.door_socket(&cache_dir)?;
@@ -76,6 +85,12 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         p2p_explicit,
         listen_port,
         listen_address,
+        transports,
+        websocket_port,
+        tls_files,
+        relay,
+        hole_punching,
+        upnp,
         bootstrap_peers,
         default_ttl,
         proof_window,
@@ -97,6 +112,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         role,
         seal,
         external_address,
+        remote_multiaddr,
         p2p_registry_dirs,
         force_localhost,
         door_address,
@@ -265,6 +281,40 @@ impl Resolver<'_> {
         };
         self.show("role", Some(show(&role)), source);
         Ok(role)
+    }
+
+    /// The certificate without its key, or the other way round, is a mistake.
+    fn tls_files(&mut self) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+        let certificate = self.optional_path("tls_cert_file")?;
+        let key = self.optional_path("tls_key_file")?;
+        let alone = |name, source_, other: &str| {
+            let expected = format!("{other} to be set, too");
+            Err(ConfigError::BadValue { name, source_, value: None, expected })
+        };
+        match (certificate, key) {
+            (Some((certificate, _)), Some((key, _))) => Ok(Some((certificate, key))),
+            (Some((_, source)), None) => alone("tls_cert_file", source, "tls_key_file"),
+            (None, Some((_, source))) => alone("tls_key_file", source, "tls_cert_file"),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn relay(&mut self, role: Role) -> Result<RelayServer, ConfigError> {
+        let default = || match role {
+            Role::Anchor => (RelayServer::On, Source::Default(Some("as this is an anchor"))),
+            Role::Node | Role::Ephemeral => (RelayServer::Auto, Source::Default(None)),
+        };
+        let show = |relay: &RelayServer| format!("{relay:?}").to_ascii_lowercase();
+        self.value_or("relay", value::relay, default, show)
+    }
+
+    /// A job's machine is gone long before the router forgets the port.
+    fn upnp(&mut self, role: Role) -> Result<bool, ConfigError> {
+        let default = || match role {
+            Role::Ephemeral => (false, Source::Default(Some("as this machine lives for minutes"))),
+            Role::Anchor | Role::Node => (true, Source::Default(None)),
+        };
+        self.value_or("upnp", value::switch, default, ToString::to_string)
     }
 
     /// Off is refused together with the registry in an issue, which strangers may read. Actions sets

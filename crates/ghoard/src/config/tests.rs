@@ -210,8 +210,8 @@ fn peers_come_from_a_text_or_a_list() {
 
 #[test]
 fn what_comes_later_is_said_only_if_somebody_set_it() {
-    let later = config("P2P_REMOTE_MULTIADDR=/ip4/10.0.0.1\nGHOARD_ENABLE_PUBLIC_BOOTSTRAP=1").unwrap().later();
-    assert_eq!(later, [("enable_public_bootstrap", "public bootstrap nodes"), ("remote_multiaddr", "`ghoard probe`")]);
+    let later = config("GHOARD_ENABLE_PUBLIC_BOOTSTRAP=1").unwrap().later();
+    assert_eq!(later, [("enable_public_bootstrap", "public bootstrap nodes")]);
 }
 
 #[test]

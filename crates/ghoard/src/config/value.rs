@@ -8,6 +8,7 @@ use std::{
 };
 
 use github::{Pattern, Site};
+use net::{Carrier, RelayServer};
 use node::{Mode, Share};
 use wire::Role;
 
@@ -131,6 +132,23 @@ pub(super) fn share(text: &str) -> Parsed<Share> {
         "proof" => Ok(Share::Proof),
         "trusted" => Ok(Share::Trusted),
         _ => Err("token, proof or trusted"),
+    }
+}
+
+pub(super) fn transports(text: &str) -> Parsed<Vec<Carrier>> {
+    let expected = "some of tcp, quic and ws, comma separated";
+    let known = [Carrier::Tcp, Carrier::Quic, Carrier::WebSocket];
+    let named = |item: &String| known.into_iter().find(|one| one.label() == item.to_ascii_lowercase());
+    let all = list(text).iter().map(named).collect::<Option<Vec<_>>>().ok_or(expected)?;
+    if all.is_empty() { Err(expected) } else { Ok(all) }
+}
+
+pub(super) fn relay(text: &str) -> Parsed<RelayServer> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "auto" => Ok(RelayServer::Auto),
+        "on" | "true" => Ok(RelayServer::On),
+        "off" | "false" => Ok(RelayServer::Off),
+        _ => Err("auto, on or off"),
     }
 }
 

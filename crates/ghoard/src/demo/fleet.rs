@@ -79,7 +79,8 @@ async fn start_node(
         identity: Identity::generate(rand::random()),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),
-        transport: net::tcp_transport(),
+        transports: net::tcp_transport().into(),
+        reach: net::Reach::default(),
         dialler: DiallerConfig {
             bootstrap,
             directories: Vec::new(),

@@ -56,5 +56,5 @@ fn without_an_answer_there_is_no_verdict() {
     let (code, said) = doctor(&home, &github.url, TOKEN, "--etag");
     assert!(code == 2 && said.contains("cannot connect"), "{said}");
     let (code, said) = doctor(&home, &github.url, TOKEN, "");
-    assert!(code == 0 && said.contains("--etag"), "{said}");
+    assert!(code == 1 && said.contains("does not answer") && said.contains("--etag"), "{said}");
 }

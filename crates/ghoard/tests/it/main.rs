@@ -21,6 +21,7 @@ mod liar;
 mod limits;
 mod meeting;
 mod origins;
+mod probe;
 mod proof;
 mod pulls;
 mod races;

@@ -20,10 +20,16 @@ fn valid_and_dialable_are_two_questions() {
         ("/dns6/cache.example/tcp/9100/p2p/PEER", false),
         ("/dnsaddr/fleet.example", false),
         ("/dnsaddr/fleet.example/p2p/PEER", false),
-        ("/ip4/192.0.2.7/udp/9100/quic-v1", false),
-        ("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/PEER", false),
+        ("/ip4/192.0.2.7/udp/9100/quic-v1", true),
+        ("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/PEER", true),
+        ("/ip4/0.0.0.0/udp/9100/quic-v1", false),
+        ("/ip4/192.0.2.7/tcp/9443/ws", true),
+        ("/ip4/192.0.2.7/tcp/9443/tls/ws/p2p/PEER", true),
+        ("/dns4/cache.example/tcp/9443/tls/ws", false),
         ("/ip4/192.0.2.7/tcp/9100/p2p/RELAY/p2p-circuit", false),
-        ("/ip4/192.0.2.7/tcp/9100/p2p/RELAY/p2p-circuit/p2p/PEER", false),
+        ("/ip4/192.0.2.7/tcp/9100/p2p/RELAY/p2p-circuit/p2p/PEER", true),
+        ("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/RELAY/p2p-circuit/p2p/PEER", true),
+        ("/dns4/cache.example/tcp/9100/p2p/RELAY/p2p-circuit/p2p/PEER", false),
     ];
     for (text, dialable) in table {
         let address = parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
@@ -39,7 +45,7 @@ fn the_error_names_what_is_wrong() {
         ("", "no transport ghoard can dial in "),
         ("/ip4/192.0.2.7", "no transport ghoard can dial in /ip4/192.0.2.7"),
         ("/ip4/192.0.2.7/udp/9100", "no transport ghoard can dial in /ip4/192.0.2.7/udp/9100"),
-        ("/ip4/192.0.2.7/tcp/9100/ws", "no transport ghoard can dial in /ip4/192.0.2.7/tcp/9100/ws"),
+        ("/ip4/192.0.2.7/udp/9100/ws", "no transport ghoard can dial in /ip4/192.0.2.7/udp/9100/ws"),
         ("/ip4/192.0.2.7/tcp/9100/p2p-circuit", "no transport ghoard can dial in /ip4/192.0.2.7/tcp/9100/p2p-circuit"),
     ];
     for (text, expected) in table {
@@ -71,4 +77,31 @@ fn a_name_is_resolved_by_the_caller() {
     let resolved = address.resolved("192.0.2.7".parse().unwrap());
     assert_eq!(resolved, parse("/ip4/192.0.2.7/tcp/9100/p2p/PEER").unwrap());
     assert!(resolved.is_dialable_now());
+}
+
+#[test]
+fn a_circuit_tells_its_relay_and_what_carries_it() {
+    let relay = parse("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/RELAY").unwrap();
+    let circuit = relay.circuit(&Peer::new(RELAY), &Peer::new(PEER)).unwrap();
+    assert_eq!(circuit, parse("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/RELAY/p2p-circuit/p2p/PEER").unwrap());
+    assert_eq!((circuit.relay(), circuit.peer()), (Some(Peer::new(RELAY)), Some(Peer::new(PEER))));
+    assert_eq!((circuit.carrier(), circuit.is_relayed()), (Carrier::Quic, true));
+    assert_eq!(circuit.circuit(&Peer::new(RELAY), &Peer::new(PEER)), None, "one relay is the most there is");
+    assert_eq!(relay.relay(), None);
+}
+
+#[test]
+fn what_only_neighbours_reach_is_not_global() {
+    for (ip, expected) in [
+        ("/ip4/50.0.0.1", true),
+        ("/ip4/10.1.2.3", false),
+        ("/ip4/192.168.1.2", false),
+        ("/ip4/100.64.0.1", false),
+        ("/ip4/169.254.0.1", false),
+        ("/ip6/2001:db8::7", true),
+        ("/ip6/fd00::1", false),
+        ("/ip6/fe80::1", false),
+    ] {
+        assert_eq!(parse(&format!("{ip}/tcp/9100")).unwrap().is_global(), expected, "{ip}");
+    }
 }

@@ -49,6 +49,14 @@ pub(crate) struct Open {
     pub(crate) reply: oneshot::Sender<Result<Stream, PullError>>,
 }
 
+/// What a connection's handler is told.
+#[derive(Debug)]
+pub(crate) enum In {
+    Open(Open),
+    /// Nothing to do: it wakes the connection, and with it the handlers of other protocols.
+    Wake,
+}
+
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)
@@ -65,22 +73,31 @@ pub(crate) struct Inbound {
 
 #[derive(Default)]
 pub(crate) struct Streams {
-    connections: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
-    waiting: VecDeque<ToSwarm<Inbound, Open>>,
+    /// A circuit sorts behind a direct one, and a younger one behind an older.
+    connections: BTreeMap<PeerId, BTreeSet<(bool, ConnectionId)>>,
+    waiting: VecDeque<ToSwarm<Inbound, In>>,
 }
 
 impl Streams {
-    /// Opens a stream on the oldest connection to `peer`. Never dials.
+    /// Opens a stream on the best connection to `peer`: direct before relayed, then the oldest. Never dials.
     pub(crate) fn open(&mut self, peer: PeerId, open: Open) {
         match self.connections.get(&peer).and_then(BTreeSet::first) {
-            Some(connection) => self.waiting.push_back(ToSwarm::NotifyHandler {
+            Some((_, connection)) => self.waiting.push_back(ToSwarm::NotifyHandler {
                 peer_id: peer,
                 handler: NotifyHandler::One(*connection),
-                event: open,
+                event: In::Open(open),
             }),
             None => {
                 let _ = open.reply.send(Err(PullError::NotConnected));
             }
+        }
+    }
+
+    /// Wakes each connection to `peer`.
+    pub(crate) fn wake(&mut self, peer: PeerId) {
+        for (_, connection) in self.connections.get(&peer).into_iter().flatten() {
+            let handler = NotifyHandler::One(*connection);
+            self.waiting.push_back(ToSwarm::NotifyHandler { peer_id: peer, handler, event: In::Wake });
         }
     }
 }
@@ -113,11 +130,14 @@ impl NetworkBehaviour for Streams {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
-                self.connections.entry(event.peer_id).or_default().insert(event.connection_id);
+                self.connections
+                    .entry(event.peer_id)
+                    .or_default()
+                    .insert((event.endpoint.is_relayed(), event.connection_id));
             }
             FromSwarm::ConnectionClosed(event) => {
                 if let Some(connections) = self.connections.get_mut(&event.peer_id) {
-                    connections.remove(&event.connection_id);
+                    connections.remove(&(event.endpoint.is_relayed(), event.connection_id));
                     if connections.is_empty() {
                         self.connections.remove(&event.peer_id);
                     }

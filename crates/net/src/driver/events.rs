@@ -7,6 +7,8 @@ use libp2p::{
     swarm::{ConnectionError, ConnectionId, SwarmEvent},
 };
 
+use tokio::time::Instant;
+
 use super::Driver;
 use crate::{
     Address, ConnectionClass, Direction, Event, GossipId, Refusal,
@@ -16,24 +18,27 @@ use crate::{
     },
     identity::peer_of,
     limits::{AGENT_BYTES_MAX, LAN_ADDRESSES_MAX, PEER_ADDRESSES_MAX},
-    peers::Link,
+    links,
+    peers::{Link, Subscribed},
 };
 
 impl Driver {
     pub(super) fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => {
-                let address = Address::reported(&address);
-                tracing::info!("Listening on {address}");
-                self.tell(Event::Listening { address });
-            }
-            SwarmEvent::ListenerClosed { listener_id, reason: Err(cause), .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => self.on_listening(listener_id, &address),
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 if let Some(at) = self.listeners.iter().position(|(id, _)| *id == listener_id) {
                     let (_, address) = self.listeners.swap_remove(at);
-                    self.tell(Event::ListenFailed { address, why: cause.to_string() });
+                    if let Err(cause) = reason {
+                        self.tell(Event::ListenFailed { address, why: cause.to_string() });
+                    }
+                } else {
+                    self.on_reservation_lost(listener_id, reason.err());
                 }
             }
+            SwarmEvent::ExternalAddrConfirmed { address } => self.on_reachable(&address),
+            SwarmEvent::ExternalAddrExpired { address } => self.on_unreachable(&address),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!("listener: {error}"),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_connected(peer_id, connection_id, &endpoint);
@@ -42,8 +47,11 @@ impl Driver {
                 self.on_closed(peer_id, connection_id, cause);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                let address = self.dials.remove(&connection_id);
-                self.dial_failed(address, Refusal::of_dial(&error));
+                match self.dials.remove(&connection_id) {
+                    Some(address) => self.dial_failed(Some(address), Refusal::of_dial(&error)),
+                    // A hole punch, a dial-back: whoever began it knows.
+                    None => tracing::debug!("a dial of the network's own failed: {error}"),
+                }
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 let why = Refusal::of_listen(&error);
@@ -61,9 +69,24 @@ impl Driver {
         self.dials.remove(&connection);
         let class = self.infrastructure.class(&id, endpoint);
         let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
-        let address = Address::reported(endpoint.get_remote_address());
-        let first = self.peers.add(id, connection, Link { class, address: address.clone(), direction });
+        let address = self.place_of(id, endpoint);
+        let was_direct = self.peers.is_direct(&id);
+        let link = Link {
+            class,
+            address: address.clone(),
+            direction,
+            dialled: links::is_dialler(endpoint),
+            since: Instant::now(),
+            rtt: None,
+        };
+        let first = self.peers.add(id, connection, link);
+        self.on_link(id, connection, endpoint);
         if !first {
+            if !was_direct && !address.is_relayed() {
+                tracing::info!(%address, "Direct connection to peer: {}", peer_of(id));
+                // The next message goes the better way; those that wait still go the old one.
+                self.outboxes.close(&id);
+            }
             return;
         }
         let peer = peer_of(id);
@@ -82,10 +105,8 @@ impl Driver {
 
     fn on_closed(&mut self, id: PeerId, connection: ConnectionId, cause: Option<ConnectionError>) {
         let Some((class, is_last)) = self.peers.remove(&id, connection) else { return };
+        self.on_link_closed(id, connection, is_last);
         if !is_last {
-            if let (ConnectionClass::Member, Some(ConnectionError::IO(cause))) = (class, cause) {
-                self.start_over(id, &cause.to_string());
-            }
             return;
         }
         let peer = peer_of(id);
@@ -105,12 +126,13 @@ impl Driver {
         }
     }
 
-    /// One of several connections of a peer is dead. A peer that was started anew dials while we still
-    /// hold its old connection. Gossip says once per peer what it listens to, so the new process was
-    /// told nothing. All are closed; either side dials again, and both begin anew.
-    fn start_over(&mut self, id: PeerId, cause: &str) {
-        tracing::debug!(peer = %id, "starting over with a peer whose older connection is dead: {cause}");
-        self.dropping.insert(id, format!("an older connection of it is dead: {cause}"));
+    /// Gossip says once per peer what it listens to: on the first connection. A peer that says it
+    /// again has forgotten us, as a rule because it was started anew and we still hold a connection of
+    /// its earlier life; so it was told nothing. All are closed; either side dials again, and both
+    /// begin anew.
+    fn start_over(&mut self, id: PeerId) {
+        tracing::debug!(peer = %id, "starting over with a peer that was started anew");
+        self.dropping.insert(id, "it was started anew".to_owned());
         let _ = self.swarm.disconnect_peer_id(id);
     }
 
@@ -119,8 +141,12 @@ impl Driver {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Streams(inbound) => self.on_stream(inbound),
             BehaviourEvent::Lan(event) => self.on_lan(event),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+            BehaviourEvent::Identify(identify::Event::Sent { peer_id, connection_id }) => {
+                self.on_introduced(peer_id, connection_id);
+            }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, connection_id, info }) => {
                 self.peers.set_agent(&peer_id, printable(&info.agent_version));
+                self.on_identified(peer_id, connection_id, &info);
                 if !self.peers.is_member(&peer_id) {
                     return;
                 }
@@ -133,8 +159,7 @@ impl Driver {
             }
             BehaviourEvent::Ping(ping::Event { peer, connection, result }) => match result {
                 Ok(rtt) => {
-                    self.peers.set_rtt(&peer, rtt);
-                    if self.peers.is_member(&peer) {
+                    if self.peers.set_rtt(&peer, connection, rtt) && self.peers.is_member(&peer) {
                         self.mention(Event::Rtt { peer: peer_of(peer), rtt });
                     }
                 }
@@ -142,12 +167,9 @@ impl Driver {
                 Err(why) => {
                     tracing::debug!(%peer, "closing a connection that does not answer: {why}");
                     self.swarm.close_connection(connection);
-                    if self.peers.connections(&peer) > 1 {
-                        self.start_over(peer, &why.to_string());
-                    }
                 }
             },
-            _ => {}
+            event => self.on_reach(event),
         }
     }
 
@@ -164,10 +186,12 @@ impl Driver {
                     self.meters.gossip_dropped.one();
                 }
             }
-            gossipsub::Event::Subscribed { peer_id, topic }
-                if topic == self.topic.hash() && self.peers.make_ready(&peer_id) =>
-            {
-                self.tell(Event::Ready { peer: peer_of(peer_id) });
+            gossipsub::Event::Subscribed { peer_id, topic } if topic == self.topic.hash() => {
+                match self.peers.make_ready(&peer_id) {
+                    Some(Subscribed::First) => self.tell(Event::Ready { peer: peer_of(peer_id) }),
+                    Some(Subscribed::Again) => self.start_over(peer_id),
+                    None => {}
+                }
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => {
                 tracing::debug!(peer = %peer_id, "gossip to this peer is backing up");

@@ -175,7 +175,7 @@ async fn one_address_gets_few_places_before_the_gate_and_members_still_get_in() 
     member.net.dial(address.clone());
     let refused = refusal(&mut member).await;
     assert!(matches!(refused, Refusal::Unreachable(_)), "{refused:?}");
-    assert_eq!(node.net.counters().refusals.get("limit"), Some(&1));
+    until("the refusal is counted", || node.net.counters().refusals.get("limit") == Some(&1)).await;
     futures::future::join_all(silent.iter_mut().map(Stranger::until_cut)).await;
     until("the places are free again", || node.net.counters().refusals.get("gate_timeout") == Some(&4)).await;
     member.net.dial(address);

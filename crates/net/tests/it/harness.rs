@@ -5,7 +5,7 @@ use std::{
 
 use crypto::{FleetKeys, MembershipKeys, Secret};
 use futures::future::BoxFuture;
-use net::{Address, Config, Event, EventStream, Identity, Net};
+use net::{Address, Config, Event, EventStream, Identity, Net, Transports, WebSocket};
 use tokio::{task::AbortHandle, time::timeout};
 use wire::Peer;
 
@@ -46,10 +46,19 @@ pub fn config(seed: u8, membership: MembershipKeys) -> Config {
 }
 
 pub fn start(config: Config) -> Node {
+    start_with(config, net::tcp_transport())
+}
+
+pub fn start_with(config: Config, transports: impl Into<Transports>) -> Node {
     let tasks = Killable::default();
     let peer = config.identity.peer();
-    let (net, events) = Net::start(config, net::tcp_transport(), task::Tasks::new(tasks.clone()), [9; 32]).unwrap();
+    let (net, events) = Net::start(config, transports, task::Tasks::new(tasks.clone()), [9; 32]).unwrap();
     Node { net, events, peer, tasks }
+}
+
+/// Every transport there is.
+pub fn all_transports() -> Transports {
+    Transports { raw: Some(net::tcp_transport()), quic: true, websocket: Some(WebSocket::default()) }
 }
 
 /// Two seeds whose peer ids order as the gate's initiator and responder.
@@ -112,4 +121,32 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
         }
     };
     timeout(PATIENCE, polled).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// `asker` pulls a body of so many bytes from `holder`, and gets it whole.
+pub async fn carry_body(asker: &Node, holder: &mut Node, bytes: usize) {
+    const FRAME_BYTES: usize = 64 << 10;
+    let peer = holder.peer.clone();
+    let serve = async {
+        let mut reply = holder
+            .wait("pull", |event| match event {
+                Event::Pull { reply, .. } => Some(reply),
+                _ => None,
+            })
+            .await;
+        for at in 0..bytes / FRAME_BYTES {
+            reply.write_frame(vec![at as u8; FRAME_BYTES].into()).await.unwrap();
+        }
+        reply.finish().await.unwrap();
+    };
+    let ask = async {
+        let mut answer = asker.net.pull(&peer, "a body".into()).await.unwrap();
+        let mut frames = 0;
+        while let Some(frame) = answer.next_frame().await.unwrap() {
+            assert!(frame.len() == FRAME_BYTES && frame.iter().all(|byte| *byte == frames as u8));
+            frames += 1;
+        }
+        assert_eq!(frames * FRAME_BYTES, bytes);
+    };
+    timeout(PATIENCE, async { tokio::join!(serve, ask) }).await.expect("the body crosses in time");
 }

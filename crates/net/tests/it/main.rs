@@ -1,4 +1,4 @@
-//! Meetings over real TCP on the loopback.
+//! Meetings over real sockets on the loopback.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
@@ -7,4 +7,6 @@ mod harness;
 mod infrastructure;
 mod limits;
 mod meet;
+mod reach;
 mod stranger;
+mod transports;

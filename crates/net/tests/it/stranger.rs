@@ -2,40 +2,61 @@
 
 use std::{
     future::poll_fn,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures::AsyncWrite;
+use futures::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
         Endpoint,
         muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox},
-        transport::{DialOpts, PortUse},
+        transport::{Boxed, DialOpts, PortUse},
         upgrade::Version,
     },
     identity::Keypair,
-    noise, tcp, yamux,
+    noise, quic, tcp, websocket, yamux,
 };
+use net::Carrier;
 
 pub struct Stranger {
     pub muxer: StreamMuxerBox,
+    /// A QUIC connection ends with it.
+    _transport: Boxed<(PeerId, StreamMuxerBox)>,
 }
 
 impl Stranger {
     pub async fn dial(seed: u8, address: &net::Address) -> Self {
         let pair = Keypair::ed25519_from_bytes([seed; 32]).unwrap();
-        let mut transport = tcp::tokio::Transport::default()
-            .upgrade(Version::V1Lazy)
-            .authenticate(noise::Config::new(&pair).unwrap())
-            .multiplex(yamux::Config::default())
-            .timeout(Duration::from_secs(20))
-            .boxed();
+        let encrypt = || noise::Config::new(&pair).unwrap();
+        let mut transport = match address.carrier() {
+            Carrier::Tcp => tcp::tokio::Transport::default()
+                .upgrade(Version::V1Lazy)
+                .authenticate(encrypt())
+                .multiplex(yamux::Config::default())
+                .timeout(Duration::from_secs(20))
+                .boxed(),
+            Carrier::WebSocket => websocket::Config::new(tcp::tokio::Transport::default())
+                .upgrade(Version::V1Lazy)
+                .authenticate(encrypt())
+                .multiplex(yamux::Config::default())
+                .boxed(),
+            Carrier::Quic => quic::tokio::Transport::new(quic::Config::new(&pair))
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+                .boxed(),
+        };
         let address: Multiaddr = address.to_string().parse().unwrap();
         let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
-        let (_, muxer): (PeerId, _) = transport.dial(address, options).unwrap().await.unwrap();
-        Self { muxer }
+        let dial = transport.dial(address, options).unwrap();
+        // QUIC moves while its transport is polled.
+        let moves = async { poll_fn(|cx| Pin::new(&mut transport).poll(cx).map(|_| ())).await };
+        let (_, muxer): (PeerId, _) = tokio::select! {
+            dialled = dial => dialled.unwrap(),
+            () = moves => unreachable!("it does not listen"),
+        };
+        Self { muxer, _transport: transport }
     }
 
     /// Opens a stream to the node.
@@ -73,6 +94,20 @@ impl Stranger {
         .await;
     }
 
+    /// Says `words` on a stream of its own, and returns when it was cut, having heard no more than the
+    /// gate's own first message. A QUIC connection tells its end to nobody but its streams.
+    pub async fn speak_until_cut(&mut self, words: &[u8]) {
+        let mut stream = self.open().await;
+        let mut heard = Vec::new();
+        let talk = async {
+            let _ = stream.write_all(words).await;
+            let _ = stream.flush().await;
+            let _ = stream.read_to_end(&mut heard).await;
+        };
+        self.during(talk).await;
+        assert!(heard.is_empty(), "{} bytes of an answer", heard.len());
+    }
+
     /// Opens `count` streams and writes junk into each of them for as long as it may. In small
     /// pieces: what waits on this side counts as memory of the same process.
     pub async fn flood(mut self, count: usize) {
@@ -99,7 +134,7 @@ impl Stranger {
 
 fn write_junk(stream: &mut SubstreamBox, cx: &mut Context<'_>) {
     for _ in 0..1024 {
-        if !matches!(std::pin::Pin::new(&mut *stream).poll_write(cx, &[0xa5; 256]), Poll::Ready(Ok(_))) {
+        if !matches!(Pin::new(&mut *stream).poll_write(cx, &[0xa5; 256]), Poll::Ready(Ok(_))) {
             return;
         }
     }

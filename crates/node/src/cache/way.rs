@@ -141,6 +141,7 @@ impl NodeCache {
                 // What was asked before a tombstone was heard may be what it buries.
                 let called = self.keeper.graves.called(&ask);
                 if !may_keep || self.keeper.graves.heard_since(called.as_ref(), stored.record.validated_at) {
+                    lease.into_iter().for_each(|lease| lease.ended(LeaseEnd::Alone));
                     return Flown::Answer { answer, how };
                 }
                 if keep == Keep::InMemory {
@@ -370,8 +371,11 @@ impl NodeCache {
             keeper.keep(called, at, stored.clone(), body.clone()).await;
             let doubtful = keeper.is_doubtful(called.as_ref(), at, &stored.record, false)
                 || keeper.graves.heard_since(called.as_ref(), asked_at);
-            if let Some(sharing) = sharing.filter(|_| !doubtful) {
-                sharing.filled(&ask, stored.record, body, lease).await;
+            match sharing.filter(|_| !doubtful) {
+                Some(sharing) => sharing.filled(&ask, stored.record, body, lease).await,
+                // For a second or two after a write no answer may be kept: were the waiters to ask one
+                // after the other, each would wait for all before it.
+                None => lease.into_iter().for_each(|lease| lease.ended(LeaseEnd::Alone)),
             }
         });
     }

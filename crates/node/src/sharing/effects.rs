@@ -26,8 +26,8 @@ impl Running {
                     sharing.shelve(Job::Keep { from, announcement: Box::new(announcement) });
                 }
                 Effect::Forget { key, scope } => sharing.shelve(Job::Forget { key, scope }),
-                Effect::Pull { ask, from, request, record, resume } => {
-                    sharing.start_pull(ask, from, request, record, resume);
+                Effect::Pull { ask, from, request, record, tag, resume } => {
+                    sharing.start_pull(ask, from, request, record, tag, resume);
                 }
                 Effect::CancelPull { ask, from } => sharing.pulls.cancel(ask, &from),
                 Effect::Fetch { from, announcement } => sharing.start_fetch(from, announcement),

@@ -89,13 +89,14 @@ impl Sharing {
         from: Peer,
         request: PullRequest,
         record: Record,
+        tag: Option<Tag>,
         resume: bool,
     ) {
         let tasks = self.tasks.clone();
         let Entered { part, abort } = self.pulls.enter(ask, &from, resume);
         let pull = async move {
             debug!(%from, bytes = record.body_bytes, "pulling a body");
-            let result = self.pull(ask, &from, request, &record, &part).await;
+            let result = self.pull(ask, &from, request, &record, tag, &part).await;
             self.pull_ended(ask, from, result);
         };
         tasks.spawn(Abortable::new(pull, abort).map(drop));
@@ -143,6 +144,7 @@ impl Sharing {
         from: &Peer,
         mut request: PullRequest,
         record: &Record,
+        tag: Option<Tag>,
         part: &SharedPart,
     ) -> Result<Brought, PullTrouble> {
         request.from_segment = part.next_segment();
@@ -151,7 +153,7 @@ impl Sharing {
             self.counters.pulls_resumed.one();
         }
         let brought = self.receive(Some(ask), from, &request, record, part).await?;
-        self.keep_pulled(&request, record.clone(), None, &brought).await?;
+        self.keep_pulled(&request, record.clone(), tag, &brought).await?;
         Ok(brought)
     }
 
@@ -233,8 +235,6 @@ impl Sharing {
         let (store, body) = (self.store.clone(), brought.body.clone());
         let at = EntryKey { scope: request.scope, key: request.key };
         let put = move || {
-            let known = store.get(Space::Fleet, &at).ok().flatten().filter(|s| s.record == record);
-            let tag = tag.or(known.and_then(|s| s.tag));
             let stored = StoredRecord { record, etag: None, source: Source::Peer, tag };
             // Not kept is not lost: the answer is then asked of the origin.
             let kept = store.put(Space::Fleet, at, stored, Some(body));

@@ -107,7 +107,8 @@ impl Running {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Connected { ref peer, ref address, .. } => {
-                let near = address.ip().is_some_and(|ip| is_near(&ip));
+                // Of a circuit it would be the relay's.
+                let near = !address.is_relayed() && address.ip().is_some_and(|ip| is_near(&ip));
                 self.fleet.handle(Input::PeerConnected { peer: peer.clone(), near }, now());
             }
             Event::Ready { ref peer } => {

@@ -8,7 +8,7 @@ use super::*;
 /// A world in which a has dialled b twice, and b has not accepted.
 fn two_dials() -> (State, [MachineId; 2], [SocketId; 2]) {
     let mut state = State::new(1, Link::default());
-    let [a, b] = [1, 2].map(|last| state.add_machine([10, 0, 0, last].into()));
+    let [a, b] = [1, 2].map(|last| state.add_machine([10, 0, 0, last].into(), None, None));
     state.listen(b, 0, 80).unwrap();
     let dials = [0; 2].map(|boots| state.connect(a, boots, SocketAddrV4::new([10, 0, 0, 2].into(), 80), None).unwrap());
     state.advance(Duration::from_secs(1));

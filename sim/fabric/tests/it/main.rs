@@ -6,6 +6,7 @@ mod delivery;
 mod determinism;
 mod dial;
 mod fault;
+mod nat;
 mod power;
 mod transport;
 mod world;

@@ -13,6 +13,9 @@ use crate::{
 /// Wrong guesses of one machine: by then it knows at which keys credentials have views of their own.
 const GUESSES_MAX: u32 = 4;
 
+/// How long the news of a denial may take to the other machines.
+const DENIAL_SPREAD: Duration = Duration::from_secs(1);
+
 /// A machine never asks the same question of the same credential twice at once, and never asks more
 /// than it was asked.
 pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
@@ -34,10 +37,14 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
             && other.began < exchange.ended
             && exchange.began < other.ended
     };
-    // So does a denial that is heard while an earlier request is on its way, and nothing else.
+    // So does a denial that is heard while an earlier request is on its way, whichever machine was told it, and
+    // nothing else.
     let denied_since = |other: &Exchange| {
-        github.reference.exchanges.iter().rev().take_while(|denial| denial.ended >= other.began).any(|denial| {
-            (denial.node, denial.start, denial.who) == (other.node, other.start, other.who)
+        let heard = |denial: &&Exchange| denial.ended + DENIAL_SPREAD >= other.began;
+        github.reference.exchanges.iter().rev().take_while(heard).any(|denial| {
+            let is_here = (denial.node, denial.start) == (other.node, other.start);
+            (!is_here || denial.ended >= other.began)
+                && denial.who == other.who
                 && (denial.path == other.path || denial.status == Some(401))
                 && matches!(denial.status, Some(401 | 403 | 404 | 410 | 451))
                 && denial.ended <= exchange.began

@@ -38,10 +38,11 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
     let Request { node, path, sent, done, .. } = request;
     // Origin time: what requests for this took meanwhile, this machine's or another's; two, if it may have
     // waited for another's before its own.
-    let (origin, count) = {
+    let (origin, count, largest) = {
         let github = stage.github();
         let reference = &github.reference;
-        (reference.slowest(path, *sent, *done), reference.asked(path, sent.saturating_sub(LEASE), *done))
+        let count = reference.asked(path, sent.saturating_sub(LEASE), *done);
+        (reference.slowest(path, *sent, *done), count, reference.largest(path))
     };
     let waited = match count {
         0 | 1 => Duration::ZERO,
@@ -50,7 +51,8 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         _ => origin,
     };
     let queue = if is_queued(stage, request) { PROOF_QUEUE } else { Duration::ZERO };
-    let body = Duration::from_millis(body_bytes as u64 * 1000 / PULL_RATE_MIN);
+    // A body that was waited for in vain took its time, too, whatever the answer is then.
+    let body = Duration::from_millis(body_bytes.max(largest) as u64 * 1000 / PULL_RATE_MIN);
     let limit = budget(&stage.plan) + origin + waited + queue + disk(&stage.plan, *node, *sent, *done) + body + SLACK;
     let took = done.saturating_sub(*sent);
     if took > limit {

@@ -83,7 +83,8 @@ impl World {
     fn ask_origin(&mut self, node: usize, ask: AskId, question: Question, offer: Option<Digest>) {
         let shell = &self.shells[node];
         let own = shell.told.get(&question).map(|version| version.digest);
-        let offered: Vec<Digest> = own.into_iter().chain(offer).filter(|digest| shell.held.contains(digest)).collect();
+        // One validator goes along, as in `node`.
+        let offered: Vec<Digest> = offer.or(own).into_iter().filter(|digest| shell.held.contains(digest)).collect();
         let life = shell.life;
         self.tell_of(node, question, Kind::Origin, if offered.is_empty() { "asked" } else { "asked conditionally" });
         let request = Request { question, ask, offered, offer };
@@ -141,8 +142,9 @@ impl World {
         let is_held = || self.shells.iter().any(|shell| shell.is_up && shell.held.contains(&digest));
         let (count, why) = match () {
             () if self.now < first + AT_ONCE => (&mut self.costs.charged_at_once, "another asks at once"),
-            () if is_held() => (&mut self.costs.charged_again, "another holds it"),
-            () => (&mut self.costs.charged_lost, "all that held it are gone"),
+            () if !is_held() => (&mut self.costs.charged_lost, "all that held it are gone"),
+            () if request.offered.is_empty() => (&mut self.costs.charged_unoffered, "another holds it"),
+            () => (&mut self.costs.charged_misoffered, "another holds it"),
         };
         *count += 1;
         let offered = match (request.offered.len(), request.offer) {

@@ -28,9 +28,11 @@ pub struct Costs {
     /// Answers whose content GitHub had changed before.
     pub behind: u64,
     /// Of the charged requests, those for a body that the fleet had been given before: not long ago, so
-    /// that both were on their way at once; or it was held by somebody; or all that held it are gone.
+    /// that both were on their way at once; or somebody held it, and who asked offered another one, or none
+    /// at all; or all that held it are gone.
     pub charged_at_once: u64,
-    pub charged_again: u64,
+    pub charged_misoffered: u64,
+    pub charged_unoffered: u64,
     pub charged_lost: u64,
 }
 

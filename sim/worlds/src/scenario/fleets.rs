@@ -101,6 +101,24 @@ impl Matrix {
     }
 }
 
+/// So many entries, cold, that so many readers on machines of their own ask for within 0.2 s, with one token.
+pub fn entries(seed: u64, nodes: u32, readers: u32, entries: u32, body_bytes: usize) -> Plan {
+    let wishes = Wishes { layer: Some(Layer::Core), ops: Some(0), ..Wishes::default() };
+    let mut draft = Draft::new("entries", seed, nodes, &wishes);
+    matrix(&mut draft, false);
+    (draft.plan.link, draft.plan.settle_ms) = (LINK, 10_000);
+    draft.plan.model.body_bytes = body_bytes;
+    let mut drawn = draft.stream("readers");
+    let first = drawn.range(0, nodes.into()) as u32;
+    for reader in 0..readers {
+        let at_ms = MATRIX_AT_MS + drawn.range(0, MATRIX_SPREAD_MS);
+        for entry in 0..entries {
+            draft.op(at_ms, What::ask((first + reader) % nodes, Some(0), day_path(entry as usize)));
+        }
+    }
+    draft.done()
+}
+
 /// A fleet that asks for the same some hundred keys for a minute, so that GitHub is asked about as often
 /// whatever its size is.
 pub fn steady(seed: u64, nodes: u32, way: Way) -> Plan {

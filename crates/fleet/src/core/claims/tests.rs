@@ -7,7 +7,7 @@ use crypto::TagKey;
 use wire::{Body, Digest, FamilyId, Form, Record, Role, ScopeId, Version};
 
 use super::*;
-use crate::{Config, Input, OriginTime, Want};
+use crate::{Config, Input, OriginTime, Touched, Want};
 
 const T0: u64 = 1_000_000_000;
 const KEY: KeyId = KeyId([1; 16]);
@@ -294,6 +294,29 @@ fn the_next_one_asks_as_soon_as_who_asked_is_gone() {
 }
 
 #[test]
+fn all_who_wait_for_an_answer_that_a_write_has_made_doubtful_go_at_once() {
+    let mut world = World::of(&FIVE);
+    let (_, _, first) = world.roles();
+    let others = FIVE.iter().filter(|name| **name != first);
+    world.ask(&first, 1, "t");
+    world.run(15);
+    for name in others.clone() {
+        world.ask(name, 1, "t");
+    }
+    world.run(10 + ORIGIN);
+    let families = vec![FamilyId([3; 16])];
+    let date_secs = Millis(T0 + world.now).as_secs();
+    world.input(&first, Input::Invalidated { touched: Touched::Families(families), date_secs });
+    world.fills(&first, 1, "t");
+    world.run(10 + ORIGIN + 10);
+    for name in others {
+        let (at, end) = world.end(name, 1);
+        assert_eq!(end, "go", "{name}");
+        assert!(at <= 10 + ORIGIN + 4 * HOP, "{name}: {at}");
+    }
+}
+
+#[test]
 fn a_wait_ends_when_the_origin_should_have_answered_whatever_the_lease_says() {
     let mut world = World::of(&FIVE);
     let (_, second, other) = world.roles();
@@ -444,4 +467,25 @@ fn with_a_lease_goes_what_the_owner_heard_last_so_that_it_need_only_be_confirmed
     world.ask(&other, 1, "another");
     world.run(world.now + 10);
     assert_eq!(world.end(&other, 1).1, "offer");
+}
+
+#[test]
+fn with_a_lease_goes_a_holder_that_is_still_there() {
+    let mut world = World::of(&FIVE);
+    let (first, _, other) = world.roles();
+    let others = world.nodes.keys().filter(|name| **name != first && **name != other).cloned();
+    let [gone, there] = <[String; 2]>::try_from(others.take(2).collect::<Vec<_>>()).unwrap();
+    // By name, the one that is gone comes first.
+    assert!(gone < there);
+    for holder in [&gone, &there] {
+        let told = Announcement { body: None, ..told_at("t2", 0, 200) };
+        world.input(&first, Input::Heard { from: Peer::new(holder.as_str()), message: Message::Announce(vec![told]) });
+    }
+    world.input(&first, Input::PeerGone { peer: Peer::new(gone) });
+    world.now = 70_000;
+    world.ask(&other, 1, "t");
+    world.run(70_010);
+    let at = (KEY, scope("t2"));
+    let holders: Vec<_> = world.nodes[&other].index.candidates(at).iter().flat_map(|c| c.holders.clone()).collect();
+    assert_eq!(holders, [Peer::new(there)]);
 }

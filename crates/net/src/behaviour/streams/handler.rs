@@ -15,7 +15,7 @@ use libp2p::{
     },
 };
 
-use super::{Kind, Open, never};
+use super::{In, Kind, Open, never};
 use crate::{PullError, limits::HANDLER_QUEUE_MAX};
 
 /// One connection's share of [`super::Streams`].
@@ -27,7 +27,7 @@ pub(crate) struct Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Open;
+    type FromBehaviour = In;
     type ToBehaviour = (Kind, Stream);
     type InboundProtocol = Ours;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -38,7 +38,8 @@ impl ConnectionHandler for Handler {
         SubstreamProtocol::new(Ours, ())
     }
 
-    fn on_behaviour_event(&mut self, open: Open) {
+    fn on_behaviour_event(&mut self, told: In) {
+        let In::Open(open) = told else { return };
         if self.wanted.len() + self.opening >= HANDLER_QUEUE_MAX {
             let _ = open.reply.send(Err(PullError::Busy));
         } else {

@@ -1,0 +1,367 @@
+//! What the driver does to reach peers, and be reached, where the plain way is closed.
+
+mod served;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{
+        ConnectedPoint,
+        transport::{ListenerId, PortUse},
+    },
+    identify,
+    multiaddr::Protocol,
+    relay,
+    swarm::{
+        ConnectionId,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::{
+    Address, Circuit, Config, Direction, Event, Nat, Reach, ReachInfo, RelayServer,
+    identity::peer_of,
+    limits::{DIAL_BACK_ADDRESSES_MAX, DIAL_BACKS_MAX, GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
+    links,
+    nat::Evidence,
+    reach_info::Told,
+    reservations::{Reservations, Step},
+};
+
+/// What is remembered for it.
+pub(super) struct Reaching {
+    config: Reach,
+    /// Of circuits, with the relay; one for each.
+    listeners: Vec<(ListenerId, PeerId)>,
+    reservations: Reservations,
+    introductions: BTreeMap<ConnectionId, Introduction>,
+    /// Peers with more connections than one.
+    crowded: BTreeSet<PeerId>,
+    /// Peers that have lost a connection and kept another.
+    bereft: BTreeSet<PeerId>,
+    evidence: Evidence,
+    serves: bool,
+    /// Listens on other than loopback addresses: those are nobody else's business then.
+    is_open: bool,
+    upnp: Option<bool>,
+    wake_at: Option<Instant>,
+    rng: StdRng,
+    told: Told,
+}
+
+/// How far a connection's two sides have got in telling each other who they are.
+#[derive(Default)]
+struct Introduction {
+    sent: bool,
+    /// Over a connection between our listening port and the peer.
+    is_from_port: bool,
+    /// Where the peer can be reached as a relay, if it offers to be one.
+    relays_at: Option<Address>,
+    dial_backs: usize,
+    dialled_back_at: Vec<Multiaddr>,
+}
+
+impl Reaching {
+    /// Returns the seed for AutoNAT's nonces, too.
+    pub(super) fn new(config: &Config, seed: [u8; 32], told: Told) -> (Self, [u8; 32]) {
+        // The seed itself feeds the gate.
+        let mut rng = StdRng::from_seed(Sha256::digest([&b"reach"[..], &seed].concat()).into());
+        let mut probes = [0; 32];
+        rng.fill_bytes(&mut probes);
+        let serves = match config.reach.relay_server {
+            RelayServer::On => true,
+            RelayServer::Auto => !config.external.is_empty(),
+            RelayServer::Off => false,
+        };
+        let is_public = config.reach.relay_server == RelayServer::On || !config.external.is_empty();
+        let is_loopback = |address: &Address| address.ip().is_some_and(|ip| ip.is_loopback());
+        let reaching = Self {
+            config: config.reach,
+            listeners: Vec::new(),
+            reservations: Reservations::new(is_public || !config.reach.relay_client),
+            introductions: BTreeMap::new(),
+            crowded: BTreeSet::new(),
+            bereft: BTreeSet::new(),
+            evidence: Evidence::new(is_public),
+            serves,
+            is_open: !config.listen.iter().all(is_loopback),
+            upnp: None,
+            wake_at: serves.then(Instant::now),
+            rng,
+            told,
+        };
+        (reaching, probes)
+    }
+
+    /// When [`Driver::tend`] has something to do.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.wake_at
+    }
+}
+
+impl Driver {
+    pub(super) fn on_listening(&mut self, listener: ListenerId, address: &Multiaddr) {
+        let told = Address::reported(address);
+        if let Some((_, relay)) = self.reaching.listeners.iter().find(|(id, _)| *id == listener) {
+            let circuit = told.with_peer(&peer_of(self.me));
+            if circuit.is_dialable_now() {
+                tracing::info!("Reachable through a relay at {circuit}");
+                self.reaching.reservations.held(relay, circuit);
+            }
+            return self.tend();
+        }
+        tracing::info!("Listening on {told}");
+        // A relay that knows no external address of its own is refused by its clients.
+        let is_shown = !(self.reaching.is_open && told.ip().is_some_and(|ip| ip.is_loopback()));
+        if self.reaching.config.relay_server == RelayServer::On && is_shown {
+            self.swarm.add_external_address(address.clone());
+        }
+        self.tell(Event::Listening { address: told });
+        self.tend();
+    }
+
+    pub(super) fn on_reservation_lost(&mut self, listener: ListenerId, cause: Option<io::Error>) {
+        let Some(at) = self.reaching.listeners.iter().position(|(id, _)| *id == listener) else { return };
+        let (_, relay) = self.reaching.listeners.swap_remove(at);
+        let why = cause.map_or_else(|| "the relay is gone".to_owned(), |cause| cause.to_string());
+        tracing::info!(%relay, "no reservation: {why}");
+        let jitter = self.reaching.rng.random();
+        self.reaching.reservations.lost(&relay, Instant::now(), jitter);
+        self.tend();
+    }
+
+    /// A connection stands, of whatever class.
+    pub(super) fn on_link(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        if !self.reaching.config.is_any() {
+            return;
+        }
+        let is_from_port = !matches!(endpoint, ConnectedPoint::Dialer { port_use: PortUse::New, .. });
+        let introduction = Introduction { is_from_port, ..Introduction::default() };
+        self.reaching.introductions.insert(connection, introduction);
+        if self.peers.rated(&peer, &self.me).len() > 1 {
+            self.reaching.crowded.insert(peer);
+        }
+        self.tend();
+    }
+
+    pub(super) fn on_link_closed(&mut self, peer: PeerId, connection: ConnectionId, is_last: bool) {
+        self.reaching.introductions.remove(&connection);
+        if is_last {
+            self.reaching.bereft.remove(&peer);
+        } else {
+            self.reaching.bereft.insert(peer);
+        }
+        if !self.peers.is_direct(&peer) {
+            self.peers.set_relays_at(&peer, None);
+            self.reaching.reservations.gone(&peer);
+        }
+        self.tend();
+    }
+
+    /// Gossip waits for a stream that nobody opens: a connection that had none when the one with the
+    /// stream closed is not woken by what is queued (libp2p-gossipsub 0.50). So it is woken here, after
+    /// each message and now and then.
+    pub(super) fn wake_gossip(&mut self) {
+        for peer in &self.reaching.bereft {
+            self.swarm.behaviour_mut().streams().wake(*peer);
+        }
+    }
+
+    /// Where the peer is. Of one that came through a relay, the circuit back to it; libp2p does not say
+    /// which relay it is, only where it is connected.
+    pub(super) fn place_of(&self, peer: PeerId, endpoint: &ConnectedPoint) -> Address {
+        let ConnectedPoint::Listener { local_addr, .. } = endpoint else {
+            return Address::reported(endpoint.get_remote_address());
+        };
+        if !endpoint.is_relayed() {
+            return Address::reported(endpoint.get_remote_address());
+        }
+        let way = Address::reported(&local_addr.iter().take_while(|part| *part != Protocol::P2pCircuit).collect());
+        let relay = way.peer().or_else(|| self.peers.at(&way).map(peer_of));
+        let circuit = relay.and_then(|relay| way.circuit(&relay, &peer_of(peer)));
+        circuit.unwrap_or_else(|| Address::reported(&local_addr.clone().with(Protocol::P2p(peer))))
+    }
+
+    /// The peer has our addresses. libp2p takes into a hole punch only what was known before the
+    /// circuit, so a relay is used only after both sides have spoken.
+    pub(super) fn on_introduced(&mut self, peer: PeerId, connection: ConnectionId) {
+        let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
+        introduction.sent = true;
+        if let Some(place) = introduction.relays_at.clone() {
+            self.reaching.reservations.offered(peer, place);
+            self.tend();
+        }
+    }
+
+    /// A peer said what it offers and where it sees us.
+    pub(super) fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let Some(link) = self.peers.link(&peer, connection) else { return };
+        let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
+        if link.address.is_relayed() {
+            return self.dial_back(peer, connection, info);
+        }
+        if introduction.is_from_port {
+            let observed = Address::reported(&info.observed_addr).without_peer();
+            if observed.is_dialable_now() {
+                self.reaching.evidence.observed(observed.clone(), Instant::now());
+            }
+            self.swarm.behaviour_mut().candidates().observed(observed.inner().clone());
+        }
+        let offers = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+        let place = offers.then(|| match link.direction {
+            Direction::Outbound => Some(link.address.without_peer()),
+            Direction::Inbound => listening_at(info, link.address.ip()),
+        });
+        let place = place.flatten();
+        introduction.relays_at.clone_from(&place);
+        let is_introduced = introduction.sent;
+        self.peers.set_relays_at(&peer, place.clone());
+        match place {
+            Some(place) if is_introduced => self.reaching.reservations.offered(peer, place),
+            Some(_) => {}
+            None => self.reaching.reservations.gone(&peer),
+        }
+        self.tend();
+    }
+
+    /// A peer that came through a relay is dialled where it listens itself, if that can be from here.
+    /// A hole punch alone does not get through from a strict NAT to an open TCP port: both sides then
+    /// wait for the other to begin.
+    fn dial_back(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
+        let own: Vec<_> = self.swarm.listeners().filter_map(crate::address::ip_of).collect();
+        let can_reach = |address: &&Multiaddr| {
+            let place = Address::reported(address);
+            let is_near = place.ip().is_some_and(|ip| own.iter().any(|own| is_neighbour(own, &ip)));
+            place.is_dialable_now() && !place.is_relayed() && (place.is_global() || is_near)
+        };
+        let places: Vec<_> =
+            info.listen_addrs.iter().filter(can_reach).take(DIAL_BACK_ADDRESSES_MAX).cloned().collect();
+        let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
+        let is_news = introduction.dialled_back_at != places && introduction.dial_backs < DIAL_BACKS_MAX;
+        if !self.reaching.config.hole_punching || places.is_empty() || !is_news || self.peers.is_direct(&peer) {
+            return;
+        }
+        introduction.dial_backs += 1;
+        introduction.dialled_back_at.clone_from(&places);
+        tracing::debug!(%peer, "dialling back a peer that came through a relay, at {places:?}");
+        let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(places).build();
+        if self.swarm.dial(options).is_ok() {
+            self.meters.dial_backs.one();
+        }
+    }
+
+    /// Does what is due, and says when the next thing is.
+    pub(super) fn tend(&mut self) {
+        let now = Instant::now();
+        loop {
+            let jitter = self.reaching.rng.random();
+            let Some(step) = self.reaching.reservations.next(now, jitter) else { break };
+            match step {
+                Step::Ask { relay, place } => self.ask_for_reservation(relay, &place),
+                Step::Leave { relay } => self.leave(&relay),
+            }
+        }
+        let settled = self.close_duplicates(now);
+        self.wake_gossip();
+        let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
+        if self.reaching.serves && !self.reaching.told.read().serves_relay {
+            tracing::info!("serving as a relay for other members");
+            self.swarm.behaviour_mut().serve_relay();
+        }
+        let nat = self.reaching.evidence.verdict(now);
+        let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
+        self.reaching.wake_at =
+            [self.reaching.reservations.deadline(), settled, wakes, unsure].into_iter().flatten().min();
+        self.tell_reach(nat);
+    }
+
+    fn ask_for_reservation(&mut self, relay: PeerId, place: &Address) {
+        self.leave(&relay);
+        let circuit = place.inner().clone().with(Protocol::P2p(relay)).with(Protocol::P2pCircuit);
+        match self.swarm.listen_on(circuit) {
+            Ok(listener) => {
+                self.reaching.listeners.push((listener, relay));
+            }
+            Err(why) => {
+                tracing::debug!(%relay, "cannot ask for a reservation: {why}");
+                let jitter = self.reaching.rng.random();
+                self.reaching.reservations.lost(&relay, Instant::now(), jitter);
+            }
+        }
+    }
+
+    fn leave(&mut self, relay: &PeerId) {
+        if let Some(at) = self.reaching.listeners.iter().position(|(_, of)| of == relay) {
+            let (listener, _) = self.reaching.listeners.swap_remove(at);
+            self.swarm.remove_listener(listener);
+        }
+    }
+
+    /// Leaves one connection to each peer, where the decision is ours; returns when there is more.
+    fn close_duplicates(&mut self, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for peer in self.reaching.crowded.clone() {
+            let links = self.peers.rated(&peer, &self.me);
+            if links.len() < 2 {
+                self.reaching.crowded.remove(&peer);
+            }
+            if self.me.to_bytes() > peer.to_bytes() {
+                continue;
+            }
+            let (close, later) = links::superfluous(&links, now);
+            for connection in close {
+                tracing::debug!(%peer, "closing a connection: a better one stands");
+                if self.swarm.close_connection(connection) {
+                    self.meters.duplicates_closed.one();
+                }
+            }
+            next = [next, later].into_iter().flatten().min();
+        }
+        next
+    }
+
+    fn tell_reach(&self, nat: Nat) {
+        let circuits = self.reaching.reservations.circuits().map(|(relay, addresses)| Circuit {
+            relay: peer_of(*relay),
+            addresses: addresses.iter().take(PEER_ADDRESSES_MAX).cloned().collect(),
+        });
+        let external = self.swarm.external_addresses().map(Address::reported).filter(|address| !address.is_relayed());
+        self.reaching.told.write(ReachInfo {
+            nat,
+            serves_relay: self.reaching.serves,
+            circuits: circuits.collect(),
+            external: external.take(PEER_ADDRESSES_MAX).collect(),
+            upnp: self.reaching.upnp,
+        });
+    }
+}
+
+/// Of the addresses that a relay which dialled us says it listens on, the one that others most likely
+/// reach: where it came from, then one that is good anywhere.
+fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Address> {
+    let places = info.listen_addrs.iter().take(PEER_ADDRESSES_MAX).map(Address::reported);
+    let places = places.filter(|place| place.is_dialable_now() && !place.is_relayed());
+    let rank = |place: &Address| {
+        let is_loopback = place.ip().is_some_and(|ip| ip.is_loopback());
+        (place.ip() != came_from, !place.is_global(), is_loopback)
+    };
+    places.map(|place| place.without_peer()).min_by_key(rank)
+}
+
+/// In the same network, by the usual sizes.
+fn is_neighbour(a: &IpAddr, b: &IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],
+        _ => false,
+    }
+}

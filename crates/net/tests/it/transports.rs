@@ -1,0 +1,146 @@
+//! Members meet over each transport, and each transport has the same gate.
+
+use std::time::Duration;
+
+use net::{Carrier, Event, GateError, PeerInfo, Tls, Transports, WebSocket};
+
+use crate::{
+    harness::{Node, all_transports, carry_body, config, keys, ordered_seeds, start_with, until},
+    stranger::Stranger,
+};
+
+fn listen_on(seed: u8, secret: u8, place: &str) -> Node {
+    let mut settings = config(seed, keys(secret));
+    settings.listen = vec![place.parse().unwrap()];
+    start_with(settings, all_transports())
+}
+
+fn only(node: &Node) -> PeerInfo {
+    let peers = node.net.peers();
+    assert_eq!(peers.len(), 1);
+    peers[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_meet_over_quic_and_websocket_whoever_dials() {
+    let (small, large) = ordered_seeds();
+    for (place, carrier) in
+        [("/ip4/127.0.0.1/udp/0/quic-v1", Carrier::Quic), ("/ip4/127.0.0.1/tcp/0/ws", Carrier::WebSocket)]
+    {
+        for (dialler, dialled) in [(small, large), (large, small)] {
+            let mut a = listen_on(dialler, 7, place);
+            let mut b = listen_on(dialled, 7, place);
+            a.net.dial(b.listening().await);
+            a.ready_for(&b.peer).await;
+            b.ready_for(&a.peer).await;
+            assert_eq!((only(&a).carrier, only(&a).relay), (carrier, None));
+            assert_eq!(only(&b).carrier, carrier);
+            // Far over one window of QUIC, and one frame of WebSocket.
+            carry_body(&a, &mut b, 3 << 20).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_secret_is_named_on_quic_and_websocket_too() {
+    let (small, large) = ordered_seeds();
+    for place in ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws"] {
+        for (dialler, dialled) in [(small, large), (large, small)] {
+            let mut a = listen_on(dialler, 7, place);
+            let mut b = listen_on(dialled, 8, place);
+            a.net.dial(b.listening().await);
+            for node in [&mut a, &mut b] {
+                let why = node
+                    .wait("refusal", |event| match event {
+                        Event::Refused { why, .. } | Event::DialFailed { why, .. } => Some(why),
+                        Event::Connected { peer, .. } => panic!("{peer} got in"),
+                        _ => None,
+                    })
+                    .await;
+                assert_eq!(why, net::Refusal::Gate(GateError::KeyMismatch), "{place}");
+            }
+            assert_eq!((a.net.counters().connects, b.net.counters().connects), (0, 0));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_reaches_no_protocol_over_quic_or_websocket() {
+    let (small, large) = ordered_seeds();
+    for place in ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws"] {
+        for (stranger, node) in [(small, large), (large, small)] {
+            let mut settings = config(node, keys(7));
+            settings.listen = vec![place.parse().unwrap()];
+            settings.limits.gate_time = Duration::from_millis(300);
+            let mut node = start_with(settings, all_transports());
+            let mut stranger = Stranger::dial(stranger, &node.listening().await).await;
+            // It opens a stream for a protocol of ours, and none answers.
+            stranger.speak_until_cut(b"\x13/multistream/1.0.0\n\x12/ghoard/message/1\n").await;
+            until("the stranger is refused", || node.net.counters().refusals.values().sum::<u64>() == 1).await;
+            let counters = node.net.counters();
+            assert_eq!((counters.connects, counters.streams_refused, counters.messages_received), (0, 0, 0));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn websocket_over_tls_with_a_certificate_of_the_fleets_own() {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let tls =
+        Tls { certificates_pem: made.cert.pem().into_bytes(), key_pem: made.signing_key.serialize_pem().into_bytes() };
+    let transports = || Transports { raw: None, quic: false, websocket: Some(WebSocket { tls: Some(tls.clone()) }) };
+    let mut settings = config(1, keys(7));
+    settings.listen = vec!["/ip4/127.0.0.1/tcp/0/tls/ws".parse().unwrap()];
+    let mut a = start_with(settings, transports());
+    let mut settings = config(2, keys(7));
+    settings.listen.clear();
+    let mut b = start_with(settings, transports());
+    b.net.dial(a.listening().await);
+    b.ready_for(&a.peer).await;
+    assert_eq!(only(&b).carrier, Carrier::WebSocket);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_none_is_an_error_and_no_panic() {
+    for (certificates_pem, key_pem) in [
+        (b"".to_vec(), b"".to_vec()),
+        (b"junk".to_vec(), b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec()),
+        (
+            rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap().cert.pem().into_bytes(),
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec(),
+        ),
+    ] {
+        let websocket = Some(WebSocket { tls: Some(Tls { certificates_pem, key_pem }) });
+        let transports = Transports { raw: None, quic: false, websocket };
+        let started = net::Net::start(config(1, keys(7)), transports, task::Tasks::tokio(), [9; 32]);
+        assert!(matches!(started, Err(net::StartError::Tls(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_quic_a_quic_address_is_not_dialable() {
+    let mut a = start_with(config(1, keys(7)), net::tcp_transport());
+    a.net.dial("/ip4/127.0.0.1/udp/9/quic-v1".parse().unwrap());
+    let why = a
+        .wait("failed dial", |event| match event {
+            Event::DialFailed { why, .. } => Some(why),
+            _ => None,
+        })
+        .await;
+    assert_eq!(why, net::Refusal::NotDialable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_port_number_serves_tcp_and_quic_in_both_families() {
+    // Taken for a moment, so that it is one that nobody has.
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let mut settings = config(1, keys(7));
+    settings.listen = ["/ip4/127.0.0.1/tcp/PORT", "/ip4/127.0.0.1/udp/PORT/quic-v1", "/ip6/::1/tcp/PORT"]
+        .map(|place| place.replace("PORT", &port.to_string()).parse().unwrap())
+        .to_vec();
+    let mut a = start_with(settings, all_transports());
+    let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
+    for _ in 0..if has_ipv6 { 3 } else { 2 } {
+        assert_eq!(a.listening().await.port(), Some(port));
+    }
+}

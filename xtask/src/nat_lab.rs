@@ -1,0 +1,153 @@
+//! Real daemons behind real kernel NAT, in network namespaces: `cargo xtask nat-lab`.
+//!
+//! Everything happens in namespaces of this run (mounts, processes, network), so that nothing is left
+//! behind, however it ends. The recipe of the routers is libp2p's usual one: a bridge is the internet,
+//! each router has a leg in it and one in its LAN, and drops what nobody asked for.
+
+mod cell;
+mod daemon;
+mod expected;
+mod kind;
+mod namespace;
+mod scene;
+mod table;
+
+use std::{
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use self::{
+    cell::Cell,
+    kind::Kind,
+    scene::{SCENES, Scene},
+};
+use crate::run::{self, Outcome};
+
+/// Cells at work at once. Each has up to seven namespaces and four processes.
+const CELLS_AT_ONCE: usize = 4;
+/// How the program knows that it runs within the namespaces already.
+const INSIDE: &str = "--inside";
+
+/// What one run tries.
+struct Plan {
+    cells: Vec<Cell>,
+    scenes: &'static [Scene],
+    jobs: usize,
+}
+
+/// Runs the matrix, or with `--small` the cells that CI runs.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let is_inside = arguments.first().is_some_and(|first| first == INSIDE);
+    let plan = plan(&arguments[usize::from(is_inside)..])?;
+    if is_inside {
+        return try_all(plan);
+    }
+    if let Err(why) = prerequisites() {
+        return Err(format!("nat-lab cannot run here: {why}"));
+    }
+    run::check(&mut run::cargo(&["build", "--quiet", "--package", "ghoard", "--package", "fakehub"]))?;
+    Err(format!("could not enter namespaces: {}", within(arguments).exec()))
+}
+
+/// Tells whether the lab can run on this machine, and if not, what is missing.
+pub(crate) fn prerequisites() -> Outcome {
+    for (program, argument, package) in
+        [("ip", "-V", "iproute2"), ("nft", "--version", "nftables"), ("unshare", "--version", "util-linux")]
+    {
+        if !run::works(Command::new(program).arg(argument)) {
+            return Err(format!("{program} is missing (Linux only; Debian: apt-get install {package})"));
+        }
+    }
+    let enters = run::works(Command::new("unshare").args(NAMESPACES).args(mapping()).arg("true"));
+    enters.then_some(()).ok_or_else(|| "it may make no namespaces: run it as root".to_owned())
+}
+
+const NAMESPACES: [&str; 6] = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+/// Root within the namespaces for whoever is not root outside, where the kernel allows it.
+fn mapping() -> Option<&'static str> {
+    let id = Command::new("id").arg("-u").output().map(|output| output.stdout).unwrap_or_default();
+    (id.trim_ascii() != b"0").then_some("--map-root-user")
+}
+
+/// This program once more, with a `/run` of its own, where `ip netns` keeps its names.
+fn within(arguments: &[String]) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(NAMESPACES).args(mapping());
+    command.args(["sh", "-c", "mount -t tmpfs tmpfs /run && mkdir /run/netns && exec \"$@\"", "sh"]);
+    command.arg(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("xtask")));
+    command.args(["nat-lab", INSIDE]).args(arguments);
+    command
+}
+
+fn plan(arguments: &[String]) -> Result<Plan, String> {
+    let (mut cells, mut scenes, mut jobs) = (Cell::all(), SCENES, CELLS_AT_ONCE);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--small" => cells = Cell::small(),
+            "--troubles" => cells.clear(),
+            "--transport" => {
+                let transport = value()?;
+                cells.retain(|cell| cell.transport.name() == transport);
+            }
+            "--kind" => {
+                let kind = Kind::parse(value()?)?;
+                cells.retain(|cell| cell.a == kind || cell.b == kind);
+            }
+            "--cell" => {
+                let name = value()?;
+                cells.retain(|cell| cell.to_string() == *name);
+                scenes = &[];
+            }
+            "--jobs" => {
+                let text = value()?;
+                jobs = text.parse().ok().filter(|jobs| (1..=16).contains(jobs)).ok_or("--jobs is 1 to 16")?;
+            }
+            other => {
+                return Err(format!(
+                    "nat-lab knows --small, --troubles, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
+                ));
+            }
+        }
+    }
+    if cells.is_empty() && scenes.is_empty() {
+        return Err("no such cell; their names are like masquerade/random:tcp or one-router:masquerade:quic".to_owned());
+    }
+    Ok(Plan { cells, scenes, jobs })
+}
+
+fn try_all(Plan { cells, scenes, jobs }: Plan) -> Outcome {
+    let mut wrong = Vec::new();
+    for (number, scene) in scenes.iter().enumerate() {
+        let result = scene.run(number);
+        run::say(&format!("[trouble] {}: {}", scene.name, if result.is_ok() { "named" } else { "NOT NAMED" }));
+        wrong.extend(result.err().map(|why| format!("{}: {why}", scene.name)));
+    }
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(cells.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(cell) = cells.get(number) else { return };
+                    let result = cell.run(number);
+                    run::say(&format!("[{}/{}] {cell}: {}", number + 1, cells.len(), table::line(&result)));
+                    results.lock().expect("no panic while held").push((*cell, result));
+                }
+            });
+        }
+    });
+    let results = results.into_inner().expect("all threads have ended");
+    table::print(&results);
+    wrong.extend(results.iter().filter_map(|(cell, seen)| Some(format!("{cell}: {}", cell.judge(seen).err()?))));
+    let tried = cells.len() + scenes.len();
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {tried}:\n{}", wrong.len(), wrong.join("\n"))) }
+}

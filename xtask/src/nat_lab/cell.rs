@@ -1,0 +1,289 @@
+//! One pair of hosts: laid out, watched, and judged.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    daemon::{self, Daemon, GITHUB, Process},
+    expected::{self, Expected},
+    kind::{Kind, PORT},
+    namespace::Namespace,
+};
+
+/// The relay, a member that everybody reaches.
+const RELAY: &str = "50.0.0.10";
+/// How long a pair may take to exchange anything.
+const CONNECT_TIME: Duration = Duration::from_secs(30);
+/// How long a direct connection may take where one is possible.
+const DIRECT_TIME: Duration = Duration::from_secs(60);
+/// How long a pair that has a relay is watched where no direct connection is expected.
+const WATCH_TIME: Duration = Duration::from_secs(20);
+/// After this a pair that became direct has one connection.
+const SETTLE_TIME: Duration = Duration::from_secs(10);
+/// More than a relay passes on with libp2p's default limits.
+const BODY_BYTES: usize = 300_000;
+const POLL: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Quic,
+}
+
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+        }
+    }
+
+    fn address(self, ip: &str, peer: &str) -> String {
+        match self {
+            Self::Tcp => format!("/ip4/{ip}/tcp/{PORT}/p2p/{peer}"),
+            Self::Quic => format!("/ip4/{ip}/udp/{PORT}/quic-v1/p2p/{peer}"),
+        }
+    }
+}
+
+/// A starts first and waits at the relay; B comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) a: Kind,
+    pub(crate) b: Kind,
+    pub(crate) transport: Transport,
+    /// Both hosts are behind one router, of the kind `a`.
+    pub(crate) one_router: bool,
+}
+
+/// What was seen of a cell.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// From B's start until the two were connected somehow.
+    pub(crate) connected_after: Option<Duration>,
+    /// From then until they were directly.
+    pub(crate) direct_after: Option<Duration>,
+    /// Between the two, [`SETTLE_TIME`] later.
+    pub(crate) connections: Option<u64>,
+    /// B was given by A what A had asked for; of a direct pair after the relay was killed.
+    pub(crate) has_crossed: bool,
+    /// What went wrong, and the last lines of both logs.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Cell {
+    pub(crate) fn all() -> Vec<Self> {
+        let mut cells = Vec::new();
+        for transport in [Transport::Tcp, Transport::Quic] {
+            for a in Kind::ALL {
+                cells.extend(Kind::ALL.map(|b| Self { a, b, transport, one_router: false }));
+            }
+            let behind = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Public);
+            cells.extend(behind.map(|kind| Self { a: kind, b: kind, transport, one_router: true }));
+        }
+        cells
+    }
+
+    /// One of each way to become direct, and one that stays relayed.
+    pub(crate) fn small() -> Vec<Self> {
+        use Kind::{Masquerade, PortChanging, Public, Random};
+        let pairs = [(Masquerade, Masquerade), (Random, Public), (Public, Random), (PortChanging, PortChanging)];
+        let mut cells = Vec::new();
+        for transport in [Transport::Tcp, Transport::Quic] {
+            cells.extend(pairs.map(|(a, b)| Self { a, b, transport, one_router: false }));
+            cells.push(Self { a: Masquerade, b: Masquerade, transport, one_router: true });
+        }
+        cells.push(Self { a: Random, b: Masquerade, transport: Transport::Quic, one_router: false });
+        cells
+    }
+
+    pub(crate) fn expected(&self) -> Expected {
+        if self.one_router { Expected::Direct } else { expected::between(self.a, self.b) }
+    }
+
+    pub(crate) fn run(&self, number: usize) -> Seen {
+        let mut seen = Seen::default();
+        if let Err(why) = self.watch(number, &mut seen) {
+            seen.trouble = Some(why);
+        }
+        seen
+    }
+
+    /// Says what is wrong with what was seen.
+    pub(crate) fn judge(&self, seen: &Seen) -> Result<(), String> {
+        if let Some(trouble) = &seen.trouble {
+            return Err(trouble.clone());
+        }
+        if !seen.has_crossed {
+            return Err("no data crossed".to_owned());
+        }
+        match (self.expected(), seen.direct_after, seen.connections) {
+            (Expected::Direct, None, _) => Err(format!("not direct within {} s", DIRECT_TIME.as_secs())),
+            (_, Some(_), Some(count)) if count != 1 => {
+                Err(format!("{count} connections {} s after it became direct", SETTLE_TIME.as_secs()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn watch(&self, number: usize, seen: &mut Seen) -> Result<(), String> {
+        let world = World::new(self, number)?;
+        let relay = Daemon::start(
+            &world.relay,
+            world.home("relay"),
+            &[("GHOARD_ROLE", "anchor"), ("EXTERNAL_IP", RELAY), ("RUNNER_NAME", "relay")],
+        )?;
+        let bootstrap = self.transport.address(RELAY, &relay.peer_id);
+        let host = |namespace, name| {
+            let settings = [
+                ("CACHE_BOOTSTRAP_PEERS", bootstrap.as_str()),
+                ("GHOARD_TRANSPORTS", self.transport.name()),
+                ("GHOARD_MDNS", "false"),
+                ("RUNNER_NAME", name),
+            ];
+            Daemon::start(namespace, world.home(name), &settings)
+        };
+        let a = host(&world.a, "a")?;
+        until("A is connected to the relay", CONNECT_TIME, || Ok(is_connected(&a.member(&relay.peer_id)?)))?;
+        let started = Instant::now();
+        let b = host(&world.b, "b")?;
+        let watched = self.watch_pair(&a, &b, started, seen);
+        let crossed = watched.and_then(|()| {
+            if seen.direct_after.is_some() {
+                drop(relay);
+            }
+            cross(&a, &b)
+        });
+        match crossed {
+            Ok(()) => seen.has_crossed = true,
+            Err(why) => {
+                let logs = [(&a, "a"), (&b, "b")].map(|(host, name)| host.keep_log(&format!("{self}-{name}")));
+                return Err(format!("{why}; logs: {}", logs.join(", ")));
+            }
+        }
+        Ok(())
+    }
+
+    fn watch_pair(&self, a: &Daemon, b: &Daemon, started: Instant, seen: &mut Seen) -> Result<(), String> {
+        until("A and B are connected", CONNECT_TIME, || {
+            Ok(is_connected(&a.member(&b.peer_id)?) && is_connected(&b.member(&a.peer_id)?))
+        })?;
+        let connected = Instant::now();
+        seen.connected_after = Some(connected - started);
+        let patience = if self.expected() == Expected::Direct { DIRECT_TIME } else { WATCH_TIME };
+        let direct = until("A and B are connected directly", patience, || {
+            Ok(is_direct(&a.member(&b.peer_id)?) && is_direct(&b.member(&a.peer_id)?))
+        });
+        if direct.is_ok() {
+            seen.direct_after = Some(connected.elapsed());
+            // What is shown is the state at a time, so that there is nothing to wait for but the time.
+            std::thread::sleep(SETTLE_TIME);
+            let counts = [a.member(&b.peer_id)?, b.member(&a.peer_id)?].map(|row| row["connections"].as_u64());
+            seen.connections = counts.into_iter().flatten().max();
+        }
+        Ok(())
+    }
+}
+
+impl Display for Cell {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (a, b, transport) = (self.a, self.b, self.transport.name());
+        if self.one_router { write!(f, "one-router:{a}:{transport}") } else { write!(f, "{a}/{b}:{transport}") }
+    }
+}
+
+/// The namespaces of a cell: the internet with GitHub in it, the relay, both hosts and their routers.
+struct World {
+    home: PathBuf,
+    _github: Process,
+    relay: Namespace,
+    a: Namespace,
+    b: Namespace,
+    _between: Vec<Namespace>,
+}
+
+impl World {
+    fn new(cell: &Cell, number: usize) -> Result<Self, String> {
+        let home = PathBuf::from(format!("/run/lab/{number}"));
+        fs::create_dir_all(&home).map_err(|cause| format!("{}: {cause}", home.display()))?;
+        let named = |role: &str| Namespace::new(format!("lab{number}-{role}"));
+        let internet = named("internet")?;
+        internet.bridge()?;
+        internet.ip(&format!("addr add {GITHUB}/24 dev switch"))?;
+        let relay = named("relay")?;
+        relay.plug("wan", &format!("{RELAY}/24"), &internet, "relay")?;
+        let (a, b) = (named("a")?, named("b")?);
+        let mut between = Vec::new();
+        for (side, host, kind) in [(1, &a, cell.a), (2, &b, cell.b)] {
+            let (address, lan) = (format!("50.0.0.{side}"), format!("192.168.{side}"));
+            if cell.one_router && side == 2 {
+                let switch = between.last().expect("the router's LAN was made for A");
+                host.plug("lan", "192.168.1.3/24", switch, "sibling")?;
+                host.route("192.168.1.1")?;
+            } else if kind == Kind::Public {
+                host.plug("wan", &format!("{address}/24"), &internet, &format!("host{side}"))?;
+            } else {
+                let (router, switch) = (named(&format!("router{side}"))?, named(&format!("lan{side}"))?);
+                switch.bridge()?;
+                router.plug("wan", &format!("{address}/24"), &internet, &format!("router{side}"))?;
+                router.plug("lan", &format!("{lan}.1/24"), &switch, "router")?;
+                router.make_router(&kind.rules(&address, &format!("{lan}.2")))?;
+                host.plug("lan", &format!("{lan}.2/24"), &switch, "host")?;
+                host.route(&format!("{lan}.1"))?;
+                between.extend([router, switch]);
+            }
+        }
+        let github = daemon::start_github(&internet, &home)?;
+        between.push(internet);
+        Ok(Self { home, _github: github, relay, a, b, _between: between })
+    }
+
+    fn home(&self, role: &str) -> PathBuf {
+        self.home.join(role)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// A asks GitHub; B is given the same by a peer.
+fn cross(a: &Daemon, b: &Daemon) -> Result<(), String> {
+    let path = format!("/repos/octocat/Hello-World/git/blobs/size-{BODY_BYTES}");
+    let first = a.get(&path)?;
+    if !first.head.starts_with("http/1.1 200") {
+        return Err(format!("A was answered {:?} {}", first.head, String::from_utf8_lossy(&first.body)));
+    }
+    until("B has heard of A's answer", CONNECT_TIME, || Ok(b.peers()?["index_entries"].as_u64() >= Some(1)))?;
+    let second = b.get(&path)?;
+    let is_from_a_peer = second.head.contains("detail=peer") && second.body == first.body;
+    is_from_a_peer.then_some(()).ok_or_else(|| format!("B was answered {:?}", second.head))
+}
+
+fn is_connected(member: &Value) -> bool {
+    member["connected"] == true
+}
+
+fn is_direct(member: &Value) -> bool {
+    is_connected(member) && member["path"] != "relayed"
+}
+
+fn until(what: &str, patience: Duration, mut is_so: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match is_so() {
+            Ok(true) => return Ok(()),
+            Ok(false) if Instant::now() > deadline => return Err(format!("waited in vain until {what}")),
+            Err(why) if Instant::now() > deadline => return Err(format!("waited in vain until {what}: {why}")),
+            _ => std::thread::sleep(POLL),
+        }
+    }
+}
