@@ -6,6 +6,7 @@
 
 mod comment;
 mod pages;
+mod port;
 mod rank;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use wire::{Millis, Peer, Role, SignedPeer};
 
 use crate::limits;
 use pages::Pages;
+pub use port::{Around, Call, IssueStatus, Outcome, Reply, Verb};
 pub use rank::Candidate;
 use writing::Own;
 
@@ -58,72 +60,6 @@ pub struct IssueConfig {
     pub signatures: Arc<dyn Signatures>,
 }
 
-/// A request to GitHub's REST API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    pub verb: Verb,
-    /// Path and query, below the API's base URL.
-    pub path: String,
-    /// For `If-None-Match`.
-    pub etag: Option<String>,
-    pub body: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    Get,
-    Post,
-    Patch,
-    Delete,
-}
-
-/// How a call ended.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    Answered(Reply),
-    /// No answer, a broken one, or one over [`limits::REPLY_BYTES_MAX`].
-    Failed(String),
-    /// It was not sent, because the budget is needed elsewhere or GitHub wants to be left alone.
-    Spared,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Reply {
-    pub status: u16,
-    pub etag: Option<String>,
-    /// Whether `Link` names a next page.
-    pub has_next: bool,
-    pub body: Vec<u8>,
-}
-
-/// What the machine knows of its fleet besides.
-#[derive(Clone, Debug, Default)]
-pub struct Around {
-    /// Members that are connected.
-    pub peers: usize,
-    /// Members that it has heard of, this one not among them.
-    pub members: Vec<Candidate>,
-}
-
-/// For the status page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IssueStatus {
-    pub issue: Option<u64>,
-    pub is_writer: bool,
-    /// Comments that were left out at the last reading, by reason.
-    pub skipped: BTreeMap<&'static str, usize>,
-    pub reads: u64,
-    /// Those that were not answered 304.
-    pub reads_charged: u64,
-    /// Comments written and changed, and issues opened.
-    pub edits: u64,
-    pub deletions: u64,
-    /// When GitHub last answered as it should.
-    pub last_success: Option<Millis>,
-    /// What is wrong, and what to do about it.
-    pub trouble: Option<String>,
-}
-
 /// This machine's part in the registry.
 pub struct IssueRegistry {
     config: IssueConfig,
@@ -131,6 +67,8 @@ pub struct IssueRegistry {
     step: Step,
     issue: Option<u64>,
     searched_at: Option<Millis>,
+    /// The search has answered, so an issue that it does not know may be opened.
+    may_open: bool,
     newest_etag: Option<String>,
     pages: Pages,
     own: Option<Own>,
@@ -169,6 +107,7 @@ impl IssueRegistry {
             step: Step::Idle,
             issue: None,
             searched_at: None,
+            may_open: false,
             newest_etag: None,
             pages: Pages::default(),
             own: None,
@@ -242,7 +181,7 @@ impl IssueRegistry {
                 get(format!("/repos/{repository}/issues?{query}"), self.newest_etag.clone())
             }
             Step::Open => {
-                if !self.may_begin(started_at, now) {
+                if !self.may_open || !self.may_begin(started_at, now) {
                     self.end_round(now);
                     return None;
                 }
@@ -289,13 +228,18 @@ impl IssueRegistry {
         }
         self.step = match (step, status) {
             (Step::Search, 200) => {
-                self.searched_at = Some(now);
+                (self.searched_at, self.may_open) = (Some(now), true);
                 let found: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
                 self.found_issue(&found["items"], Step::Newest)
             }
             // What the search refuses, the list may show.
             (Step::Search, 404 | 422) => {
-                self.searched_at = Some(now);
+                (self.searched_at, self.may_open) = (Some(now), true);
+                Step::Newest
+            }
+            // Many searched at once. The list shows new issues alone: an old one may be there all the same.
+            (Step::Search, 403 | 429) => {
+                self.may_open = false;
                 Step::Newest
             }
             (Step::Newest, 200) => {
@@ -403,6 +347,7 @@ impl IssueRegistry {
             (403 | 404 | 410, true) => format!(
                 "the token may not write issues in {repository} ({status}): this machine reads, and others do not find it there"
             ),
+            (301 | 307 | 308, _) => format!("{repository} has another name now ({status}): set that"),
             (404 | 410, false) => format!("the token does not see the issues of {repository} ({status})"),
             _ => format!("GitHub answered {status}"),
         });

@@ -163,3 +163,45 @@ impl Drop for Passage<'_> {
 
 mod heard;
 mod telling;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_this_machine_s_own_goes_out_only_while_there_is_plenty() {
+        let site = Site::main("https://api.github.com");
+        let budgets = Budgets::new(IdKeys::derive(&[1; 32]), std::slice::from_ref(&site));
+        let scope = budgets.scope(None);
+        let is_admitted = || budgets.admit_own(&site.name, scope, Resource::CORE).is_some();
+        assert!(is_admitted(), "nothing is known yet");
+        let learn = |remaining: u64, status| {
+            let figures = [
+                ("limit", 5000),
+                ("remaining", remaining),
+                ("used", 5000 - remaining),
+                ("reset", now().as_secs() + 600),
+            ];
+            let header = |(name, value): (&str, u64)| {
+                let name = http::HeaderName::try_from(format!("x-ratelimit-{name}")).unwrap();
+                (name, value.into())
+            };
+            let asked = Asked {
+                site: site.name.clone(),
+                scope,
+                credential: None,
+                resource: Resource::CORE,
+                is_rate_limit: false,
+                family: None,
+            };
+            budgets.learn(&asked, &figures.map(header).into_iter().collect(), status, b"");
+        };
+        learn(4000, StatusCode::OK);
+        assert!(is_admitted());
+        learn(100, StatusCode::OK);
+        assert!(!is_admitted(), "little is left");
+        learn(0, StatusCode::FORBIDDEN);
+        assert!(!is_admitted(), "nothing is left");
+        assert!(budgets.admit_own("elsewhere", scope, Resource::CORE).is_none());
+    }
+}

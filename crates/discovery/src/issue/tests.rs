@@ -209,9 +209,10 @@ fn fifty_nodes_cost_the_registry_at_most_64_edits_an_hour_and_each_of_them_one_c
         let (edits, now) = (world.edits_since(since), world.now);
         assert!(edits <= 64, "hour {hour}: {edits} edits");
         let charged: u64 = world.nodes.iter().map(|node| node.status(now).reads_charged).sum();
+        println!("hour {}: {edits} edits, {} charged readings", hour + 2, charged - before);
         assert!(charged - before <= 50 * 4, "hour {hour}: {} charged readings", charged - before);
     }
-    // One more: the issue itself.
+    println!("hour 1: {first} edits, one of them the issue");
     assert!(first <= 65, "the first hour: {first} edits");
     let writers = world.nodes.iter().filter(|node| node.status(world.now).is_writer).count();
     assert!((2..=limits::WRITERS_MAX).contains(&writers), "{writers} writers");
@@ -351,6 +352,25 @@ fn short_lived_runners_leave_the_places_to_others() {
     let writers: Vec<_> = world.nodes.iter().filter(|node| node.status(world.now).is_writer).collect();
     assert!(writers.iter().any(|node| node.config.role == Role::Anchor));
     assert!(writers.len() <= limits::WRITERS_MAX);
+}
+
+#[test]
+fn nobody_opens_a_second_issue_because_the_search_was_too_busy() {
+    let mut a = node("a", Role::Node);
+    let around = Around::default();
+    let mut now = START;
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        while let Some(call) = a.next(&around, [0; 24], now) {
+            let is_search = call.path.starts_with("/search/");
+            asked.push((call.verb, is_search));
+            let (status, body) = if is_search { (403, b"{}".to_vec()) } else { (200, b"[]".to_vec()) };
+            a.on(Outcome::Answered(Reply { status, body, ..Reply::default() }), now);
+        }
+        now = a.next_at(0);
+    }
+    assert_eq!(asked.len(), 16, "it goes on searching: {asked:?}");
+    assert!(asked.iter().all(|(verb, _)| *verb == Verb::Get), "{asked:?}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use crate::{
 /// A network with one interface, held open by a process.
 struct Network(Child);
 
-const NETWORK: &str = "set -e; ip link set lo up; ip link add lan type dummy; ip addr add 10.77.0.1/24 dev lan; \
-    ip link set lan up multicast on; ip route add 224.0.0.0/4 dev lan; echo ready; exec sleep 600";
+const NETWORK: &str = "set -e; ip link set lo up; ip link add lan type veth peer name end; \
+    ip addr add 10.77.0.1/24 dev lan; ip link set end up; ip link set lan up multicast on; ip route add 224.0.0.0/4 dev lan; echo ready; exec sleep 600";
 
 impl Network {
     /// `None` where there can be none; CI must be able to.

@@ -95,6 +95,29 @@ fn from_one_address_the_neighbours_make_a_mesh_of_all() {
 }
 
 #[test]
+fn a_service_name_alone_connects() {
+    let github = GitHub::start();
+    let alone = |name: &str| Setup::new(&github).member(SECRET, "off", name).env("GHOARD_PEER_EXCHANGE", "false");
+    let a = alone("a").start();
+    let port = a.listening().rsplit('/').next().unwrap().to_owned();
+    // `localhost` is a name that every machine resolves.
+    let b = alone("b").env("GHOARD_DNS_NAME", format!("localhost:{port}")).start();
+    b.wait_for_peers(1);
+    let kinds = b.status("/api/mcp/peers").json()["connectivity"]["discovery"]["kinds"].clone();
+    assert_eq!(kinds["dns"]["has_worked"], true, "{kinds}");
+    let others = ["static", "file", "mdns", "peer_exchange", "issue_registry"];
+    assert!(others.iter().all(|kind| kinds[kind]["configured"] == false), "{kinds}");
+
+    let c = alone("c").env("GHOARD_DNS_NAME", "no-such-machine.invalid:9100").start();
+    wait_until("c says why it is alone", || {
+        let peers = c.status("/api/mcp/peers").json();
+        let why = peers["connected_peers_why"].as_str().unwrap_or_default().to_owned();
+        let trouble = &peers["connectivity"]["discovery"]["kinds"]["dns"]["trouble"];
+        why.contains("no address of another machine was found (ways of finding: dns)") && trouble.is_string()
+    });
+}
+
+#[test]
 fn an_answer_goes_along_a_chain() {
     let github = GitHub::start();
     let member = |name: &str, bootstrap: &str| {

@@ -1,6 +1,9 @@
 //! Machines that share nothing but a repository and a secret find each other in an issue of it.
 
-use std::net::{IpAddr, UdpSocket};
+use std::{
+    net::{IpAddr, UdpSocket},
+    process::Stdio,
+};
 
 use serde_json::{Value, json};
 
@@ -134,6 +137,31 @@ fn two_machines_that_share_nothing_but_a_repository_and_a_secret_find_each_other
     let before = comments(&github).len();
     stranger.terminate();
     assert_eq!(comments(&github).len(), before - 1);
+}
+
+/// The runbook's commands, section 6.
+#[test]
+fn a_reader_and_a_writer_meet_by_a_repository_and_leave_nothing_behind() {
+    let Some(ip) = outside_address("a_reader_and_a_writer_meet_by_a_repository_and_leave_nothing_behind") else {
+        return;
+    };
+    let github = GitHub::start();
+    let run = |name: &str, arguments: &str| {
+        let setup = member(&github, ip, SECRET, name);
+        let mut command = setup.command(arguments);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (setup, child)
+    };
+    let (_home_a, reader) = run("laptop-a", "smoke --read --synthetic --wait-seconds 120 --verbose");
+    let (_home_b, writer) = run("laptop-b", "smoke --write --synthetic --verbose");
+    for (who, child) in [("the writer", writer), ("the reader", reader)] {
+        let output = child.wait_with_output().unwrap();
+        let (told, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{who}:\n{told}\n{log}");
+        let expected = if who == "the reader" { "Received cache entry!" } else { "A peer was told of the entry." };
+        assert!(told.contains(expected), "{who}:\n{told}\n{log}");
+    }
+    assert_eq!(comments(&github), Vec::<String>::new(), "who ends takes its comment back");
 }
 
 #[test]
