@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use crate::{
-    cache_tests, etag, readme,
+    cache_tests, etag, nat_lab, readme,
     run::{self, Outcome, Steps},
     sim, tidy,
 };
@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     steps.step("test", readme_tests);
     steps.step("etag-vectors", || etag::run(&[]));
     steps.step("cache-tests", || cache_tests::run(&[]));
+    steps.step("nat-lab", nat_lab::in_ci);
     steps.step("sim", || sim::ci(&[]));
     steps.step("sim-apart", || sim::apart(&[]));
     steps.step("doc", || {
