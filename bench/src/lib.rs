@@ -48,7 +48,6 @@ fn start(tasks: &Tasks, origin_url: String, keys: FleetKeys, bootstrap: Vec<Addr
         runner_name: "bench".to_owned(),
         external: None,
         force_localhost: Some(true),
-        discovery: node::Discovery::default(),
     };
     let fleet = FleetConfig {
         keys,

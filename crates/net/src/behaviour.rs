@@ -56,7 +56,9 @@ impl Behaviour {
         seed: [u8; 32],
     ) -> Result<Self, StartError> {
         let (limits, reach, me) = (&config.limits, &config.reach, config.identity.peer_id());
-        let members_only = |server| MembersOnly::new(server, infrastructure.clone());
+        // It tells each connection's handler when it begins to serve, and on a circuit it has none: libp2p panics
+        // (libp2p-relay 0.22), and the connection's task is gone without a word.
+        let on_direct_ones = |server| MembersOnly::on_direct_ones(server, infrastructure.clone());
         let relay_server = (reach.relay_server != RelayServer::Off).then(|| relaying::server(me, reach.relay_server));
         let punch = (reach.relay_client && reach.hole_punching).then(|| WithoutJunk(dcutr::Behaviour::new(me)));
         let probe = autonat::v2::client::Config::default().with_probe_interval(PROBE_INTERVAL);
@@ -85,7 +87,7 @@ impl Behaviour {
             streams: MembersOnly::new(Streams::default(), infrastructure.clone()),
             candidates: RawCandidates::default(),
             relay_client: relay_client.into(),
-            relay_server: relay_server.map(members_only).into(),
+            relay_server: relay_server.map(on_direct_ones).into(),
             punch: punch.map(|punch| MembersOnly::new(punch, infrastructure.clone())).into(),
             autonat_client: autonat_client.map(WithoutJunk).into(),
             autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),

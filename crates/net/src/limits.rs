@@ -110,6 +110,7 @@ pub struct Limits {
     /// Members behind one NAT share it.
     pub pending_per_ip: usize,
     pub established: u32,
+    /// A circuit, what several attempts at a direct connection give, and a dial-back: for two seconds.
     pub established_per_peer: u32,
     /// A connection on which nothing is open is closed after this.
     pub idle_time: Duration,
@@ -146,7 +147,7 @@ impl Default for Limits {
             pending_outgoing: 64,
             pending_per_ip: 16,
             established: 512,
-            established_per_peer: 4,
+            established_per_peer: 8,
             idle_time: Duration::from_secs(300),
             ping_interval: Duration::from_secs(15),
             ping_time: Duration::from_secs(10),

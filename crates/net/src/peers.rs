@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -118,6 +119,14 @@ impl Peers {
 
     pub(crate) fn link(&self, peer: &PeerId, connection: ConnectionId) -> Option<Link> {
         self.lock().get(peer)?.links.get(&connection).cloned()
+    }
+
+    /// Whether a member is connected directly from, or to, this address.
+    pub(crate) fn is_at(&self, ip: IpAddr) -> bool {
+        let is_there = |link: &Link| {
+            link.class == ConnectionClass::Member && !link.address.is_relayed() && link.address.ip() == Some(ip)
+        };
+        self.lock().values().any(|entry| entry.links.values().any(is_there))
     }
 
     /// The peer that is connected at just this place.

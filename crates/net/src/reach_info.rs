@@ -2,11 +2,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wire::Peer;
 
-use crate::{Address, Nat};
+use crate::{Address, Nat, Reach};
 
 /// How others reach this node, as far as it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReachInfo {
+    /// What is switched on.
+    pub switches: Reach,
     pub nat: Nat,
     /// Whether circuits of others may run through this node.
     pub serves_relay: bool,

@@ -2,10 +2,11 @@
 
 mod finding;
 mod members;
+mod reach;
 
 use net::Net;
 use serde_json::{Value, json};
-use wire::Millis;
+use wire::{Millis, Peer};
 
 use crate::{Mode, Node};
 use finding::{discovery, lonely, peer_exchange};
@@ -98,6 +99,10 @@ impl Node {
                     "last_seen": null,
                     "address": info.address.to_string(),
                     "direction": format!("{:?}", info.direction).to_lowercase(),
+                    "path": members::path(info),
+                    "relay": info.relay.as_ref().map(Peer::as_str),
+                    "transport": info.carrier.label(),
+                    "connections": info.connections,
                     "rtt_ms": info.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
                     "agent": info.agent,
                     "connected_seconds": info.since.elapsed().as_secs(),
@@ -105,7 +110,7 @@ impl Node {
                 })
             })
             .collect();
-        let tcp = json!({ "tcp": enabled, "quic": false, "webrtc": false });
+        let reach = self.net().map(Net::reach).unwrap_or_default();
         let mut answer = json!({
             "enabled": enabled,
             "active": enabled,
@@ -131,15 +136,20 @@ impl Node {
             "failures": known.failures,
             "connectivity": {
                 "discovered_peers": known.discovered,
-                "relay_peers": 0,
-                "reachability": null,
-                "transports": tcp,
+                "relay_peers": reach.circuits.len(),
+                "reachability": enabled.then(|| reach.nat.label()),
+                "transports": reach::transports(&known.listening),
+                "reach": reach::shown(&reach, &counters),
                 "discovery": discovery(&known, registry.as_ref()),
-                "nat_traversal": { "autonat": false, "hole_punching": false },
+                "nat_traversal": {
+                    "autonat": reach.switches.autonat,
+                    "hole_punching": reach.switches.hole_punching,
+                    "upnp": reach.switches.upnp,
+                },
                 "implemented": {
-                    "tcp": true, "quic": false, "webrtc": false, "mdns": true, "dht": false,
-                    "rendezvous": false, "pubsub": true, "floodsub": false, "relay": false,
-                    "autonat": false, "hole_punching": false,
+                    "tcp": true, "quic": true, "websocket": true, "webrtc": false, "mdns": true, "dht": false,
+                    "rendezvous": false, "pubsub": true, "floodsub": false, "relay": true, "autonat": true,
+                    "hole_punching": true, "upnp": true,
                 },
                 "rendezvous": { "namespace": null, "peer_configured": false, "implemented": false },
             },
@@ -166,6 +176,9 @@ impl Node {
         if let Some(net) = self.net() {
             gauge("gauge", "connected_peers", net.peers().len() as u64);
             let counters = net.counters();
+            for (name, count) in reach::counts(&counters) {
+                gauge("counter", &format!("{name}_total"), count);
+            }
             for (kind, reasons) in [("dial_failures", counters.dial_failures), ("refusals", counters.refusals)] {
                 lines.push_str(&format!("# TYPE ghoard_{kind}_total counter\n"));
                 for (reason, count) in reasons {

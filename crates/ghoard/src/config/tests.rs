@@ -209,6 +209,27 @@ fn peers_come_from_a_text_or_a_list() {
 }
 
 #[test]
+fn a_machine_relays_and_asks_the_router_by_its_role() {
+    let both = |story: &str| (shown(story, "relay"), shown(story, "upnp"));
+    assert_eq!(both(""), ("auto from default".to_owned(), "true from default".to_owned()));
+    assert_eq!(both("GHOARD_ROLE=anchor").0, "on from default, as this is an anchor");
+    assert_eq!(both("GHOARD_ROLE=anchor\nGHOARD_RELAY=off").0, "off from GHOARD_RELAY");
+    assert_eq!(both("GITHUB_ACTIONS=true").1, "false from default, as this machine lives for minutes");
+}
+
+#[test]
+fn transports_are_named_and_a_certificate_comes_with_its_key() {
+    assert_eq!(shown("GHOARD_TRANSPORTS=quic,ws", "transports"), "quic,ws from GHOARD_TRANSPORTS");
+    for story in ["GHOARD_TRANSPORTS=udp", "GHOARD_TRANSPORTS=,"] {
+        assert!(refused(story).contains("expected some of tcp, quic and ws"), "{}", refused(story));
+    }
+    let alone = refused("GHOARD_TLS_CERT_FILE=/c.pem");
+    assert!(alone.contains("tls_cert_file") && alone.contains("tls_key_file to be set, too"), "{alone}");
+    let both = config("GHOARD_TLS_CERT_FILE=/c.pem\nGHOARD_TLS_KEY_FILE=/k.pem").unwrap();
+    assert_eq!(both.tls_files, Some(("/c.pem".into(), "/k.pem".into())));
+}
+
+#[test]
 fn what_comes_later_is_said_only_if_somebody_set_it() {
     let later = config("GHOARD_ENABLE_PUBLIC_BOOTSTRAP=1").unwrap().later();
     assert_eq!(later, [("enable_public_bootstrap", "public bootstrap nodes")]);

@@ -16,6 +16,10 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: enable_p2p true default
         out: listen_port 9101 CACHE_LISTEN_PORT
         out: listen_address 0.0.0.0 default
+        out: transports tcp,quic default
+        out: websocket_port - default
+        out: tls_cert_file - default
+        out: tls_key_file - default
         out: bootstrap_peers - default
         out: default_ttl - default
         out: proof_window 60 s default
@@ -31,6 +35,9 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: github_repository - default
         out: runner_name box RUNNER_NAME
         out: role node default
+        out: relay auto default
+        out: hole_punching true default
+        out: upnp true default
         out: seal on default
         out: external_address - default
         out: p2p_registry_dir ~/.cache/p2p_peers default

@@ -101,6 +101,7 @@ impl Setup {
             ("GHOARD_ORIGIN", origin.to_owned()),
             ("IPFS_ACCELERATE_P2P_CACHE_DIR", home.path("registry").display().to_string()),
             ("IPFS_ACCELERATE_P2P_FORCE_LOCALHOST", "1".to_owned()),
+            ("GHOARD_UPNP", "false".to_owned()),
             ("GHOARD_LOG", std::env::var("GHOARD_LOG").unwrap_or("info".to_owned())),
         ];
         Self { home, env: pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }

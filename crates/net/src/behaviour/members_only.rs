@@ -6,7 +6,8 @@ use std::{
 use either::Either;
 use libp2p::{
     Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
+    multiaddr::Protocol,
     swarm::{
         CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
         THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour, dummy,
@@ -15,19 +16,25 @@ use libp2p::{
 
 use crate::{ConnectionClass, class::Infrastructure};
 
-/// Shows `B` the members' connections and hides all others.
+/// Shows `B` the members' connections and hides all others, circuits too if it is told so.
 ///
 /// On a hidden one `B` has no handler, so its protocols are not spoken there, and a peer that has
 /// only hidden ones is to `B` not connected.
 pub(crate) struct MembersOnly<B> {
     inner: B,
     infrastructure: Infrastructure,
+    hides_circuits: bool,
     shown: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
 }
 
 impl<B> MembersOnly<B> {
     pub(super) fn new(inner: B, infrastructure: Infrastructure) -> Self {
-        Self { inner, infrastructure, shown: BTreeMap::new() }
+        Self { inner, infrastructure, hides_circuits: false, shown: BTreeMap::new() }
+    }
+
+    /// Hides circuits, too.
+    pub(super) fn on_direct_ones(inner: B, infrastructure: Infrastructure) -> Self {
+        Self { hides_circuits: true, ..Self::new(inner, infrastructure) }
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut B {
@@ -59,6 +66,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if self.hides_circuits && is_circuit(local) {
+            return Ok(Either::Right(dummy::ConnectionHandler));
+        }
         self.inner.handle_established_inbound_connection(connection, peer, local, remote).map(Either::Left)
     }
 
@@ -81,6 +91,9 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         match self.infrastructure.class_of_dialled(&peer, role) {
+            ConnectionClass::Member if self.hides_circuits && is_circuit(address) => {
+                Ok(Either::Right(dummy::ConnectionHandler))
+            }
             ConnectionClass::Member => self
                 .inner
                 .handle_established_outbound_connection(connection, peer, address, role, port)
@@ -90,7 +103,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        let hidden = |peer: &PeerId, endpoint| self.infrastructure.class(peer, endpoint) != ConnectionClass::Member;
+        let hidden = |peer: &PeerId, endpoint: &ConnectedPoint| {
+            self.infrastructure.class(peer, endpoint) != ConnectionClass::Member
+                || (self.hides_circuits && endpoint.is_relayed())
+        };
         match event {
             FromSwarm::ConnectionEstablished(event) if hidden(&event.peer_id, event.endpoint) => {}
             FromSwarm::ConnectionClosed(event) if hidden(&event.peer_id, event.endpoint) => {}
@@ -140,5 +156,54 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
                 action => action,
             });
         }
+    }
+}
+
+fn is_circuit(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::{
+        relay,
+        swarm::behaviour::{ConnectionEstablished, FromSwarm},
+    };
+
+    use super::*;
+
+    const RELAY: &str = "/ip4/50.0.0.1/tcp/1/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
+
+    /// How many handlers are told when a relay with one connection, at this address, begins to serve.
+    fn told_on(address: &str) -> usize {
+        let (me, peer) = (PeerId::random(), PeerId::random());
+        let server = relay::Behaviour::new(me, relay::Config::default());
+        let infrastructure = Infrastructure(BTreeSet::default());
+        let mut server = MembersOnly::on_direct_ones(server, infrastructure);
+        let (local, connection): (Multiaddr, _) = (address.parse().unwrap(), ConnectionId::new_unchecked(1));
+        let remote: Multiaddr = "/ip4/50.0.0.2/tcp/2".parse().unwrap();
+        let handler = server.handle_established_inbound_connection(connection, peer, &local, &remote).unwrap();
+        let endpoint = ConnectedPoint::Listener { local_addr: local, send_back_addr: remote };
+        server.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: peer,
+            connection_id: connection,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+        assert_eq!(matches!(handler, Either::Right(_)), address.contains("p2p-circuit"));
+        server.inner_mut().set_status(Some(relay::Status::Enable));
+        let mut told = 0;
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready(action) = server.poll(&mut cx) {
+            told += usize::from(matches!(action, ToSwarm::NotifyHandler { .. }));
+        }
+        told
+    }
+
+    #[test]
+    fn a_relay_that_begins_to_serve_tells_no_circuit_of_it() {
+        assert_eq!(told_on(RELAY), 1);
+        assert_eq!(told_on(&format!("{RELAY}/p2p-circuit")), 0);
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::Driver;
 use crate::{
-    Address, ConnectionClass, Direction, Event, GossipId, Refusal,
+    Address, ConnectionClass, Direction, Event, GateError, GossipId, Refusal,
+    address::ip_of,
     behaviour::{
         BehaviourEvent,
         streams::{Inbound, Kind},
@@ -56,6 +57,11 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 let why = Refusal::of_listen(&error);
                 self.meters.refused(&why);
+                // Of several attempts of a peer one gets through, and the others are given up.
+                let was_beside = matches!(why, Refusal::Limit(_) | Refusal::Gate(GateError::RemoteClosed(_)));
+                if was_beside && ip_of(&send_back_addr).is_some_and(|ip| self.peers.is_at(ip)) {
+                    return tracing::debug!(%send_back_addr, "another connection of a connected peer: {why}");
+                }
                 // Strangers decide how many there are of these.
                 if !self.mention(Event::Refused { address: Address::reported(&send_back_addr), why }) {
                     self.meters.events_dropped.one();

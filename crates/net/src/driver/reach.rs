@@ -1,5 +1,6 @@
 //! What the driver does to reach peers, and be reached, where the plain way is closed.
 
+mod dials;
 mod served;
 
 use std::{
@@ -17,10 +18,7 @@ use libp2p::{
     identify,
     multiaddr::Protocol,
     relay,
-    swarm::{
-        ConnectionId,
-        dial_opts::{DialOpts, PeerCondition},
-    },
+    swarm::ConnectionId,
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
@@ -30,7 +28,7 @@ use super::Driver;
 use crate::{
     Address, Circuit, Config, Direction, Event, Nat, Reach, ReachInfo, RelayServer,
     identity::peer_of,
-    limits::{DIAL_BACK_ADDRESSES_MAX, DIAL_BACKS_MAX, GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
+    limits::{GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
     links,
     nat::Evidence,
     reach_info::Told,
@@ -48,6 +46,8 @@ pub(super) struct Reaching {
     crowded: BTreeSet<PeerId>,
     /// Peers that have lost a connection and kept another.
     bereft: BTreeSet<PeerId>,
+    /// Relays that were asked how they see us over another transport, while they are connected.
+    sounded: BTreeSet<PeerId>,
     evidence: Evidence,
     serves: bool,
     /// Listens on other than loopback addresses: those are nobody else's business then.
@@ -91,11 +91,13 @@ impl Reaching {
             introductions: BTreeMap::new(),
             crowded: BTreeSet::new(),
             bereft: BTreeSet::new(),
+            sounded: BTreeSet::new(),
             evidence: Evidence::new(is_public),
             serves,
             is_open: !config.listen.iter().all(is_loopback),
             upnp: None,
-            wake_at: serves.then(Instant::now),
+            // What is switched on is told, and a relay begins to serve, before anything happens.
+            wake_at: config.reach.is_any().then(Instant::now),
             rng,
             told,
         };
@@ -121,7 +123,8 @@ impl Driver {
         }
         tracing::info!("Listening on {told}");
         // A relay that knows no external address of its own is refused by its clients.
-        let is_shown = !(self.reaching.is_open && told.ip().is_some_and(|ip| ip.is_loopback()));
+        let is_own = |ip: IpAddr| ip.is_loopback() || matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let is_shown = !(self.reaching.is_open && told.ip().is_some_and(is_own));
         if self.reaching.config.relay_server == RelayServer::On && is_shown {
             self.swarm.add_external_address(address.clone());
         }
@@ -157,6 +160,7 @@ impl Driver {
         self.reaching.introductions.remove(&connection);
         if is_last {
             self.reaching.bereft.remove(&peer);
+            self.reaching.sounded.remove(&peer);
         } else {
             self.reaching.bereft.insert(peer);
         }
@@ -225,38 +229,15 @@ impl Driver {
         introduction.relays_at.clone_from(&place);
         let is_introduced = introduction.sent;
         self.peers.set_relays_at(&peer, place.clone());
+        if place.is_some() {
+            self.sound(peer, &link, info);
+        }
         match place {
             Some(place) if is_introduced => self.reaching.reservations.offered(peer, place),
             Some(_) => {}
             None => self.reaching.reservations.gone(&peer),
         }
         self.tend();
-    }
-
-    /// A peer that came through a relay is dialled where it listens itself, if that can be from here.
-    /// A hole punch alone does not get through from a strict NAT to an open TCP port: both sides then
-    /// wait for the other to begin.
-    fn dial_back(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
-        let own: Vec<_> = self.swarm.listeners().filter_map(crate::address::ip_of).collect();
-        let can_reach = |address: &&Multiaddr| {
-            let place = Address::reported(address);
-            let is_near = place.ip().is_some_and(|ip| own.iter().any(|own| is_neighbour(own, &ip)));
-            place.is_dialable_now() && !place.is_relayed() && (place.is_global() || is_near)
-        };
-        let places: Vec<_> =
-            info.listen_addrs.iter().filter(can_reach).take(DIAL_BACK_ADDRESSES_MAX).cloned().collect();
-        let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
-        let is_news = introduction.dialled_back_at != places && introduction.dial_backs < DIAL_BACKS_MAX;
-        if !self.reaching.config.hole_punching || places.is_empty() || !is_news || self.peers.is_direct(&peer) {
-            return;
-        }
-        introduction.dial_backs += 1;
-        introduction.dialled_back_at.clone_from(&places);
-        tracing::debug!(%peer, "dialling back a peer that came through a relay, at {places:?}");
-        let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(places).build();
-        if self.swarm.dial(options).is_ok() {
-            self.meters.dial_backs.one();
-        }
     }
 
     /// Does what is due, and says when the next thing is.
@@ -336,6 +317,7 @@ impl Driver {
         });
         let external = self.swarm.external_addresses().map(Address::reported).filter(|address| !address.is_relayed());
         self.reaching.told.write(ReachInfo {
+            switches: self.reaching.config,
             nat,
             serves_relay: self.reaching.serves,
             circuits: circuits.collect(),
@@ -355,13 +337,4 @@ fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Addr
         (place.ip() != came_from, !place.is_global(), is_loopback)
     };
     places.map(|place| place.without_peer()).min_by_key(rank)
-}
-
-/// In the same network, by the usual sizes.
-fn is_neighbour(a: &IpAddr, b: &IpAddr) -> bool {
-    match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],
-        _ => false,
-    }
 }

@@ -150,6 +150,25 @@ async fn when_a_relay_dies_another_takes_its_place() {
     b.connected_to(&a.peer).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_is_asked_once_how_it_sees_us_over_the_other_transport() {
+    let mut r = run(relay(3));
+    let place = r.listening().await;
+    let mut settings = member(1, true);
+    settings.listen.push("/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap());
+    let mut a = run(settings);
+    assert_eq!(place.carrier(), Carrier::Tcp);
+    meet(&mut a, &r, &place).await;
+    until("a second connection has come and gone", || {
+        let closed = a.net.counters().duplicates_closed + r.net.counters().duplicates_closed;
+        closed == 1 && info(&a, &r.peer).unwrap().connections == 1
+    })
+    .await;
+    assert_eq!(info(&a, &r.peer).unwrap().carrier, Carrier::Tcp);
+    reserved(&a, &r).await;
+    assert_eq!((a.net.counters().connects, a.net.counters().disconnects), (1, 0));
+}
+
 /// A relay without any gate, and a stranger that uses it: run by a traitor, or foreign.
 #[derive(NetworkBehaviour)]
 struct Foreign {

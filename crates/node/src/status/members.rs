@@ -87,6 +87,10 @@ impl Node {
             "role": member.map(|member| role_name(member.role)),
             "connected": info.is_some(),
             "path": info.map(path),
+            "connections": info.map(|info| info.connections),
+            "relay": info.and_then(|info| info.relay.as_ref()).map(Peer::as_str),
+            "transport": info.map(|info| info.carrier.label()),
+            "direction": info.map(|info| format!("{:?}", info.direction).to_lowercase()),
             "rtt_ms": info.and_then(|info| info.rtt).map(|rtt| rtt.as_secs_f64() * 1000.0),
             "entries": member.map(|member| member.entries),
             "entries_behind": behind,
@@ -108,12 +112,12 @@ fn up_for(since: Millis, now: Millis) -> u64 {
 }
 
 /// Through a relay, over a short way, or over a long one.
-fn path(info: &PeerInfo) -> &'static str {
+pub(super) fn path(info: &PeerInfo) -> &'static str {
     let is_short = match info.rtt {
         Some(rtt) => rtt <= fleet::limits::NEAR_RTT_MAX,
         None => info.address.ip().is_some_and(|ip| crate::sharing::is_near(&ip)),
     };
-    match (info.address.is_relayed(), is_short) {
+    match (info.relay.is_some(), is_short) {
         (true, _) => "relayed",
         (false, true) => "near",
         (false, false) => "direct",
