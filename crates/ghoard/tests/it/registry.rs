@@ -115,7 +115,7 @@ fn two_machines_that_share_nothing_but_a_repository_and_a_secret_find_each_other
         (&json!(true), &json!(true), &json!(true))
     );
     assert!(found["last_success"].is_string() && found["trouble"].is_null(), "{found}");
-    assert_eq!(found["addresses"], 1, "{found}");
+    assert!(found["addresses"].as_u64() >= Some(1), "one for each transport: {found}");
     let skipped = &found["registry"]["skipped"];
     assert_eq!((&skipped["foreign"], &skipped["oversized"]), (&json!(4), &json!(1)), "{found}");
     for other in ["static", "dns", "file", "mdns", "peer_exchange"] {
