@@ -157,7 +157,10 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_key() {
         refused("listen_port = 1\nlisten_adress = \"::\""),
         format!("{place}:2: unknown key \"listen_adress\" | did you mean \"listen_address\"?")
     );
-    assert_eq!(refused("[p2p]\nx = 1"), format!("{place}:1: unknown key \"p2p\" | `ghoard config` lists every key"));
+    assert_eq!(
+        refused("[networking]\nx = 1"),
+        format!("{place}:1: unknown key \"networking\" | `ghoard config` lists every key")
+    );
 }
 
 #[test]
