@@ -145,6 +145,7 @@ impl Cell {
                 ("CACHE_BOOTSTRAP_PEERS", bootstrap.as_str()),
                 ("GHOARD_TRANSPORTS", self.transport.name()),
                 ("GHOARD_MDNS", "false"),
+                ("GHOARD_UPNP", "false"),
                 ("RUNNER_NAME", name),
             ];
             Daemon::start(namespace, world.home(name), &settings)
