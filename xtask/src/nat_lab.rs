@@ -157,7 +157,10 @@ fn try_all(Plan { cells, scenes, jobs }: Plan) -> Outcome {
     });
     let results = results.into_inner().expect("all threads have ended");
     table::print(&results);
-    wrong.extend(results.iter().filter_map(|(cell, seen)| Some(format!("{cell}: {}", cell.judge(seen).err()?))));
+    wrong.extend(results.iter().filter_map(|(cell, seen)| {
+        let (why, logs) = (cell.judge(seen).err()?, seen.logs.as_deref().unwrap_or("none"));
+        Some(format!("{cell}: {why}; logs: {logs}"))
+    }));
     let tried = cells.len() + scenes.len();
     if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {tried}:\n{}", wrong.len(), wrong.join("\n"))) }
 }

@@ -9,7 +9,7 @@ mod relaying;
 pub(crate) mod streams;
 
 use libp2p::{
-    autonat,
+    PeerId, autonat,
     connection_limits::{self, ConnectionLimits},
     dcutr, identify, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
@@ -93,6 +93,11 @@ impl Behaviour {
             autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),
             upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
         })
+    }
+
+    /// Tells these peers once more who we are, and where.
+    pub(crate) fn introduce_again(&mut self, peers: Vec<PeerId>) {
+        self.identify.push(peers);
     }
 
     pub(crate) fn gossip(&mut self) -> &mut Gossip {

@@ -73,8 +73,10 @@ pub(crate) struct Seen {
     pub(crate) connections: Option<u64>,
     /// B was given by A what A had asked for; of a direct pair after the relay was killed.
     pub(crate) has_crossed: bool,
-    /// What went wrong, and the last lines of both logs.
+    /// What went wrong.
     pub(crate) trouble: Option<String>,
+    /// Where the logs of both are, if anything is wrong.
+    pub(crate) logs: Option<String>,
 }
 
 impl Cell {
@@ -161,14 +163,12 @@ impl Cell {
             }
             cross(&a, &b)
         });
-        match crossed {
-            Ok(()) => seen.has_crossed = true,
-            Err(why) => {
-                let logs = [(&a, "a"), (&b, "b")].map(|(host, name)| host.keep_log(&format!("{self}-{name}")));
-                return Err(format!("{why}; logs: {}", logs.join(", ")));
-            }
+        seen.has_crossed = crossed.is_ok();
+        if self.judge(seen).is_err() {
+            let logs = [(&a, "a"), (&b, "b")].map(|(host, name)| host.keep_log(&format!("{self}-{name}")));
+            seen.logs = Some(logs.join(", "));
         }
-        Ok(())
+        crossed
     }
 
     fn watch_pair(&self, a: &Daemon, b: &Daemon, started: Instant, seen: &mut Seen) -> Result<(), String> {

@@ -24,9 +24,13 @@ impl Driver {
     /// wait for the other to begin.
     pub(super) fn dial_back(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
         let own: Vec<_> = self.swarm.listeners().filter_map(ip_of).collect();
+        let circuit = self.peers.link(&peer, connection).and_then(|link| link.address.ip());
+        let is_all_here = circuit.is_some_and(|relay| relay.is_loopback());
         let can_reach = |address: &&Multiaddr| {
             let place = Address::reported(address);
-            let is_near = place.ip().is_some_and(|ip| own.iter().any(|own| is_neighbour(own, &ip)));
+            let is_near = place
+                .ip()
+                .is_some_and(|ip| (is_all_here || !ip.is_loopback()) && own.iter().any(|own| is_neighbour(own, &ip)));
             place.is_dialable_now() && !place.is_relayed() && (place.is_global() || is_near)
         };
         let places: Vec<_> =

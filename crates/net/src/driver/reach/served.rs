@@ -68,6 +68,9 @@ impl Driver {
         let address = Address::reported(address).without_peer();
         if self.reaching.evidence.confirmed(address.clone()) {
             tracing::info!("others can dial us at {address}");
+            // identify says it to new peers only; those whom we know through a relay wait for it.
+            let peers = self.peers.ids();
+            self.swarm.behaviour_mut().introduce_again(peers);
         }
         let is_public = self.reaching.evidence.verdict(tokio::time::Instant::now()) == Nat::Public;
         self.reaching.serves |= is_public && self.reaching.config.relay_server == RelayServer::Auto;
