@@ -7,10 +7,12 @@
 mod cell;
 mod daemon;
 mod expected;
+mod fault;
 mod kind;
 mod namespace;
 mod scene;
 mod table;
+mod world;
 
 use std::{
     os::unix::process::CommandExt,
@@ -24,6 +26,7 @@ use std::{
 
 use self::{
     cell::Cell,
+    fault::{FAULTS, Fault},
     kind::Kind,
     scene::{SCENES, Scene},
 };
@@ -38,6 +41,7 @@ const INSIDE: &str = "--inside";
 struct Plan {
     cells: Vec<Cell>,
     scenes: &'static [Scene],
+    faults: Vec<&'static Fault>,
     jobs: usize,
 }
 
@@ -98,12 +102,20 @@ fn within(arguments: &[String]) -> Command {
 
 fn plan(arguments: &[String]) -> Result<Plan, String> {
     let (mut cells, mut scenes, mut jobs) = (Cell::all(), SCENES, CELLS_AT_ONCE);
+    let mut faults: Vec<_> = FAULTS.iter().collect();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--small" => cells = Cell::small(),
-            "--troubles" => cells.clear(),
+            "--troubles" => {
+                cells.clear();
+                faults.clear();
+            }
+            "--faults" => {
+                cells.clear();
+                scenes = &[];
+            }
             "--transport" => {
                 let transport = value()?;
                 cells.retain(|cell| cell.transport.name() == transport);
@@ -116,6 +128,7 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
                 let name = value()?;
                 cells.retain(|cell| cell.to_string() == *name);
                 scenes = &[];
+                faults.clear();
             }
             "--jobs" => {
                 let text = value()?;
@@ -123,23 +136,30 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
             }
             other => {
                 return Err(format!(
-                    "nat-lab knows --small, --troubles, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
+                    "nat-lab knows --small, --troubles, --faults, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
                 ));
             }
         }
     }
-    if cells.is_empty() && scenes.is_empty() {
+    if cells.is_empty() && scenes.is_empty() && faults.is_empty() {
         return Err("no such cell; their names are like masquerade/random:tcp or one-router:masquerade:quic".to_owned());
     }
-    Ok(Plan { cells, scenes, jobs })
+    Ok(Plan { cells, scenes, faults, jobs })
 }
 
-fn try_all(Plan { cells, scenes, jobs }: Plan) -> Outcome {
+fn try_all(Plan { cells, scenes, faults, jobs }: Plan) -> Outcome {
     let mut wrong = Vec::new();
     for (number, scene) in scenes.iter().enumerate() {
         let result = scene.run(number);
         run::say(&format!("[trouble] {}: {}", scene.name, if result.is_ok() { "named" } else { "NOT NAMED" }));
         wrong.extend(result.err().map(|why| format!("{}: {why}", scene.name)));
+    }
+    for (number, fault) in faults.iter().enumerate() {
+        let result = fault.run(number);
+        let said =
+            result.as_ref().map_or("NOT MENDED".to_owned(), |took| format!("data after {:.1} s", took.as_secs_f64()));
+        run::say(&format!("[fault] {}: {said}", fault.name));
+        wrong.extend(result.err().map(|why| format!("{}: {why}", fault.name)));
     }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -161,6 +181,6 @@ fn try_all(Plan { cells, scenes, jobs }: Plan) -> Outcome {
         let (why, logs) = (cell.judge(seen).err()?, seen.logs.as_deref().unwrap_or("none"));
         Some(format!("{cell}: {why}; logs: {logs}"))
     }));
-    let tried = cells.len() + scenes.len();
+    let tried = cells.len() + scenes.len() + faults.len();
     if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {tried}:\n{}", wrong.len(), wrong.join("\n"))) }
 }

@@ -2,24 +2,16 @@
 
 use std::{
     fmt::{self, Display, Formatter},
-    fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
 use super::{
-    daemon::{self, Daemon, GITHUB, Process},
+    daemon::Daemon,
     expected::{self, Expected},
     kind::{Kind, PORT},
-    namespace::Namespace,
+    world::{CONNECT_TIME, RELAYS, World, cross, is_connected, is_direct, until},
 };
 
-/// The relay, a member that everybody reaches.
-const RELAY: &str = "50.0.0.10";
-/// How long a pair may take to exchange anything.
-const CONNECT_TIME: Duration = Duration::from_secs(30);
 /// How long a direct connection may take where one is possible.
 const DIRECT_TIME: Duration = Duration::from_secs(60);
 /// How long a pair that has a relay is watched where no direct connection is expected.
@@ -27,8 +19,7 @@ const WATCH_TIME: Duration = Duration::from_secs(20);
 /// After this a pair that became direct has one connection.
 const SETTLE_TIME: Duration = Duration::from_secs(10);
 /// More than a relay passes on with libp2p's default limits.
-const BODY_BYTES: usize = 300_000;
-const POLL: Duration = Duration::from_millis(100);
+pub(crate) const BODY_BYTES: usize = 300_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -44,7 +35,7 @@ impl Transport {
         }
     }
 
-    fn address(self, ip: &str, peer: &str) -> String {
+    pub(crate) fn address(self, ip: &str, peer: &str) -> String {
         match self {
             Self::Tcp => format!("/ip4/{ip}/tcp/{PORT}/p2p/{peer}"),
             Self::Quic => format!("/ip4/{ip}/udp/{PORT}/quic-v1/p2p/{peer}"),
@@ -136,32 +127,19 @@ impl Cell {
 
     fn watch(&self, number: usize, seen: &mut Seen) -> Result<(), String> {
         let world = World::new(self, number)?;
-        let relay = Daemon::start(
-            &world.relay,
-            world.home("relay"),
-            &[("GHOARD_ROLE", "anchor"), ("EXTERNAL_IP", RELAY), ("RUNNER_NAME", "relay")],
-        )?;
-        let bootstrap = self.transport.address(RELAY, &relay.peer_id);
-        let host = |namespace, name| {
-            let settings = [
-                ("CACHE_BOOTSTRAP_PEERS", bootstrap.as_str()),
-                ("GHOARD_TRANSPORTS", self.transport.name()),
-                ("GHOARD_MDNS", "false"),
-                ("GHOARD_UPNP", "false"),
-                ("RUNNER_NAME", name),
-            ];
-            Daemon::start(namespace, world.home(name), &settings)
-        };
-        let a = host(&world.a, "a")?;
+        let relay = world.start_relay(0)?;
+        let bootstrap = self.transport.address(RELAYS[0], &relay.peer_id);
+        let transport = self.transport.name();
+        let a = world.start_host(&world.a, "a", &bootstrap, transport)?;
         until("A is connected to the relay", CONNECT_TIME, || Ok(is_connected(&a.member(&relay.peer_id)?)))?;
         let started = Instant::now();
-        let b = host(&world.b, "b")?;
+        let b = world.start_host(&world.b, "b", &bootstrap, transport)?;
         let watched = self.watch_pair(&a, &b, started, seen);
         let crossed = watched.and_then(|()| {
             if seen.direct_after.is_some() {
                 drop(relay);
             }
-            cross(&a, &b)
+            cross(&a, &b, BODY_BYTES)
         });
         seen.has_crossed = crossed.is_ok();
         if self.judge(seen).is_err() {
@@ -196,95 +174,5 @@ impl Display for Cell {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (a, b, transport) = (self.a, self.b, self.transport.name());
         if self.one_router { write!(f, "one-router:{a}:{transport}") } else { write!(f, "{a}/{b}:{transport}") }
-    }
-}
-
-/// The namespaces of a cell: the internet with GitHub in it, the relay, both hosts and their routers.
-struct World {
-    home: PathBuf,
-    _github: Process,
-    relay: Namespace,
-    a: Namespace,
-    b: Namespace,
-    _between: Vec<Namespace>,
-}
-
-impl World {
-    fn new(cell: &Cell, number: usize) -> Result<Self, String> {
-        let home = PathBuf::from(format!("/run/lab/{number}"));
-        fs::create_dir_all(&home).map_err(|cause| format!("{}: {cause}", home.display()))?;
-        let named = |role: &str| Namespace::new(format!("lab{number}-{role}"));
-        let internet = named("internet")?;
-        internet.bridge()?;
-        internet.ip(&format!("addr add {GITHUB}/24 dev switch"))?;
-        let relay = named("relay")?;
-        relay.plug("wan", &format!("{RELAY}/24"), &internet, "relay")?;
-        let (a, b) = (named("a")?, named("b")?);
-        let mut between = Vec::new();
-        for (side, host, kind) in [(1, &a, cell.a), (2, &b, cell.b)] {
-            let (address, lan) = (format!("50.0.0.{side}"), format!("192.168.{side}"));
-            if cell.one_router && side == 2 {
-                let switch = between.last().expect("the router's LAN was made for A");
-                host.plug("lan", "192.168.1.3/24", switch, "sibling")?;
-                host.route("192.168.1.1")?;
-            } else if kind == Kind::Public {
-                host.plug("wan", &format!("{address}/24"), &internet, &format!("host{side}"))?;
-            } else {
-                let (router, switch) = (named(&format!("router{side}"))?, named(&format!("lan{side}"))?);
-                switch.bridge()?;
-                router.plug("wan", &format!("{address}/24"), &internet, &format!("router{side}"))?;
-                router.plug("lan", &format!("{lan}.1/24"), &switch, "router")?;
-                router.make_router(&kind.rules(&address, &format!("{lan}.2")))?;
-                host.plug("lan", &format!("{lan}.2/24"), &switch, "host")?;
-                host.route(&format!("{lan}.1"))?;
-                between.extend([router, switch]);
-            }
-        }
-        let github = daemon::start_github(&internet, &home)?;
-        between.push(internet);
-        Ok(Self { home, _github: github, relay, a, b, _between: between })
-    }
-
-    fn home(&self, role: &str) -> PathBuf {
-        self.home.join(role)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.home);
-    }
-}
-
-/// A asks GitHub; B is given the same by a peer.
-fn cross(a: &Daemon, b: &Daemon) -> Result<(), String> {
-    let path = format!("/repos/octocat/Hello-World/git/blobs/size-{BODY_BYTES}");
-    let first = a.get(&path)?;
-    if !first.head.starts_with("http/1.1 200") {
-        return Err(format!("A was answered {:?} {}", first.head, String::from_utf8_lossy(&first.body)));
-    }
-    until("B has heard of A's answer", CONNECT_TIME, || Ok(b.peers()?["index_entries"].as_u64() >= Some(1)))?;
-    let second = b.get(&path)?;
-    let is_from_a_peer = second.head.contains("detail=peer") && second.body == first.body;
-    is_from_a_peer.then_some(()).ok_or_else(|| format!("B was answered {:?}", second.head))
-}
-
-fn is_connected(member: &Value) -> bool {
-    member["connected"] == true
-}
-
-fn is_direct(member: &Value) -> bool {
-    is_connected(member) && member["path"] != "relayed"
-}
-
-fn until(what: &str, patience: Duration, mut is_so: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match is_so() {
-            Ok(true) => return Ok(()),
-            Ok(false) if Instant::now() > deadline => return Err(format!("waited in vain until {what}")),
-            Err(why) if Instant::now() > deadline => return Err(format!("waited in vain until {what}: {why}")),
-            _ => std::thread::sleep(POLL),
-        }
     }
 }
