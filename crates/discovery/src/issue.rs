@@ -248,8 +248,10 @@ impl IssueRegistry {
             }
             (Step::Newest, 304) => Step::Open,
             // Another machine may have opened one at the same moment: the list tells, and the lowest wins.
+            // A list that does not show it yet is no reason for a second one.
             (Step::Open, 201) => {
                 self.status.edits += 1;
+                self.may_open = false;
                 self.newest_etag = None;
                 Step::Newest
             }

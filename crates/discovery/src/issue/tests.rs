@@ -374,6 +374,24 @@ fn nobody_opens_a_second_issue_because_the_search_was_too_busy() {
 }
 
 #[test]
+fn a_list_that_does_not_show_the_new_issue_is_no_reason_for_another_one() {
+    let mut a = node("a", Role::Node);
+    let around = Around::default();
+    let (mut now, mut opened) = (START, 0);
+    while now < START.after(limits::REFUSED_PAUSE) {
+        while let Some(call) = a.next(&around, [0; 24], now) {
+            let is_opening = call.verb == Verb::Post;
+            opened += usize::from(is_opening);
+            assert!(opened < 2, "a second one at {now:?}");
+            let (status, body) = if is_opening { (201, b"{\"number\": 7}".to_vec()) } else { (200, b"[]".to_vec()) };
+            a.on(Outcome::Answered(Reply { status, body, ..Reply::default() }), now);
+        }
+        now = a.next_at(0);
+    }
+    assert_eq!(opened, 1);
+}
+
+#[test]
 fn a_token_that_may_not_write_reads_and_says_so_and_asks_again_in_an_hour() {
     let mut a = node("a", Role::Node);
     let around = Around::default();
