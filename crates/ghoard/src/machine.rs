@@ -20,6 +20,8 @@ use crate::{
     output,
 };
 
+pub(crate) use ports::transports;
+
 const IDENTITY_META: &str = "identity seed";
 
 /// The store, with what the operator should know about it.
@@ -181,7 +183,7 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
         identity,
         external: external.iter().flat_map(|external| ports::external(external, &listen)).collect(),
         listen,
-        transports: ports::transports(config),
+        transports: transports(config),
         reach: Reach { hole_punching: config.hole_punching, ..Reach::full(config.relay, config.upnp) },
         dialler: DiallerConfig {
             bootstrap,

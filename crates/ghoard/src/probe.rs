@@ -29,25 +29,29 @@ pub(crate) async fn probe(probe: &Probe, config: &Config, world: &World<'_>) -> 
     };
     if probe.serve {
         let port = probe.port.unwrap_or(config.listen_port);
-        serve::serve(probe, &config.runner_name, start(&keys, &format!("/ip4/{}/tcp/{port}", config.listen_address))?)
-            .await;
+        let net = start(config, &keys, SocketAddr::new(config.listen_address, port))?;
+        serve::serve(probe, &config.runner_name, net).await;
         return Ok(true);
     }
     let given = probe.multiaddr.as_ref().or(config.remote_multiaddr.as_ref()).ok_or(ProbeError::NoAddress)?;
     let address = given.parse::<Address>().map_err(|cause| ProbeError::Address { text: given.clone(), cause })?;
     let own = config.external_ip();
-    let report = client::examine(&address, &config.runner_name, own, start(&keys, "/ip4/0.0.0.0/tcp/0")?).await;
+    let any = if address.ip().is_some_and(|ip| ip.is_ipv6()) { "[::]:0" } else { "0.0.0.0:0" };
+    let net = start(config, &keys, any.parse().expect("an address of numbers"))?;
+    let report = client::examine(&address, &config.runner_name, own, net).await;
     report.print(probe.json);
     Ok(report.is_well())
 }
 
-/// A node of the network that lives for the probe, under a name of its own.
-fn start(keys: &FleetKeys, listen: &str) -> Result<(Net, EventStream), ProbeError> {
+/// A node of the network that lives for the probe, under a name of its own, over every transport of the settings.
+fn start(config: &Config, keys: &FleetKeys, at: SocketAddr) -> Result<(Net, EventStream), ProbeError> {
     let membership = MembershipKeys { current: keys.membership.clone(), next: None };
-    let mut config = net::Config::new(Identity::generate(rand::random()), membership, keys.topic.clone());
-    config.agent = AGENT.to_owned();
-    config.listen.extend(listen.parse());
-    Ok(Net::start(config, net::tcp_transport(), Tasks::tokio(), rand::random())?)
+    let mut net = net::Config::new(Identity::generate(rand::random()), membership, keys.topic.clone());
+    net.agent = AGENT.to_owned();
+    let family = if at.is_ipv4() { "ip4" } else { "ip6" };
+    let listen = format!("/{family}/{}/tcp/{}", at.ip(), at.port());
+    net.listen.push(listen.parse().expect("an address of numbers"));
+    Ok(Net::start(net, machine::transports(config), Tasks::tokio(), rand::random())?)
 }
 
 /// The places that an address means, in words why there is none.

@@ -50,7 +50,7 @@ pub(super) fn external(external: &External, listen: &[Address]) -> Vec<Address> 
     }
 }
 
-pub(super) fn transports(config: &Config) -> Transports {
+pub(crate) fn transports(config: &Config) -> Transports {
     let has = |carrier| config.transports.contains(&carrier);
     let websocket = has(Carrier::WebSocket) || config.websocket_port.is_some();
     Transports {

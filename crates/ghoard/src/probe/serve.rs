@@ -11,9 +11,13 @@ use crate::{cli::Probe, output, reach};
 
 /// Answers probes until it is stopped, or with `--exit-after-one` until one was answered.
 pub(crate) async fn serve(probe: &Probe, name: &str, (net, mut events): (Net, EventStream)) {
+    let mut is_first = true;
     while let Some(event) = events.next().await {
         match event {
-            Event::Listening { address } => tell_address(probe, &net, &address),
+            Event::Listening { address } => {
+                tell_address(probe, &net, &address, is_first);
+                is_first = false;
+            }
             Event::ListenFailed { address, why } => {
                 output::warning(&format!("cannot listen on {address}: {why}"));
                 output::hint("another program has the port: give another one with --port");
@@ -33,13 +37,13 @@ pub(crate) async fn serve(probe: &Probe, name: &str, (net, mut events): (Net, Ev
     net.shutdown().await;
 }
 
-/// The line to paste on the other machine. Loopback is of no use there, unless it was asked for.
-fn tell_address(probe: &Probe, net: &Net, address: &Address) {
+/// The line to paste on the other machine; once, if the operator says under which address. Loopback is of no use
+/// there, unless it was asked for.
+fn tell_address(probe: &Probe, net: &Net, address: &Address, is_first: bool) {
     let address = match probe.advertise_ip {
-        Some(ip) if address.ip().is_some_and(|ip| ip.is_loopback()) => address.resolved(ip),
-        Some(_) => return,
+        Some(ip) if is_first => address.resolved(ip),
         None if address.ip().is_some_and(is_usable) => address.clone(),
-        None => return,
+        _ => return,
     };
     output::data(&format!("P2P_PROBE_MULTIADDR={}", address.with_peer(net.me())));
 }

@@ -100,6 +100,24 @@ fn a_port_that_something_else_holds_is_told_so() {
     assert!(code == 1 && said.contains("takes connections and says nothing"), "{said}");
 }
 
+#[test]
+fn a_daemon_is_probed_over_quic_too() {
+    let github = GitHub::start();
+    let setup = Setup::new(&github);
+    let registry = setup.home.path("registry").display().to_string();
+    let daemon = setup.member(SECRET, &registry, "a").start();
+    let listening = || daemon.status("/api/mcp/peers").json()["listening"].clone();
+    let quic = || {
+        listening()
+            .as_array()?
+            .iter()
+            .find_map(|at| at.as_str().filter(|at| at.contains("/quic-v1")).map(str::to_owned))
+    };
+    wait_until("it listens over QUIC", || quic().is_some());
+    let (code, said) = probe(&Home::new(), SECRET, &quic().unwrap());
+    assert!(code == 0 && said.contains("ok     membership"), "{said}");
+}
+
 fn doctor(setup: &Setup) -> (i32, String) {
     run(setup.command("doctor"))
 }
