@@ -126,7 +126,8 @@ fn assert_unharmed(machine: &mut Machine, after: &str) {
     for hit in [false, true] {
         let reply: Reply = machine.get(&path, Some(TOKEN));
         assert_eq!((reply.status, reply.text()), (200, format!("{{\"path\":{path:?}}}")), "after {after}");
-        assert_eq!(reply.header("cache-status").starts_with("ghoard; hit"), hit, "after {after}");
+        let found = reply.header("cache-status");
+        assert_eq!(found.starts_with("ghoard; hit"), hit, "{path} after {after}: {found}");
     }
     assert!(machine.child.try_wait().unwrap().is_none(), "after {after}");
     assert!(!machine.log.text().contains("panicked"), "after {after}:\n{}", machine.log.text());
