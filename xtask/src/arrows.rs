@@ -25,6 +25,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
     ("fakehub",   &["wire", "github", "task"]),
     ("ghoard",    &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "http-cache", "node", "fakehub"]),
     ("bench",     &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),
+    ("bench-store", &["wire", "store"]),
     ("xtask",     &[]),
 ];
 
@@ -32,7 +33,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 static BANNED: &[(&[&str], &[&str], &str)] = &[
     (&["wire", "crypto", "github", "http-rules", "fleet"], &["tokio", "futures", "hyper", "reqwest"], "is pure"),
-    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "http-rules", "http-cache", "node", "ghoard", "fakehub", "bench", "xtask"], &["libp2p", "libp2p-stream"],
+    (&["wire", "task", "crypto", "github", "store", "discovery", "fleet", "gateway", "http-rules", "http-cache", "node", "ghoard", "fakehub", "bench", "bench-store", "xtask"], &["libp2p", "libp2p-stream"],
         "does not know libp2p; net does"),
 ];
 

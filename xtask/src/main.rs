@@ -1,6 +1,7 @@
 //! The one entry point for everything that is done to the source: `cargo xtask <command>`.
 
 mod arrows;
+mod bench;
 mod cache_tests;
 mod ci;
 mod clients;
@@ -39,6 +40,11 @@ static COMMANDS: &[Command] = &[
         name: "soak",
         help: "kill real daemons under the load of the real gh (--seconds N --daemons N)",
         run: soak::run,
+    },
+    Command {
+        name: "bench",
+        help: "measure ghoard beside what people would use instead; `bench --help` tells more",
+        run: bench::run,
     },
     Command {
         name: "nat-lab",

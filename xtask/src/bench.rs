@@ -1,0 +1,46 @@
+//! `cargo xtask bench <which>`: side-by-side runs that take a command rather than `cargo bench`.
+
+mod store;
+
+use clap::{Parser, Subcommand};
+
+use crate::run::{self, Outcome};
+
+/// Measures ghoard beside what people would use instead, in one run on one machine, as ratios.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", disable_help_subcommand = true)]
+struct Bench {
+    #[command(subcommand)]
+    which: Which,
+}
+
+/// One line for each bench; what it does is in a file of its own below `bench/`.
+#[derive(Subcommand)]
+enum Which {
+    /// The store beside bare redb, the bare memory library and one fsynced file per entry.
+    Store(store::Arguments),
+    /// From start to first hit with many entries on disk, after a clean stop and after SIGKILL.
+    Start(store::Arguments),
+    /// SIGKILL at random moments under write load, and what is left at each next start.
+    Kill(store::Arguments),
+    /// Minutes of mixed load with eviction: memory, file and slow hits over time.
+    Mixed(store::Arguments),
+}
+
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let name = "cargo xtask bench".to_owned();
+    let bench = match Bench::try_parse_from(std::iter::once(&name).chain(arguments)) {
+        Ok(bench) => bench,
+        Err(help) if !help.use_stderr() => {
+            run::print(help.to_string().trim_end());
+            return Ok(());
+        }
+        Err(error) => return Err(error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
+    };
+    match bench.which {
+        Which::Store(arguments) => store::run("compare", &arguments),
+        Which::Start(arguments) => store::run("start", &arguments),
+        Which::Kill(arguments) => store::run("kill", &arguments),
+        Which::Mixed(arguments) => store::run("mixed", &arguments),
+    }
+}
