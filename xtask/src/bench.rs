@@ -4,7 +4,10 @@ mod store;
 
 use clap::{Parser, Subcommand};
 
-use crate::run::{self, Outcome};
+use crate::{
+    run::{self, Outcome},
+    sim,
+};
 
 /// Measures ghoard beside what people would use instead, in one run on one machine, as ratios.
 #[derive(Parser)]
@@ -25,6 +28,10 @@ enum Which {
     Kill(store::Arguments),
     /// Minutes of mixed load with eviction: memory, file and slow hits over time.
     Mixed(store::Arguments),
+    /// Two daemons' libraries on loopback: propagation beside ping, large bodies beside a bare stream.
+    Fleet,
+    /// What GitHub charges in days of people's work, beside simpler ways to ask (in the simulator).
+    Savings(store::Arguments),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -42,5 +49,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Which::Start(arguments) => store::run("start", &arguments),
         Which::Kill(arguments) => store::run("kill", &arguments),
         Which::Mixed(arguments) => store::run("mixed", &arguments),
+        Which::Fleet => run::check(&mut run::cargo(&["run", "--quiet", "--release", "--package", "bench"])),
+        Which::Savings(arguments) => sim::run(&[vec!["savings".to_owned()], arguments.arguments].concat()),
     }
 }

@@ -10,10 +10,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    canaries, compare, cost_curve, dashboard, entry_cost, figures, fleet_day, gossip_cost, matrix_start, meta, output,
+    canaries, compare, cost_curve, entry_cost, figures, fleet_day, gossip_cost, matrix_start, meta, output,
     plan::{Layer, Plan, Way},
     property,
     run::{self, Seeds},
+    savings,
     scenario::{self, Wishes},
     self_test, shrink, stop_spread, world,
 };
@@ -108,10 +109,13 @@ enum Command {
         #[arg(long, default_value = "target/sim")]
         out: PathBuf,
     },
-    /// A day of pollers: what GitHub charges without a cache, with two simple ones, and with us
-    Dashboard {
-        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=72))]
-        hours: u64,
+    /// Days of people's work: what GitHub charges without a cache, with simpler ones, and with us
+    Savings {
+        /// All of them, if none is named
+        cases: Vec<savings::Case>,
+        /// In place of each one's own number
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=72))]
+        hours: Option<u64>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -328,7 +332,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
                 () => property::run(&options),
             }
         }
-        Command::Dashboard { hours, seed } => dashboard::run(&dashboard::Options { hours, seed }),
+        Command::Savings { cases, hours, seed } => savings::run(&savings::Options { cases, hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
         Command::GossipCost { nodes, seed } => gossip_cost::run(&gossip_cost::Options { nodes, seed }),
         Command::EntryCost { seed, body_bytes } => {

@@ -5,7 +5,7 @@ use crate::run::{self, Outcome};
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
-    arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
 }
 
 /// Builds the store's bench in release mode, and runs one of its commands.

@@ -94,7 +94,7 @@ fn a_case_is_the_same_alone_and_among_others() {
 
 #[test]
 fn an_hour_of_a_dashboard_is_charged_least_with_us() {
-    let said = sim(folder().path(), &["dashboard", "--hours", "1"]);
+    let said = sim(folder().path(), &["savings", "dashboard", "--hours", "1"]);
     assert_eq!(said.code, 0, "{}", said.err);
     // Name, polls, charged, free.
     let charged = |name: &str| {
@@ -104,6 +104,7 @@ fn an_hour_of_a_dashboard_is_charged_least_with_us() {
         cells[3].parse::<u64>().unwrap()
     };
     assert_eq!(charged("no cache"), 14_400);
-    let (ours, revalidating, ttl) = (charged("ghoard"), charged("always revalidate"), charged("TTL cache of 60 s"));
+    let (ours, revalidating, ttl) =
+        (charged("ghoard"), charged("a central one, always revalidating"), charged("`gh api --cache 60s`"));
     assert!(2 * ours < revalidating && revalidating < ttl, "{}", said.out);
 }

@@ -1,4 +1,4 @@
-//! Our way: four nodes as they are shipped, joined by the swarm, and the pollers beside them.
+//! Our way: nodes as they are shipped, joined by the swarm, and who asks beside them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,8 +14,8 @@ use task::Tasks;
 use tokio::runtime::Builder;
 
 use super::{
-    MACHINES, ORIGIN, Score,
-    trace::{Poll, Trace, bearer, version_of},
+    ORIGIN, Score,
+    trace::{Poll, Presence, Trace, version_of},
 };
 use crate::{
     bare,
@@ -39,7 +39,7 @@ pub fn play(trace: Trace) -> anyhow::Result<Score> {
 }
 
 fn live(trace: &Trace) -> anyhow::Result<Score> {
-    let stage = bare::stage(plan(trace.span), false, false);
+    let stage = bare::stage(plan(trace), false, false);
     stage.github().hub = trace.hub();
     let score = Arc::new(Mutex::new(Score::default()));
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
@@ -52,31 +52,31 @@ fn live(trace: &Trace) -> anyhow::Result<Score> {
     Ok(score)
 }
 
-/// Four machines with what is the default, on a LAN.
-fn plan(span: Duration) -> Plan {
-    let node = |id| Node {
+/// Machines with what is the default, on a LAN.
+fn plan(trace: &Trace) -> Plan {
+    let node = |(id, Presence { from, until }): (u32, &Presence)| Node {
         id,
         role: Role::Node,
-        starts_ms: 0,
-        stops_ms: None,
+        starts_ms: if from.is_zero() { 0 } else { ms(START + *from) },
+        stops_ms: until.map(|until| ms(START + until)),
         has_disk: false,
         clock_ms: 0,
         old_until_ms: None,
     };
     Plan {
         version: VERSION,
-        scenario: "dashboard".to_owned(),
+        scenario: "savings".to_owned(),
         seed: 1,
         layer: Layer::Bare,
         tick_ms: 1,
-        span_ms: (START + span).as_millis() as u64 + 1_000,
+        span_ms: ms(START + trace.span) + 1_000,
         settle_ms: 0,
         policy: Policy { default_ttl_ms: None, proof_window_ms: None, stale_for_ms: 3_600_000 },
         sharing: Sharing::default(),
         link: Link { latency_ms: 1, jitter_ms: 0, loss_ppm: 0, bytes_per_sec: None },
-        origin_ms: ORIGIN.as_millis() as u64,
+        origin_ms: ms(ORIGIN),
         tokens: Vec::new(),
-        nodes: (0..MACHINES).map(node).collect(),
+        nodes: (0..).zip(&trace.machines).map(node).collect(),
         ops: Vec::new(),
         faults: Vec::new(),
         model: crate::plan::Model::default(),
@@ -84,11 +84,15 @@ fn plan(span: Duration) -> Plan {
     }
 }
 
+fn ms(span: Duration) -> u64 {
+    span.as_millis() as u64
+}
+
 /// Lets polls and changes happen when they do.
 async fn happen(stage: &Arc<Stage>, trace: &Trace, score: &Arc<Mutex<Score>>) {
     let shared = Arc::new(trace.clone());
     let tasks: Vec<Tasks> =
-        (0..MACHINES).map(|machine| Tasks::new(MachineTasks::new(stage.clone(), machine))).collect();
+        (0..trace.machines.len() as u32).map(|machine| Tasks::new(MachineTasks::new(stage.clone(), machine))).collect();
     let mut changes = trace.changes.iter().peekable();
     for poll in &trace.polls {
         while let Some(change) = changes.next_if(|change| change.at <= poll.at) {
@@ -108,7 +112,7 @@ async fn happen(stage: &Arc<Stage>, trace: &Trace, score: &Arc<Mutex<Score>>) {
 /// One poll, as it is behind the door; which version it was told.
 async fn ask(stage: &Stage, trace: &Trace, poll: Poll) -> Option<u64> {
     let node = stage.machine(poll.machine).node()?;
-    let authorization = HeaderValue::try_from(bearer(poll.machine, poll.at)).expect("letters and digits");
+    let authorization = HeaderValue::try_from(trace.bearer(&poll)).expect("letters and digits");
     let headers: HeaderMap = [(header::AUTHORIZATION, authorization)].into_iter().collect();
     let target = Target::parse(trace.path(poll.endpoint), None).expect("a plain path");
     let Way::Cache(ask) = github::plan(&Method::GET, API_HOST, target, &headers, false) else { return None };

@@ -1,12 +1,14 @@
-//! A body of 5 MB from node to node, against a bare stream: `cargo bench -p bench --bench pull`.
+//! A body of 5 MB from node to node, against a bare stream.
 //!
 //! The bare stream is Noise, Yamux and frames of 64 KiB between two members on loopback, with nothing
-//! sealed, unpacked, hashed or kept. Both are measured in turn, so that they share the machine's mood;
-//! printed are the medians and their ratio, in bytes of the plain body.
+//! sealed, unpacked, hashed or kept.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use bench::{Failure, Pair, answer, ask, two_nodes, until};
+use bench::{Failure, answer, ask, until};
 use bytes::Bytes;
 use crypto::{FleetKeys, MembershipKeys};
 use gateway::How;
@@ -15,35 +17,15 @@ use node::Node;
 use task::Tasks;
 use wire::Peer;
 
-const ROUNDS: usize = 15;
-const BODY_BYTES: usize = 5 << 20;
+pub const BODY_BYTES: usize = 5 << 20;
 const FRAME_BYTES: usize = 64 << 10;
-
-#[expect(clippy::print_stdout, reason = "the figures are this program's output")]
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let tasks = Tasks::tokio();
-    let Pair { github: _github, keys, a, b } = two_nodes(&tasks).await?;
-    let (reader, server) = bare_pair(&tasks, &keys).await?;
-
-    let (mut bare, mut pulled) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        bare.push(bare_stream(&reader, &server).await?);
-        pulled.push(pull(&a, &b, round).await?);
-    }
-    let [bare, pulled] = [bare, pulled].map(|mut times| {
-        times.sort();
-        BODY_BYTES as f64 / times[ROUNDS / 2].as_secs_f64() / f64::from(1 << 20)
-    });
-    println!("bare stream {bare:.0} MiB/s, pull {pulled:.0} MiB/s: {:.2} of it", pulled / bare);
-    Ok(())
-}
+const PING_INTERVAL: Duration = Duration::from_millis(250);
 
 /// From the question of B's client to its answer, the body pulled from A and kept.
-async fn pull(a: &Node, b: &Node, round: usize) -> Result<Duration, Failure> {
+pub async fn pull(a: &Node, b: &Node, round: usize, told: usize) -> Result<Duration, Failure> {
     let question = ask(&format!("/repos/octocat/Hello-World/git/blobs/size-{}?round=0", BODY_BYTES + round));
     answer(a, question.clone()).await.ok_or("A got no answer")?;
-    until(|| b.index_len() == round + 1).await?;
+    until(|| b.index_len() == told).await?;
     let asked = Instant::now();
     let (_, how) = answer(b, question).await.ok_or("B got no answer")?;
     if how != How::PeerHit {
@@ -52,7 +34,8 @@ async fn pull(a: &Node, b: &Node, round: usize) -> Result<Duration, Failure> {
     Ok(asked.elapsed())
 }
 
-async fn bare_stream(reader: &Net, server: &Peer) -> Result<Duration, Failure> {
+/// From the question to the last byte.
+pub async fn bare_stream(BarePair { reader, server, .. }: &BarePair) -> Result<Duration, Failure> {
     let asked = Instant::now();
     let mut stream = reader.pull(server, Bytes::from_static(b"all of it")).await?;
     let mut bytes = 0;
@@ -65,11 +48,26 @@ async fn bare_stream(reader: &Net, server: &Peer) -> Result<Duration, Failure> {
     Ok(asked.elapsed())
 }
 
-/// Two members; the second, whose name is returned, sends zeros to whoever asks.
-async fn bare_pair(tasks: &Tasks, keys: &FleetKeys) -> Result<(Net, Peer), Failure> {
+/// Two members with nothing above the network.
+pub struct BarePair {
+    reader: Net,
+    server: Peer,
+    pings: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl BarePair {
+    /// What the pings of their connection took until now.
+    pub fn pings(&self) -> Vec<Duration> {
+        self.pings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The second sends zeros to whoever asks.
+pub async fn bare_pair(tasks: &Tasks, keys: &FleetKeys) -> Result<BarePair, Failure> {
     let member = |seed: u8| {
         let membership = MembershipKeys { current: keys.membership.clone(), next: None };
         let mut config = Config::new(Identity::from_seed([seed; 32]), membership, "bare".to_owned());
+        config.limits.ping_interval = PING_INTERVAL;
         config.listen.push("/ip4/127.0.0.1/tcp/0".parse().expect("an address"));
         Net::start(config, net::tcp_transport(), tasks.clone(), [seed; 32])
     };
@@ -95,6 +93,14 @@ async fn bare_pair(tasks: &Tasks, keys: &FleetKeys) -> Result<(Net, Peer), Failu
         }
     });
     while !matches!(heard.next().await, Some(Event::Ready { .. })) {}
-    tasks.spawn(async move { while heard.next().await.is_some() {} });
-    Ok((reader, name))
+    let pings = Arc::new(Mutex::new(Vec::new()));
+    let noted = pings.clone();
+    tasks.spawn(async move {
+        while let Some(event) = heard.next().await {
+            if let Event::Rtt { rtt, .. } = event {
+                noted.lock().unwrap_or_else(PoisonError::into_inner).push(rtt);
+            }
+        }
+    });
+    Ok(BarePair { reader, server: name, pings })
 }

@@ -1,26 +1,23 @@
-//! `dashboard`: a day of pollers, counted by GitHub, against three simpler ways to ask.
+//! `savings`: days of people's work, counted by GitHub, against simpler ways to ask.
 //!
 //! One trace of polls and changes is drawn; each way plays it against a hub of its own, made from the
-//! same seed, and the hub's count is what is told. The last way is ours: four real nodes, joined by the
-//! real swarm over our network, in the layer `bare`.
+//! same seed, and the hub's count is what is told. The last way is ours: real nodes, joined by the real
+//! swarm over our network, in the layer `bare`.
 
+mod cases;
 mod fleet;
 mod rivals;
 mod trace;
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use fakehub::Hub;
 
+pub use self::cases::Case;
 use self::trace::Trace;
 use crate::output;
 
-/// What the table is about; its words are in `docs/SAVINGS.md`.
-pub const MACHINES: u32 = 4;
-pub const POLLERS: u32 = 20;
-pub const POLLS_PER_MINUTE: u64 = 12;
-/// How often a machine gets a new token.
-pub const ROTATION: Duration = Duration::from_secs(3600);
 /// How long GitHub takes for an answer.
 pub const ORIGIN: Duration = Duration::from_millis(100);
 
@@ -28,7 +25,10 @@ pub const ORIGIN: Duration = Duration::from_millis(100);
 const BUDGET: u64 = 5_000;
 
 pub struct Options {
-    pub hours: u64,
+    /// None: all of them.
+    pub cases: Vec<Case>,
+    /// In place of each case's own number.
+    pub hours: Option<u64>,
     pub seed: u64,
 }
 
@@ -85,32 +85,41 @@ impl Score {
 }
 
 pub fn run(options: &Options) -> anyhow::Result<u8> {
-    let trace = Trace::draw(options.seed, Duration::from_secs(3600 * options.hours));
-    output::note(&format!(
-        "{} polls, {} changes of {} objects",
-        trace.polls.len(),
-        trace.changes.len(),
-        trace::ENDPOINTS
-    ));
-    let began = Instant::now();
-    let ours = fleet::play(trace.clone())?;
-    output::note(&format!("the fleet took {:.0} s", began.elapsed().as_secs_f64()));
-    let ways = [
-        ("no cache", rivals::no_cache(&trace)),
-        ("TTL cache of 60 s", rivals::ttl_cache(&trace)),
-        ("always revalidate", rivals::revalidate(&trace)),
-        ("ghoard", ours),
-    ];
-    for line in table(options.hours, &ways) {
-        output::data(&line);
+    let cases = if options.cases.is_empty() { Case::value_variants() } else { &options.cases };
+    for case in cases {
+        let hours = options.hours.unwrap_or(case.hours());
+        let trace = case.draw(options.seed, hours);
+        output::note(&format!(
+            "{}: {} polls with {} tokens on {} machines, {} changes of {} objects",
+            case.title(),
+            trace.polls.len(),
+            trace.tokens.len(),
+            trace.machines.len(),
+            trace.changes.len(),
+            trace.endpoints()
+        ));
+        let began = Instant::now();
+        let ours = fleet::play(trace.clone())?;
+        output::note(&format!("the fleet took {:.0} s", began.elapsed().as_secs_f64()));
+        let ways = [
+            ("no cache", rivals::no_cache(&trace)),
+            ("`gh api --cache 60s`", rivals::gh_cache(&trace)),
+            ("a cache on each machine", rivals::machine_cache(&trace)),
+            ("a central one, always revalidating", rivals::central_revalidate(&trace)),
+            ("ghoard", ours),
+        ];
+        for line in table(*case, hours, &ways) {
+            output::data(&line);
+        }
     }
     Ok(0)
 }
 
-fn table(hours: u64, ways: &[(&str, Score)]) -> Vec<String> {
+fn table(case: Case, hours: u64, ways: &[(&str, Score)]) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "| {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |"
+            "| {}, {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |",
+            case.title()
         ),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
     ];
@@ -125,5 +134,6 @@ fn table(hours: u64, ways: &[(&str, Score)]) -> Vec<String> {
             behind_max.as_secs_f64(),
         ));
     }
+    lines.push(String::new());
     lines
 }
