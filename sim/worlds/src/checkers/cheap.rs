@@ -6,7 +6,7 @@ use super::{Broken, repo_of};
 use crate::{
     client::{Answer, Request},
     plan::Role,
-    reference::Exchange,
+    reference::{Exchange, Who},
     stage::Stage,
 };
 
@@ -37,24 +37,30 @@ pub fn judge(stage: &Stage, exchange: &Exchange) -> Result<(), Broken> {
             && other.began < exchange.ended
             && exchange.began < other.ended
     };
-    // So does a denial that is heard while an earlier request is on its way, whichever machine was told it, and
-    // nothing else.
-    let denied_since = |other: &Exchange| {
-        let heard = |denial: &&Exchange| denial.ended + DENIAL_SPREAD >= other.began;
+    // So does a denial that is heard while the first of the two is on its way, whichever machine was told it,
+    // and nothing else. The first to be asked may be the last to be answered.
+    let denied_between = |other: &Exchange| {
+        let [first, second] = if other.began <= exchange.began { [other, exchange] } else { [exchange, other] };
+        let heard = |denial: &&Exchange| denial.ended + DENIAL_SPREAD >= first.began;
         github.reference.exchanges.iter().rev().take_while(heard).any(|denial| {
-            let is_here = (denial.node, denial.start) == (other.node, other.start);
-            (!is_here || denial.ended >= other.began)
-                && denial.who == other.who
-                && (denial.path == other.path || denial.status == Some(401))
-                && matches!(denial.status, Some(401 | 403 | 404 | 410 | 451))
-                && denial.ended <= exchange.began
+            let is_here = (denial.node, denial.start) == (first.node, first.start);
+            (!is_here || denial.ended >= first.began)
+                && is_denial(denial, first.who, &first.path)
+                && denial.ended <= second.began
         })
     };
     let earlier = github.reference.exchanges.iter().rev().skip(1).take_while(|e| e.ended >= exchange.began);
-    if !writes && exchange.is_get && earlier.into_iter().any(|other| overlaps(other) && !denied_since(other)) {
+    if !writes && exchange.is_get && earlier.into_iter().any(|other| overlaps(other) && !denied_between(other)) {
         return Err(("cheap.twice", format!("{} was asked twice at once", exchange.path)));
     }
     Ok(())
+}
+
+/// Whether a credential was denied this path, or everything.
+fn is_denial(exchange: &Exchange, who: Who, path: &str) -> bool {
+    exchange.who == who
+        && (exchange.path == path || exchange.status == Some(401))
+        && matches!(exchange.status, Some(401 | 403 | 404 | 410 | 451))
 }
 
 /// Whether somebody wrote to the repository of `path` before a moment. Whichever machine it was, its
@@ -124,8 +130,18 @@ pub fn judge_answer(stage: &Stage, answer: &Answer) -> Result<(), Broken> {
     if is_written(stage, path, *done) {
         return Ok(());
     }
-    let count = stage.github().reference.exchanges_within(*node, *who, path, *sent, *done);
-    if count > 1 {
+    let github = stage.github();
+    // What comes after a denial does not join a question from before it, whose request may begin later.
+    let was_denied = github
+        .reference
+        .exchanges
+        .iter()
+        .rev()
+        .take_while(|e| e.ended + DENIAL_SPREAD >= *sent)
+        .any(|e| e.node != *node && is_denial(e, *who, path) && e.ended <= *done);
+    let count = github.reference.exchanges_within(*node, *who, path, *sent, *done);
+    drop(github);
+    if count > 1 + usize::from(was_denied) {
         return Err(("cheap.once", format!("{path}: {count} requests to GitHub for one question")));
     }
     Ok(())

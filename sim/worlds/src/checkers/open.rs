@@ -48,7 +48,8 @@ pub fn judge(stage: &Stage, request: &Request, body_bytes: usize) -> Result<(), 
         0 | 1 => Duration::ZERO,
         // Whom it waited for may hang or be gone: then it is left when the origin is expected to have answered.
         _ if is_troubled(&stage.plan, *sent, *done) => EXPECTED_MIN.max(3 * origin),
-        _ => origin,
+        // Or it has pulled before it asked, and that it has its answer is told by a third machine.
+        _ => (origin + 2 * round_trip(&stage.plan)).min(EXPECTED_MIN.max(3 * origin)),
     };
     let queue = if is_queued(stage, request) { PROOF_QUEUE } else { Duration::ZERO };
     // A body that was waited for in vain took its time, too, whatever the answer is then.
@@ -86,10 +87,15 @@ fn is_queued(stage: &Stage, request: &Request) -> bool {
     meanwhile.map(|question| question.who).collect::<BTreeSet<_>>().len() > fleet::limits::PROOF_LEASES_MAX
 }
 
+/// From one machine to another and back, at most.
+fn round_trip(plan: &Plan) -> Duration {
+    Duration::from_millis(2 * (plan.link.latency_ms + plan.link.jitter_ms + plan.tick_ms))
+}
+
 /// Peers are near in a world whose links are fast and stay so.
 fn budget(plan: &Plan) -> Duration {
     let slows = |trouble: &Trouble| matches!(trouble, Trouble::SlowLink { .. } | Trouble::Hold { .. });
-    let is_near = 2 * (plan.link.latency_ms + plan.link.jitter_ms + plan.tick_ms) < 20 && plan.link.loss_ppm == 0;
+    let is_near = round_trip(plan) < Duration::from_millis(20) && plan.link.loss_ppm == 0;
     if is_near && !plan.faults.iter().any(|fault| slows(&fault.what)) { BUDGET_NEAR } else { BUDGET_FAR }
 }
 
