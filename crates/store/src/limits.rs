@@ -26,6 +26,16 @@ pub const REMOVALS_PER_FLUSH_MAX: usize = 16_384;
 /// How long a failed device is left alone before it is opened again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 
+/// A file is compacted when it is longer than this many times what it holds, and longer than
+/// [`COMPACT_BYTES_MIN`].
+pub const COMPACT_RATIO: u64 = 3;
+
+/// Files up to this length are left as they are. 32 MiB.
+pub const COMPACT_BYTES_MIN: u64 = 32 << 20;
+
+/// How long after a compaction the next one may begin, whether it helped or not.
+pub const COMPACT_AFTER: Duration = Duration::from_secs(600);
+
 /// Value of one meta entry. 4 KiB.
 pub const META_BYTES_MAX: usize = 4 << 10;
 
