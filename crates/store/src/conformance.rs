@@ -143,9 +143,12 @@ fn a_damaged_body_is_absent_until_it_is_put_again(store: &dyn Store) {
         if is_flushed {
             flush(store, 0);
         }
-        assert!(store.get(Space::Local, &key(1, 1)).unwrap().is_some());
-        assert_eq!(store.load(Space::Local, &key(1, 1)).unwrap(), None);
-        assert_eq!((store.body(&digest).unwrap(), store.has_body(&digest).unwrap()), (None, false));
+        assert!(store.get(Space::Local, &key(1, 1)).expect("the store answers").is_some());
+        assert_eq!(store.load(Space::Local, &key(1, 1)).expect("the store answers"), None);
+        assert_eq!(
+            (store.body(&digest).expect("the store answers"), store.has_body(&digest).expect("the store answers")),
+            (None, false)
+        );
         let without_body = store.put(Space::Local, key(1, 2), record("one", 100), None);
         assert!(matches!(without_body, Err(PutError::NoBody { .. })));
         put(store, Space::Local, key(1, 1), "one", 100);
