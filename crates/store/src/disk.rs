@@ -31,13 +31,16 @@ pub struct DiskConfig {
     pub bytes_max: u64,
     /// Pages of the database that are held in memory.
     pub page_cache_bytes: usize,
+    /// How much longer than [`limits::COMPACT_RATIO`] times its content the file may be.
+    pub compact_slack_bytes: u64,
     /// 32 random bytes; they become [`Store::local_key`](crate::Store::local_key) if the store is new.
     pub entropy: [u8; 32],
 }
 
 impl DiskConfig {
     pub fn new(bytes_max: u64, entropy: [u8; 32]) -> Self {
-        Self { bytes_max, page_cache_bytes: limits::PAGE_CACHE_BYTES, entropy }
+        let (page_cache_bytes, compact_slack_bytes) = (limits::PAGE_CACHE_BYTES, limits::COMPACT_SLACK_BYTES);
+        Self { bytes_max, page_cache_bytes, compact_slack_bytes, entropy }
     }
 }
 

@@ -52,27 +52,28 @@ fn the_expired_go_before_anything_of_use() {
 }
 
 #[test]
-fn the_file_shrinks_with_what_it_holds() {
+fn the_file_shrinks_with_what_it_holds_and_a_kill_afterwards_costs_no_repair() {
+    const SLACK_BYTES: u64 = 8 << 20;
     let disk = SimDisk::new(1);
-    let (store, _) = DiskStore::open(Box::new(disk.plug_in()), DiskConfig::new(1 << 30, [7; 32]), NOW).unwrap();
+    let config = DiskConfig { compact_slack_bytes: SLACK_BYTES, ..DiskConfig::new(1 << 30, [7; 32]) };
+    let (store, _) = DiskStore::open(Box::new(disk.plug_in()), config, NOW).unwrap();
     for n in 0..255 {
-        put(&store, n, 240_000, if n % 50 == 0 { 1_000_000 } else { 10 }).unwrap();
-        if n % 100 == 0 {
-            store.flush(NOW).unwrap();
-        }
+        put(&store, n, 120_000, if n % 50 == 0 { 1_000_000 } else { 10 }).unwrap();
     }
     store.flush(NOW).unwrap();
-    let full = disk.image().len();
+    let full = disk.image().len() as u64;
     store.flush(Millis(10)).unwrap();
     // With nothing to commit there is time for it.
     store.flush(Millis(10)).unwrap();
     let left = disk.image().len() as u64;
-    assert!(left < limits::COMPACT_BYTES_MIN && full as u64 > 3 * limits::COMPACT_BYTES_MIN / 2, "{full}, {left}");
+    assert!(full > 3 * SLACK_BYTES && left < SLACK_BYTES, "{full}, {left}");
     for n in (0..255_u8).step_by(50) {
-        assert_eq!(store.body(&Digest::of(n.to_string().as_bytes())).unwrap().unwrap().encoded[..], [n; 240_000]);
+        assert_eq!(store.body(&Digest::of(n.to_string().as_bytes())).unwrap().unwrap().encoded[..], [n; 120_000]);
     }
-    drop(store);
-    assert_eq!(open(&disk).stats().entries, 6);
+    // SIGKILL runs no destructors.
+    std::mem::forget(store);
+    let (store, report) = DiskStore::open(Box::new(disk.plug_in()), crate::config(), NOW).unwrap();
+    assert_eq!((report.is_repaired, report.entries, store.stats().entries), (false, 6, 6));
 }
 
 /// A device that counts what it is told to write.
