@@ -57,7 +57,7 @@ fn after_a_kill_at_any_moment_every_start_succeeds_and_what_was_committed_is_who
         let told = Mutex::new(Vec::new());
         // Of another login each time, whose limit is not used up.
         let token = format!("ghp_kill{kill:032}");
-        github.hub().add_token(Token::new(&token, &format!("kill-{kill}")));
+        github.hub().add_token(Token::new(&token, format!("kill-{kill}")));
         let base = machine.base();
         let (killed_at, killed) = std::thread::scope(|threads| {
             threads.spawn(|| {
