@@ -24,8 +24,8 @@ enum Which {
     Store(store::Arguments),
     /// From start to first hit with many entries on disk, after a clean stop and after SIGKILL.
     Start(store::Arguments),
-    /// SIGKILL at random moments under write load, and what is left at each next start.
-    Kill(store::Arguments),
+    /// SIGKILL to the daemon at random moments under write load, and what is left at each next start.
+    Kill(store::Kills),
     /// Minutes of mixed load with eviction: memory, file and slow hits over time.
     Mixed(store::Arguments),
     /// Two daemons' libraries on loopback: propagation beside ping, large bodies beside a bare stream.
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     match bench.which {
         Which::Store(arguments) => store::run("compare", &arguments),
         Which::Start(arguments) => store::run("start", &arguments),
-        Which::Kill(arguments) => store::run("kill", &arguments),
+        Which::Kill(kills) => store::kill(&kills),
         Which::Mixed(arguments) => store::run("mixed", &arguments),
         Which::Fleet => run::check(&mut run::cargo(&["run", "--quiet", "--release", "--package", "bench"])),
         Which::Savings(arguments) => sim::run(&[vec!["savings".to_owned()], arguments.arguments].concat()),

@@ -171,10 +171,15 @@ impl Keeper {
     async fn load(self: &Arc<Self>, ask: &Ask, at: EntryKey) -> Option<Loaded> {
         let (store, called) = (self.store.clone(), self.graves.called(ask));
         let read = move || -> Result<Option<Loaded>, store::GetError> {
-            let Some(stored) = store.get(Space::Local, &at)? else { return Ok(None) };
-            let Some(body) = store.body(&stored.record.version.digest)? else { return Ok(None) };
-            let Ok(plain) = body.verified(stored.record.version.digest, stored.record.body_bytes) else {
-                return Ok(None);
+            let Some((stored, body)) = store.load(Space::Local, &at)? else { return Ok(None) };
+            let digest = stored.record.version.digest;
+            let plain = match body.verified(digest, stored.record.body_bytes) {
+                Ok(plain) => plain,
+                Err(error) => {
+                    warn!(%error, "a body on the disk is damaged; it is dropped, and asked for again");
+                    store.report_damage(&digest);
+                    return Ok(None);
+                }
             };
             let answer = Arc::new(answer_of(&stored, &body, plain));
             Ok(Some(Loaded { stored, body, answer }))

@@ -469,7 +469,11 @@ async fn commit_in_time(store: Arc<dyn Store>, tasks: Tasks, mut stopped: watch:
 
 async fn flush(store: &Arc<dyn Store>, tasks: &Tasks) {
     let store = store.clone();
-    if let Some(Err(error)) = tasks.block(move || store.flush(now())).await {
-        warn!(%error, "could not commit to the cache; going on without");
+    match tasks.block(move || store.flush(now())).await {
+        Some(Err(error)) => warn!(%error, "could not commit to the cache; going on without"),
+        Some(Ok(report)) if report.damaged > 0 => {
+            warn!(entries = report.damaged, "records on the disk are damaged; they are dropped, and asked for again");
+        }
+        Some(Ok(_)) | None => {}
     }
 }

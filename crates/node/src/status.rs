@@ -57,6 +57,8 @@ impl Node {
             "cache_dir": self.about.cache_dir,
             "persistence": if store.degraded.is_some() || self.about.degraded.is_some() { "degraded" } else { "ok" },
             "persistence_detail": store.degraded.or_else(|| self.about.degraded.clone()),
+            "damaged_entries": store.damaged,
+            "damaged_cache": store.set_aside.map(|aside| format!("{}: {}", aside.path.display(), aside.why)),
             "content_addressing_available": true,
             "p2p_enabled": self.net().is_some(),
             "raw_p2p_cache_enabled": self.net().is_some(),

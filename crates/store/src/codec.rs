@@ -13,11 +13,7 @@ const CHECKSUM_BYTES: usize = 8;
 ///
 /// The checksum covers where the record belongs, so that one found in a wrong place is not taken
 /// for the one that was asked for. It guards against accidents, not against an enemy of the disk.
-pub(crate) fn encode_record(
-    space: Space,
-    key: &EntryKey,
-    record: &StoredRecord,
-) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+pub fn encode_record(space: Space, key: &EntryKey, record: &StoredRecord) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let packed = rmp_serde::to_vec(record)?;
     let mut bytes = Vec::with_capacity(1 + CHECKSUM_BYTES + packed.len());
     bytes.push(RECORD_VERSION);
@@ -27,7 +23,7 @@ pub(crate) fn encode_record(
 }
 
 /// Returns `None` for an unknown version and for damage.
-pub(crate) fn decode_record(space: Space, key: &EntryKey, bytes: &[u8]) -> Option<StoredRecord> {
+pub fn decode_record(space: Space, key: &EntryKey, bytes: &[u8]) -> Option<StoredRecord> {
     let rest = bytes.strip_prefix(&[RECORD_VERSION])?;
     let (sum, packed) = rest.split_at_checked(CHECKSUM_BYTES)?;
     if sum != checksum(space, key, packed).to_be_bytes() {

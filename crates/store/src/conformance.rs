@@ -40,6 +40,7 @@ pub fn check(make: impl Fn() -> Box<dyn Store>) {
         a_record_without_its_body_is_kept_for_the_fleet_only,
         a_304_moves_the_clocks_alone,
         a_family_and_a_scope_go_at_once,
+        a_damaged_body_is_absent_until_it_is_put_again,
         the_newest_come_first,
         the_expired_go_in_a_flush,
         over_the_size_the_first_to_expire_goes_first,
@@ -131,6 +132,32 @@ fn a_family_and_a_scope_go_at_once(store: &dyn Store) {
     assert_eq!(store.stats().entries, 2);
     assert_eq!(store.remove_scope(Space::Local, &ScopeId([1; 16])).expect("the store answers"), 2);
     assert_eq!(store.newest(Space::Local, 9).expect("the store answers"), []);
+}
+
+fn a_damaged_body_is_absent_until_it_is_put_again(store: &dyn Store) {
+    let digest = Digest::of(b"one");
+    for is_flushed in [false, true] {
+        put(store, Space::Local, key(1, 1), "one", 100);
+        flush(store, 0);
+        store.report_damage(&digest);
+        if is_flushed {
+            flush(store, 0);
+        }
+        assert!(store.get(Space::Local, &key(1, 1)).expect("the store answers").is_some());
+        assert_eq!(store.load(Space::Local, &key(1, 1)).expect("the store answers"), None);
+        assert_eq!(
+            (store.body(&digest).expect("the store answers"), store.has_body(&digest).expect("the store answers")),
+            (None, false)
+        );
+        let without_body = store.put(Space::Local, key(1, 2), record("one", 100), None);
+        assert!(matches!(without_body, Err(PutError::NoBody { .. })));
+        put(store, Space::Local, key(1, 1), "one", 100);
+        flush(store, 0);
+        assert_holds(store, Space::Local, key(1, 1), "one");
+    }
+    assert_eq!(store.stats().damaged, 2);
+    flush(store, 100);
+    assert_eq!(store.stats().bytes, 0);
 }
 
 fn the_newest_come_first(store: &dyn Store) {
@@ -239,5 +266,7 @@ fn flush(store: &dyn Store, now: u64) -> crate::FlushReport {
 pub fn assert_holds(store: &dyn Store, space: Space, key: EntryKey, plain: &str) {
     let record = store.get(space, &key).expect("the store answers").expect("the record is held").record;
     let body = store.body(&record.version.digest).expect("the store answers").expect("the body is held");
+    let (loaded, loaded_body) = store.load(space, &key).expect("the store answers").expect("both are held");
+    assert_eq!((&loaded.record, &loaded_body), (&record, &body));
     assert_eq!(body.verified(record.version.digest, record.body_bytes).expect("the store answers"), plain.as_bytes());
 }

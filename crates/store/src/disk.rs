@@ -15,6 +15,7 @@ use crate::{FlushError, FlushReport, GetError, OpenError, Stats, limits, store::
 
 mod batch;
 mod commit;
+mod compact;
 mod device;
 mod handle;
 mod serve;
@@ -30,13 +31,16 @@ pub struct DiskConfig {
     pub bytes_max: u64,
     /// Pages of the database that are held in memory.
     pub page_cache_bytes: usize,
+    /// How much longer than [`limits::COMPACT_RATIO`] times its content the file may be.
+    pub compact_slack_bytes: u64,
     /// 32 random bytes; they become [`Store::local_key`](crate::Store::local_key) if the store is new.
     pub entropy: [u8; 32],
 }
 
 impl DiskConfig {
     pub fn new(bytes_max: u64, entropy: [u8; 32]) -> Self {
-        Self { bytes_max, page_cache_bytes: limits::PAGE_CACHE_BYTES, entropy }
+        let (page_cache_bytes, compact_slack_bytes) = (limits::PAGE_CACHE_BYTES, limits::COMPACT_SLACK_BYTES);
+        Self { bytes_max, page_cache_bytes, compact_slack_bytes, entropy }
     }
 }
 
@@ -64,7 +68,9 @@ pub struct SetAside {
 /// is opened again over what the device still holds, reads go on, and every
 /// [`limits::RETRY_AFTER`] a flush tries to write again.
 pub struct DiskStore {
-    device: Arc<dyn Device>,
+    device: Mutex<Arc<dyn Device>>,
+    /// Puts another device in the place of one whose content is beyond repair.
+    exchange: Option<Box<Exchange>>,
     config: DiskConfig,
     local_key: [u8; 32],
     /// `None` while the device cannot even be read.
@@ -74,6 +80,8 @@ pub struct DiskStore {
     flushing: Mutex<()>,
     /// The database failed in some call: it is to be opened again.
     is_suspect: AtomicBool,
+    /// The database contradicted itself: all of it is to be read when it is opened again.
+    is_contradictory: AtomicBool,
     /// A record could not be decoded: the next flush derives everything anew.
     is_damaged: AtomicBool,
 }
@@ -89,7 +97,11 @@ struct State {
     /// All tombstones, whether committed or not.
     graves: Graves,
     retry_at: Millis,
+    compact_at: Millis,
 }
+
+/// Moves the database out of the way, and returns an empty device in its place and where it is now.
+pub(crate) type Exchange = dyn Fn(Millis) -> Result<(Box<dyn Device>, PathBuf), OpenError> + Send + Sync;
 
 impl DiskStore {
     /// Opens the store on `device`, creating it if the device is empty.
@@ -114,16 +126,29 @@ impl DiskStore {
         let report = OpenReport { is_new, is_repaired, entries: totals.entries, bytes: totals.bytes, set_aside: None };
         let stats = Stats { entries: totals.entries, bytes: totals.bytes, ..Stats::default() };
         let store = Self {
-            device,
+            device: Mutex::new(device),
+            exchange: None,
             config,
             local_key,
             handle: RwLock::new(Some(handle)),
             state: Mutex::new(State { stats, graves, retry_at: now, ..State::default() }),
             flushing: Mutex::default(),
             is_suspect: AtomicBool::new(false),
+            is_contradictory: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
         };
         Ok((store, report))
+    }
+
+    /// From now on a database that turns out damaged as a whole is exchanged for a new one.
+    #[must_use]
+    pub(crate) fn with_exchange(self, exchange: Box<Exchange>) -> Self {
+        Self { exchange: Some(exchange), ..self }
+    }
+
+    /// Names the database in whose place this one was opened.
+    pub(crate) fn note_set_aside(&self, set_aside: SetAside) {
+        self.state().stats.set_aside = Some(set_aside);
     }
 
     fn flush_pending(&self, now: Millis) -> Result<FlushReport, FlushError> {
@@ -152,17 +177,21 @@ impl DiskStore {
                 state.stats.evictions += report.evicted as u64;
                 state.stats.damaged += report.damaged as u64;
                 state.stats.degraded = None;
+                drop(state);
+                if batch.is_empty() {
+                    self.compact(now);
+                }
                 Ok(report)
             }
-            Err(error) => {
+            Err(mut error) => {
                 self.is_damaged.fetch_or(is_damaged, Ordering::AcqRel);
                 let is_tried = !matches!(error, FlushError::Degraded { .. });
                 if is_tried && self.is_suspect.load(Ordering::Acquire) {
                     // What the failed commit left on the device is known only by reading it again.
-                    self.reopen();
+                    error = self.reopen(now).map_or(error, FlushError::SetAside);
                 }
                 self.take_back(&batch);
-                if is_tried {
+                if is_tried && !matches!(error, FlushError::SetAside(_)) {
                     let mut state = self.state();
                     state.stats.degraded = Some(chain(&error));
                     state.retry_at = now.after(limits::RETRY_AFTER);
@@ -187,7 +216,9 @@ impl DiskStore {
         if is_usable {
             return Ok(());
         }
-        self.reopen();
+        if let Some(set_aside) = self.reopen(now) {
+            return Err(FlushError::SetAside(set_aside));
+        }
         match &*self.handle() {
             None => Err(FlushError::Device(io::Error::other("the database cannot be opened"))),
             Some(handle) => handle.shield.failure().map_or(Ok(()), |cause| Err(FlushError::Device(cause))),
@@ -214,8 +245,14 @@ impl DiskStore {
         if let Some(cause) = handle.shield.failure() {
             return Err(FlushError::Device(cause));
         }
-        let committed = committed.map_err(|why| FlushError::Inconsistent { why })?;
-        committed.map_err(|cause: redb::Error| FlushError::Commit(Box::new(cause)))
+        let committed = committed.map_err(|why| {
+            self.is_contradictory.store(true, Ordering::Release);
+            FlushError::Inconsistent { why }
+        })?;
+        committed.map_err(|cause: redb::Error| {
+            self.is_contradictory.fetch_or(matches!(cause, redb::Error::Corrupted(_)), Ordering::AcqRel);
+            FlushError::Commit(Box::new(cause))
+        })
     }
 
     fn has_removals(&self, handle: &Handle, now: Millis) -> Result<bool, redb::Error> {
@@ -235,15 +272,46 @@ impl DiskStore {
     }
 
     /// Opens the database again over what the device holds now. Reads wait meanwhile.
-    fn reopen(&self) {
+    ///
+    /// Returns what was set aside, if nothing of it could be used.
+    fn reopen(&self, now: Millis) -> Option<SetAside> {
+        let is_contradictory = self.is_contradictory.swap(false, Ordering::AcqRel);
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(Handle { database, shield }) = handle.take() {
             shield.freeze(&io::Error::other("the database was opened again"));
             // Closing writes, into the shield; redb may stumble over a contradiction once more.
             let _ = guarded(move || drop(database));
         }
-        *handle = Handle::open(&self.device, self.config.page_cache_bytes).ok().map(|(handle, _)| handle);
         self.is_suspect.store(false, Ordering::Release);
+        let device = Arc::clone(&self.device.lock().unwrap_or_else(PoisonError::into_inner));
+        let opened = Handle::open(&device, self.config.page_cache_bytes).map(|(opened, _)| opened);
+        match opened.and_then(|opened| if is_contradictory { opened.checked() } else { Ok(opened) }) {
+            Ok(opened) => *handle = Some(opened),
+            Err(OpenError::Corrupt { why }) => {
+                let (afresh, path) = self.begin_afresh(now).ok()?;
+                *handle = Some(afresh);
+                let set_aside = SetAside { path, why };
+                self.note_set_aside(set_aside.clone());
+                return Some(set_aside);
+            }
+            Err(_) => {}
+        }
+        None
+    }
+
+    /// An empty database in the place of this one, with the same local key and tombstones.
+    fn begin_afresh(&self, now: Millis) -> Result<(Handle, PathBuf), OpenError> {
+        let no_exchange = || OpenError::Corrupt { why: "there is nothing to put in its place".into() };
+        let (device, path) = self.exchange.as_ref().ok_or_else(no_exchange)?(now)?;
+        let device: Arc<dyn Device> = device.into();
+        let (handle, _) = Handle::open(&device, self.config.page_cache_bytes)?;
+        handle.create(&self.local_key).map_err(|cause| OpenError::Database(Box::new(cause)))?;
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = device;
+        let mut state = self.state();
+        (state.stats.entries, state.stats.bytes) = (0, 0);
+        let graves: Vec<_> = state.graves.iter().map(|(grave, buried)| (*grave, Some(*buried))).collect();
+        state.pending.graves.extend(graves);
+        Ok((handle, path))
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Snapshot) -> Result<T, redb::Error>) -> Result<T, GetError> {
@@ -252,8 +320,14 @@ impl DiskStore {
         let answer = guarded(|| ask(&Snapshot::of(&handle.database)?));
         let answer = match answer {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(cause)) => GetError::Read(Box::new(cause)),
-            Err(why) => GetError::Inconsistent { why },
+            Ok(Err(cause)) => {
+                self.is_contradictory.fetch_or(matches!(cause, redb::Error::Corrupted(_)), Ordering::AcqRel);
+                GetError::Read(Box::new(cause))
+            }
+            Err(why) => {
+                self.is_contradictory.store(true, Ordering::Release);
+                GetError::Inconsistent { why }
+            }
         };
         self.is_suspect.store(true, Ordering::Release);
         Err(answer)

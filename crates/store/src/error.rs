@@ -2,6 +2,8 @@ use std::{io, path::PathBuf};
 
 use wire::Digest;
 
+use crate::SetAside;
+
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -71,6 +73,10 @@ pub enum FlushError {
     Device(#[source] io::Error),
     #[error("database is inconsistent: {why}")]
     Inconsistent { why: String },
+    /// The database was damaged as a whole. It was moved out of the way, and a new one was begun; what was
+    /// put since the last flush waits for the next one.
+    #[error("the cache was damaged ({}); it is kept as {}, and a new one is begun", .0.why, .0.path.display())]
+    SetAside(SetAside),
     /// The device failed lately and is left alone for a while.
     #[error("the device is not written since it failed: {why}")]
     Degraded { why: String },

@@ -12,7 +12,7 @@ use rustix::{
 use tempfile::TempDir;
 use wire::Millis;
 
-use crate::{DirError, DiskConfig, DiskStore, FileDevice, OpenError, OpenReport, SetAside, limits};
+use crate::{Device, DirError, DiskConfig, DiskStore, FileDevice, OpenError, OpenReport, SetAside, limits};
 
 const DATABASE: &str = "ghoard.redb";
 const LOCK: &str = "ghoard.lock";
@@ -83,25 +83,59 @@ impl CacheDir {
     ///
     /// The directory must outlive the store.
     pub fn open_store(&self, config: DiskConfig, now: Millis) -> Result<(DiskStore, OpenReport), OpenError> {
-        let why = match self.open_database(config.clone(), now) {
-            Err(why @ (OpenError::Corrupt { .. } | OpenError::Schema { .. })) => why.to_string(),
-            result => return result,
+        let place = self.place()?;
+        let (store, report) = match place.open(config.clone(), now) {
+            Err(why @ (OpenError::Corrupt { .. } | OpenError::Schema { .. })) => {
+                let set_aside = SetAside { path: place.set_aside(now)?, why: why.to_string() };
+                let (store, report) = place.open(config, now)?;
+                store.note_set_aside(set_aside.clone());
+                (store, OpenReport { set_aside: Some(set_aside), ..report })
+            }
+            result => result?,
         };
-        let path = self
-            .set_aside(now)
-            .map_err(|cause| OpenError::SetAside { path: self.path.join(DATABASE), cause: cause.into() })?;
-        let (store, report) = self.open_database(config, now)?;
-        Ok((store, OpenReport { set_aside: Some(SetAside { path, why }), ..report }))
+        let exchange = move |now| {
+            let path = place.set_aside(now)?;
+            Ok((Box::new(place.device()?) as Box<dyn Device>, path))
+        };
+        Ok((store.with_exchange(Box::new(exchange)), report))
     }
 
-    fn open_database(&self, config: DiskConfig, now: Millis) -> Result<(DiskStore, OpenReport), OpenError> {
-        let failed = |cause| OpenError::File { path: self.path.join(DATABASE), cause };
-        let file = open_file(&self.dir, DATABASE).map_err(failed)?;
-        let device = FileDevice::new(file).map_err(failed)?;
+    fn place(&self) -> Result<Place, OpenError> {
+        let path = self.path.clone();
+        let dir = self.dir.try_clone().map_err(|cause| OpenError::File { path: path.clone(), cause })?;
+        Ok(Place { path, dir })
+    }
+}
+
+/// Where the database is, or will be.
+struct Place {
+    path: PathBuf,
+    dir: OwnedFd,
+}
+
+impl Place {
+    fn open(&self, config: DiskConfig, now: Millis) -> Result<(DiskStore, OpenReport), OpenError> {
+        let device = self.device()?;
+        // An empty file is a new one; redb writes its magic number last, and never zeros in its place.
+        let mut beginning = [0; 9];
+        if device.read(0, &mut beginning).is_ok() && beginning == [0; 9] {
+            let why = "it begins with zeros: it was overwritten, or its creation was cut short".to_owned();
+            return Err(OpenError::Corrupt { why });
+        }
         DiskStore::open(Box::new(device), config, now)
     }
 
-    fn set_aside(&self, now: Millis) -> Result<PathBuf, Errno> {
+    fn device(&self) -> Result<FileDevice, OpenError> {
+        let failed = |cause| OpenError::File { path: self.path.join(DATABASE), cause };
+        let file = open_file(&self.dir, DATABASE).map_err(failed)?;
+        FileDevice::new(file).map_err(failed)
+    }
+
+    fn set_aside(&self, now: Millis) -> Result<PathBuf, OpenError> {
+        self.rename(now).map_err(|cause| OpenError::SetAside { path: self.path.join(DATABASE), cause: cause.into() })
+    }
+
+    fn rename(&self, now: Millis) -> Result<PathBuf, Errno> {
         let name = format!("{SET_ASIDE_PREFIX}{}", now.as_secs());
         rustix::fs::renameat(&self.dir, DATABASE, &self.dir, name.as_str())?;
         let mut older: Vec<_> = rustix::fs::Dir::read_from(&self.dir)?

@@ -30,6 +30,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod codec;
+#[cfg(not(feature = "conformance"))]
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -26,6 +26,15 @@ pub const REMOVALS_PER_FLUSH_MAX: usize = 16_384;
 /// How long a failed device is left alone before it is opened again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(10);
 
+/// A file is compacted when it is longer than this many times what it holds, and the slack.
+pub const COMPACT_RATIO: u64 = 3;
+
+/// What a file may be longer than that, unless configured: redb lets a file grow by doubling. 128 MiB.
+pub const COMPACT_SLACK_BYTES: u64 = 128 << 20;
+
+/// How long after a compaction the next one may begin, whether it helped or not.
+pub const COMPACT_AFTER: Duration = Duration::from_secs(600);
+
 /// Value of one meta entry. 4 KiB.
 pub const META_BYTES_MAX: usize = 4 << 10;
 

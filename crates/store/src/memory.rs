@@ -59,6 +59,12 @@ impl Store for MemoryStore {
         Ok(self.lock().bodies.contains_key(digest))
     }
 
+    fn report_damage(&self, digest: &Digest) {
+        let mut inner = self.lock();
+        let damaged = inner.bodies.remove(digest).is_some();
+        inner.stats.damaged += u64::from(damaged);
+    }
+
     fn put(&self, space: Space, key: EntryKey, record: StoredRecord, body: Option<Body>) -> Result<(), PutError> {
         let record_bytes = checked_record_bytes(space, &key, &record, body.as_ref())?.len() as u64;
         let mut inner = self.lock();

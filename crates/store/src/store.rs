@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Body, Digest, FamilyId, Grave, KeyId, Millis, Record, ScopeId, Tag, Tombstone};
 
-use crate::{FlushError, GetError, PutError, codec, limits};
+use crate::{FlushError, GetError, PutError, SetAside, codec, limits};
 
 /// Whose word a record is. The two are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +66,17 @@ pub trait Store: Send + Sync + 'static {
     fn body(&self, digest: &Digest) -> Result<Option<Body>, GetError>;
 
     fn has_body(&self, digest: &Digest) -> Result<bool, GetError>;
+
+    /// Returns the record and its body, if both are held. As [`get`](Self::get) and
+    /// [`body`](Self::body), in one look where the store can.
+    fn load(&self, space: Space, key: &EntryKey) -> Result<Option<(StoredRecord, Body)>, GetError> {
+        let Some(record) = self.get(space, key)? else { return Ok(None) };
+        Ok(self.body(&record.record.version.digest)?.map(|body| (record, body)))
+    }
+
+    /// Takes the caller's word that the body which is held under `digest` is another one: it counts as
+    /// damaged, is absent from now on, and goes with the next flush, unless it is put again before.
+    fn report_damage(&self, digest: &Digest);
 
     /// Keeps `record` in place of what was there. Visible at once, durable after the next flush.
     ///
@@ -146,7 +157,10 @@ pub struct Stats {
     pub bytes: u64,
     pub evictions: u64,
     pub expirations: u64,
+    /// Records and bodies that were not as they had been put, and were dropped.
     pub damaged: u64,
+    /// The last database that was damaged as a whole, in this run.
+    pub set_aside: Option<SetAside>,
     /// Changes that wait for the next flush, and their bytes.
     pub pending: u64,
     pub pending_bytes: u64,

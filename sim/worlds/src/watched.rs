@@ -149,6 +149,10 @@ impl Store for WatchedStore {
         self.inner.has_body(digest)
     }
 
+    fn report_damage(&self, digest: &Digest) {
+        self.inner.report_damage(digest);
+    }
+
     fn put(&self, space: Space, key: EntryKey, record: StoredRecord, body: Option<Body>) -> Result<(), PutError> {
         self.well(self.inner.put(space, key, record.clone(), body))?;
         lock(&self.memory).changed((space, key), Some(record));

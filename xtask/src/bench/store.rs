@@ -8,6 +8,28 @@ pub(crate) struct Arguments {
     pub(super) arguments: Vec<String>,
 }
 
+/// How often a daemon is killed.
+#[derive(clap::Args)]
+pub(crate) struct Kills {
+    #[arg(long, default_value_t = 200)]
+    kills: usize,
+    /// Kills what is shipped, which is built first.
+    #[arg(long)]
+    release: bool,
+}
+
+/// Kills the real daemon at random moments under write load, by a test that does it a few times in each run.
+pub(crate) fn kill(Kills { kills, release }: &Kills) -> Outcome {
+    let mut cargo = run::cargo(&["test", "--quiet", "--package", "ghoard", "--test", "it"]);
+    cargo.args(release.then_some("--release")).args([
+        "--",
+        "--exact",
+        "kills::after_a_kill_at_any_moment_every_start_succeeds_and_what_was_committed_is_whole",
+        "--nocapture",
+    ]);
+    run::check(cargo.env("GHOARD_KILLS", kills.to_string()))
+}
+
 /// Builds the store's bench in release mode, and runs one of its commands.
 pub(crate) fn run(command: &str, arguments: &Arguments) -> Outcome {
     let mut cargo = run::cargo(&["run", "--quiet", "--release", "--package", "bench-store", "--", command]);

@@ -1,6 +1,6 @@
 //! What was put since the last flush.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{Body, Digest, Grave, Millis};
 
@@ -15,6 +15,8 @@ pub(super) struct Batch {
     pub(super) changes: BTreeMap<(Space, EntryKey), Change>,
     pub(super) bodies: BTreeMap<Digest, Body>,
     pub(super) meta: BTreeMap<String, Vec<u8>>,
+    /// Bodies that were found damaged, and were not put again since.
+    pub(super) lost: BTreeSet<Digest>,
     /// `None` forgets a tombstone.
     pub(super) graves: BTreeMap<Grave, Option<(u64, Millis)>>,
     bytes: u64,
@@ -38,7 +40,21 @@ impl Batch {
         self.change(at, Change { record: None, bytes: CHANGE_BYTES, order });
     }
 
+    /// The digest under which something else was found; a body that waits to be written is not doubted.
+    pub(super) fn lose_body(&mut self, digest: Digest) {
+        if !self.bodies.contains_key(&digest) && self.lost.len() < limits::PENDING_ENTRIES_MAX {
+            self.lost.insert(digest);
+        }
+    }
+
+    /// The body that waits, or `Some(None)` if it was found damaged.
+    pub(super) fn body(&self, digest: &Digest) -> Option<Option<&Body>> {
+        let waits = self.bodies.get(digest);
+        if waits.is_none() && !self.lost.contains(digest) { None } else { Some(waits) }
+    }
+
     pub(super) fn keep_body(&mut self, digest: Digest, body: Body) {
+        self.lost.remove(&digest);
         self.bytes += codec::stored_body_bytes(&body);
         if let Some(old) = self.bodies.insert(digest, body) {
             self.bytes -= codec::stored_body_bytes(&old);
@@ -50,7 +66,7 @@ impl Batch {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.meta.is_empty() && self.graves.is_empty()
+        self.changes.is_empty() && self.meta.is_empty() && self.graves.is_empty() && self.lost.is_empty()
     }
 
     /// Lays `self`, which could not be committed, under what came since.
@@ -61,6 +77,7 @@ impl Batch {
         for (digest, body) in newer.bodies {
             self.keep_body(digest, body);
         }
+        newer.lost.into_iter().for_each(|digest| self.lose_body(digest));
         self.meta.extend(newer.meta);
         self.graves.extend(newer.graves);
         self

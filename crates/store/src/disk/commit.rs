@@ -77,6 +77,7 @@ impl<'t> Writer<'t> {
                 self.link(*space, key, record, batch)?;
             }
         }
+        self.remove_lost(batch)?;
         self.insert_bodies(batch)?;
         if self.is_damaged {
             self.rebuild()?;
@@ -150,6 +151,15 @@ impl<'t> Writer<'t> {
         self.families.remove(family_row(space, &record.family, key))?;
         self.expiry.remove(expiry_row(record.stale_until, space, key))?;
         self.newest.remove(newest_row(space, record.validated_at, key))?;
+        Ok(())
+    }
+
+    fn remove_lost(&mut self, batch: &Batch) -> Result<(), redb::Error> {
+        for digest in &batch.lost {
+            if let Some(body) = self.bodies.remove(digest.0)? {
+                self.totals.bytes = self.totals.bytes.saturating_sub(body.value().len() as u64);
+            }
+        }
         Ok(())
     }
 

@@ -40,6 +40,16 @@ impl Handle {
         Ok((Self { database, shield }, is_repaired.load(Ordering::Relaxed)))
     }
 
+    /// Reads all of the database, and compares every page with its checksum.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] if a page is not as it was written.
+    pub(super) fn checked(mut self) -> Result<Self, OpenError> {
+        let checked = guarded(|| self.database.check_integrity()).map_err(|why| OpenError::Corrupt { why })?;
+        checked.map_err(classify)?;
+        Ok(self)
+    }
+
     /// Returns the local key, the sizes and the tombstones, or `None` from a new database.
     pub(super) fn found(&self) -> Result<Option<([u8; 32], Totals, Graves)>, OpenError> {
         let corrupt = |cause: redb::Error| OpenError::Corrupt { why: cause.to_string() };

@@ -18,28 +18,49 @@ impl Store for DiskStore {
         if let Some(change) = self.state().change(space, key) {
             return Ok(change.cloned());
         }
-        match self.read(|snapshot| snapshot.record(space, key))? {
-            Found::Record(record) => Ok(Some(record)),
-            Found::Absent => Ok(None),
-            Found::Damaged => {
-                self.is_damaged.store(true, Ordering::Release);
-                Ok(None)
+        let found = self.read(|snapshot| snapshot.record(space, key))?;
+        Ok(self.whole(found))
+    }
+
+    fn load(&self, space: Space, key: &EntryKey) -> Result<Option<(StoredRecord, Body)>, GetError> {
+        let waiting = self.state().change(space, key).map(Option::<&StoredRecord>::cloned);
+        let (record, body) = match waiting {
+            Some(waiting) => (waiting, None),
+            None => {
+                let (found, body) = self.read(|snapshot| snapshot.entry(space, key))?;
+                (self.whole(found), body)
             }
-        }
+        };
+        let Some(record) = record else { return Ok(None) };
+        let digest = record.record.version.digest;
+        // What waits is younger than what is on the disk.
+        let waiting = self.state().body(&digest).map(Option::<&Body>::cloned);
+        let body = match (waiting, body) {
+            (Some(waiting), _) => waiting,
+            (None, Some(body)) => Some(body),
+            (None, None) => self.body(&digest)?,
+        };
+        Ok(body.map(|body| (record, body)))
     }
 
     fn body(&self, digest: &Digest) -> Result<Option<Body>, GetError> {
         if let Some(body) = self.state().body(digest) {
-            return Ok(Some(body.clone()));
+            return Ok(body.cloned());
         }
         self.read(|snapshot| snapshot.body(digest))
     }
 
     fn has_body(&self, digest: &Digest) -> Result<bool, GetError> {
-        if self.state().body(digest).is_some() {
-            return Ok(true);
+        if let Some(body) = self.state().body(digest) {
+            return Ok(body.is_some());
         }
         self.read(|snapshot| snapshot.has_body(digest))
+    }
+
+    fn report_damage(&self, digest: &Digest) {
+        let mut state = self.state();
+        state.pending.lose_body(*digest);
+        state.stats.damaged += 1;
     }
 
     fn put(&self, space: Space, key: EntryKey, record: StoredRecord, body: Option<Body>) -> Result<(), PutError> {
@@ -153,6 +174,17 @@ impl Store for DiskStore {
 }
 
 impl DiskStore {
+    fn whole(&self, found: Found) -> Option<StoredRecord> {
+        match found {
+            Found::Record(record) => Some(record),
+            Found::Absent => None,
+            Found::Damaged => {
+                self.is_damaged.store(true, Ordering::Release);
+                None
+            }
+        }
+    }
+
     /// Removes what is `listed` in the database and what `goes` of what waits.
     ///
     /// Holds the state throughout: a put that comes later is not of those to remove.
@@ -197,9 +229,10 @@ impl State {
         keys.map(move |(_, key)| (*key, self.change(space, key).flatten()))
     }
 
-    fn body(&self, digest: &Digest) -> Option<&Body> {
+    /// The body that waits: `Some(None)` was found damaged.
+    fn body(&self, digest: &Digest) -> Option<Option<&Body>> {
         let mut batches = std::iter::once(&self.pending).chain(self.committing.as_deref());
-        batches.find_map(|batch| batch.bodies.get(digest))
+        batches.find_map(|batch| batch.body(digest))
     }
 
     fn next_order(&mut self) -> u64 {

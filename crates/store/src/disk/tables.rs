@@ -132,6 +132,16 @@ impl Snapshot {
         Ok(codec::decode_record(space, key, bytes.value()).map_or(Found::Damaged, Found::Record))
     }
 
+    /// The record, and its body if that is held.
+    pub(super) fn entry(&self, space: Space, key: &EntryKey) -> Result<(Found, Option<Body>), redb::Error> {
+        let found = self.record(space, key)?;
+        let body = match &found {
+            Found::Record(record) => self.body(&record.record.version.digest)?,
+            Found::Damaged | Found::Absent => None,
+        };
+        Ok((found, body))
+    }
+
     pub(super) fn has_record(&self, space: Space, key: &EntryKey) -> Result<bool, redb::Error> {
         Ok(self.0.open_table(RECORDS)?.get(record_row(space, key))?.is_some())
     }

@@ -1,10 +1,10 @@
 use std::{fs, os::unix::fs as unix, os::unix::fs::PermissionsExt, path::Path};
 
 use store::{
-    CacheDir, DirError, DiskStore, Space, Store,
+    CacheDir, DirError, DiskConfig, DiskStore, FlushError, GetError, Space, Store,
     conformance::{assert_holds, body, key, record},
 };
-use wire::Millis;
+use wire::{Grave, Millis, Tombstone};
 
 use crate::config;
 
@@ -98,16 +98,55 @@ fn a_corrupt_database_is_set_aside_and_named() {
     cut.truncate(whole.len() / 2);
     let mut header_only = whole.clone();
     header_only[4096..].fill(0);
-    for (n, content) in [b"not a database".to_vec(), torn, cut, header_only].into_iter().enumerate() {
+    let zeros = vec![0; whole.len()];
+    for (n, content) in [b"not a database".to_vec(), torn, cut, header_only, zeros].into_iter().enumerate() {
         fs::write(&database, &content).unwrap();
         let now = Millis::from_secs(NOW.as_secs() + n as u64);
         let (store, report) = dir.open_store(config(), now).unwrap_or_else(|error| panic!("case {n}: {error:?}"));
         let aside = report.set_aside.unwrap_or_else(|| panic!("case {n} opened"));
         assert_eq!(aside.path, path.join(format!("ghoard.redb.corrupt-{}", now.as_secs())));
         assert_eq!(fs::read(&aside.path).unwrap().len(), content.len(), "case {n}: {}", aside.why);
+        assert_eq!(store.stats().set_aside.unwrap().path, aside.path);
         assert!(report.is_new && store.get(Space::Local, &key(1, 1)).unwrap().is_none());
     }
     let kept =
         fs::read_dir(&path).unwrap().filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().contains("corrupt"));
     assert_eq!(kept.count(), store::limits::SET_ASIDE_FILES_MAX);
+}
+
+#[test]
+fn a_page_that_is_found_damaged_while_running_sets_the_database_aside() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("cache");
+    let dir = CacheDir::prepare(&path).unwrap();
+    let tombstone = Tombstone { of: Grave::Everything, date_secs: 7 };
+    drop(filled(&dir));
+    // Nothing may be left to read in memory.
+    let (store, _) = dir.open_store(DiskConfig { page_cache_bytes: 0, ..config() }, NOW).unwrap();
+    store.bury(tombstone, NOW).unwrap();
+    store.flush(NOW).unwrap();
+    let database = path.join("ghoard.redb");
+    let mut content = fs::read(&database).unwrap();
+    let etags: Vec<_> = (0..content.len() - 6).filter(|at| content[*at..].starts_with(b"\"kept\"")).collect();
+    for at in etags {
+        // The kind of the page, its first byte: a kind that there is none of.
+        content[at & !4095] ^= 0x40;
+    }
+    fs::write(&database, &content).unwrap();
+
+    let local_key = store.local_key();
+    assert!(matches!(store.get(Space::Local, &key(1, 1)), Err(GetError::Inconsistent { .. })));
+    store.put(Space::Local, key(1, 2), record("new", u64::MAX), Some(body("new"))).unwrap();
+    let Err(FlushError::SetAside(aside)) = store.flush(NOW) else { panic!("the damage went unnoticed") };
+    assert_eq!(fs::read(&aside.path).unwrap().len(), content.len(), "{}", aside.why);
+    assert_eq!(store.stats().set_aside, Some(aside));
+
+    assert_eq!(store.get(Space::Local, &key(1, 1)).unwrap(), None);
+    assert_eq!(store.flush(NOW).unwrap().committed, 1);
+    assert_eq!(store.stats().degraded, None);
+    drop(store);
+    let (store, report) = dir.open_store(config(), NOW).unwrap();
+    assert_eq!((report.set_aside, report.entries, store.local_key()), (None, 1, local_key));
+    assert_holds(&store, Space::Local, key(1, 2), "new");
+    assert_eq!(store.tombstones(), [(tombstone, NOW)]);
 }

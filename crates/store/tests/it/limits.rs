@@ -1,6 +1,14 @@
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use bytes::Bytes;
 use store::{
-    EntryKey, MemoryStore, PutError, Space, Store,
+    Device, DiskConfig, DiskStore, EntryKey, MemoryStore, PutError, Space, Store,
     conformance::{key, record},
     limits,
     sim_disk::SimDisk,
@@ -41,6 +49,78 @@ fn the_expired_go_before_anything_of_use() {
     }
     let report = store.flush(Millis(10)).unwrap();
     assert_eq!((report.expired, report.evicted), (5, 0));
+}
+
+#[test]
+fn the_file_shrinks_with_what_it_holds_and_a_kill_afterwards_costs_no_repair() {
+    const SLACK_BYTES: u64 = 8 << 20;
+    let disk = SimDisk::new(1);
+    let config = DiskConfig { compact_slack_bytes: SLACK_BYTES, ..DiskConfig::new(1 << 30, [7; 32]) };
+    let (store, _) = DiskStore::open(Box::new(disk.plug_in()), config, NOW).unwrap();
+    for n in 0..255 {
+        put(&store, n, 120_000, if n % 50 == 0 { 1_000_000 } else { 10 }).unwrap();
+    }
+    store.flush(NOW).unwrap();
+    let full = disk.image().len() as u64;
+    store.flush(Millis(10)).unwrap();
+    // With nothing to commit there is time for it.
+    store.flush(Millis(10)).unwrap();
+    let left = disk.image().len() as u64;
+    assert!(full > 3 * SLACK_BYTES && left < SLACK_BYTES, "{full}, {left}");
+    for n in (0..255_u8).step_by(50) {
+        assert_eq!(store.body(&Digest::of(n.to_string().as_bytes())).unwrap().unwrap().encoded[..], [n; 120_000]);
+    }
+    // SIGKILL runs no destructors.
+    std::mem::forget(store);
+    let (store, report) = DiskStore::open(Box::new(disk.plug_in()), crate::config(), NOW).unwrap();
+    assert_eq!((report.is_repaired, report.entries, store.stats().entries), (false, 6, 6));
+}
+
+/// A device that counts what it is told to write.
+#[derive(Debug, Default)]
+struct Counting(redb::backends::InMemoryBackend, Arc<AtomicU64>);
+
+impl Device for Counting {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.1.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.0.write(offset, data)
+    }
+}
+
+#[test]
+fn a_large_body_is_not_written_again_when_its_record_changes_or_it_comes_again() {
+    let device = Counting::default();
+    let written = device.1.clone();
+    let (store, _) = DiskStore::open(Box::new(device), DiskConfig::new(1 << 30, [7; 32]), NOW).unwrap();
+    put(&store, 1, 5_000_000, 100).unwrap();
+    store.flush(NOW).unwrap();
+    let first = written.swap(0, Ordering::Relaxed);
+    assert!(first > 5_000_000, "{first}");
+
+    let mut proved = record("1", 200);
+    (proved.record.body_bytes, proved.etag) = (5_000_000, Some("another".into()));
+    store.put(Space::Local, key(1, 1), proved, None).unwrap();
+    store.flush(NOW).unwrap();
+    put(&store, 1, 5_000_000, 300).unwrap();
+    store.flush(NOW).unwrap();
+    let again = written.load(Ordering::Relaxed);
+    assert!(again < 500_000, "{again}");
 }
 
 #[test]

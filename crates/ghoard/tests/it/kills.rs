@@ -1,0 +1,108 @@
+//! SIGKILL at random moments under write load. A few in each run of the tests; `cargo xtask bench kill` for
+//! hundreds.
+
+use std::{
+    net::TcpStream,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use fakehub::Token;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+use crate::{
+    http,
+    world::{GitHub, Setup},
+};
+
+/// How often, unless `GHOARD_KILLS` says so.
+const KILLS: usize = 6;
+
+/// What was answered so long before the kill is there afterwards.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// What a busy machine may take for one commit, or to carry out a kill.
+const SLACK: Duration = Duration::from_millis(1500);
+
+/// The longest run; long enough for some answers to be older than window and slack.
+const RUN_MS_MAX: u64 = 3500;
+
+/// Questions in one run; with those that are asked again, within the limit of a token.
+const ASKED_MAX: usize = 4000;
+
+/// How many answers of a run are asked for again: the last ones, where something may be lost.
+const CHECKED_MAX: usize = 400;
+
+/// One answer that a client was given in full.
+struct Told {
+    path: String,
+    body: Vec<u8>,
+    at: Instant,
+}
+
+#[test]
+fn after_a_kill_at_any_moment_every_start_succeeds_and_what_was_committed_is_whole() {
+    let kills = std::env::var("GHOARD_KILLS").ok().map_or(KILLS, |kills| kills.parse().unwrap());
+    let seed: u64 = rand::random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let github = GitHub::start();
+    let mut setup = Setup::new(&github);
+    let (mut asked, mut checked, mut hits, mut lost_in_window) = (0, 0, 0, 0);
+    let (mut oldest_lost, mut slowest_start) = (Duration::ZERO, Duration::ZERO);
+    for kill in 0..kills {
+        let start = Instant::now();
+        let machine = setup.start();
+        slowest_start = slowest_start.max(start.elapsed());
+        let told = Mutex::new(Vec::new());
+        // Of another login each time, whose limit is not used up.
+        let token = format!("ghp_kill{kill:032}");
+        github.hub().add_token(Token::new(&token, format!("kill-{kill}")));
+        let base = machine.base();
+        let (killed_at, killed) = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                // Until the daemon is gone: then no answer comes.
+                for n in asked..asked + ASKED_MAX {
+                    let path = format!("/repos/octocat/Hello-World/git/blobs/size-{}", 2000 + n);
+                    let head = format!("GET {path} HTTP/1.1\nHost: {base}\nAuthorization: Bearer {token}");
+                    let Ok(stream) = TcpStream::connect(base) else { return };
+                    let Ok(reply) = http::try_exchange(stream, &head, b"") else { return };
+                    if reply.status == 200 {
+                        told.lock().unwrap().push(Told { path, body: reply.body, at: Instant::now() });
+                    }
+                }
+            });
+            std::thread::sleep(Duration::from_millis(random.random_range(0..RUN_MS_MAX)));
+            (Instant::now(), machine.kill())
+        });
+        let told = told.into_inner().unwrap();
+        asked += told.len() + 1;
+
+        let start = Instant::now();
+        let machine = killed.start();
+        slowest_start = slowest_start.max(start.elapsed());
+        for Told { path, body, at } in told.iter().rev().take(CHECKED_MAX) {
+            let reply = machine.get(path, Some(&token));
+            assert_eq!(reply.status, 200, "kill {kill}: {path}: {}", reply.text());
+            assert!(reply.body == *body, "kill {kill}: {path} came back as another");
+            checked += 1;
+            let age = killed_at.saturating_duration_since(*at);
+            if reply.header("cache-status").starts_with("ghoard; hit") {
+                hits += 1;
+                continue;
+            }
+            lost_in_window += 1;
+            oldest_lost = oldest_lost.max(age);
+            assert!(age < WINDOW + SLACK, "kill {kill}: {path} was told {age:?} before it, and is lost");
+        }
+        assert!(machine.stats()["damaged_cache"].is_null(), "kill {kill}: {:?}", machine.stats()["damaged_cache"]);
+        assert_eq!(machine.stat("damaged_entries"), 0);
+        setup = machine.kill();
+    }
+    eprintln!(
+        "{kills} kills under load and as many after it: every start succeeded, the slowest in {slowest_start:.1?}\n\
+         {checked} answers asked for again: all as they were told, {hits} from the disk, {lost_in_window} asked of \
+         the origin again\nthe oldest of these was told {oldest_lost:.2?} before the kill"
+    );
+    assert!(hits > 0, "nothing was old enough");
+}
