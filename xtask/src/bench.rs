@@ -1,5 +1,6 @@
 //! `cargo xtask bench <which>`: side-by-side runs that take a command rather than `cargo bench`.
 
+mod compare;
 mod store;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,8 @@ struct Bench {
 /// One line for each bench; what it does is in a file of its own below `bench/`.
 #[derive(Subcommand)]
 enum Which {
+    /// Hits of the daemon beside those of nginx and Varnish.
+    Compare(compare::Arguments),
     /// The store beside bare redb, the bare memory library and one fsynced file per entry.
     Store(store::Arguments),
     /// From start to first hit with many entries on disk, after a clean stop and after SIGKILL.
@@ -45,6 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Err(error) => return Err(error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
     };
     match bench.which {
+        Which::Compare(arguments) => compare::run(&arguments),
         Which::Store(arguments) => store::run("compare", &arguments),
         Which::Start(arguments) => store::run("start", &arguments),
         Which::Kill(kills) => store::kill(&kills),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use github::{Ask, Credential, Touches};
+use github::{Ask, Credential, LimitFigures, Touches};
 use http::{HeaderMap, Response};
 use wire::Millis;
 
@@ -10,8 +10,15 @@ use crate::{Answer, Body, How};
 
 /// What a door needs of the cache behind it.
 pub trait Cache: Send + Sync + 'static {
-    /// Returns an answer that may be served now, unmarked, if memory has one. Never waits.
-    fn fresh(&self, ask: &Ask, now: Millis) -> Option<Hit>;
+    /// Where memory keeps an answer.
+    type Key: Copy + Send + 'static;
+
+    /// Returns where the answer to `ask`, for its credential, is kept.
+    fn key(&self, ask: &Ask) -> Self::Key;
+
+    /// Returns an answer that may be served now, unmarked, if memory has one. Never waits. `key` is that
+    /// of `ask`.
+    fn fresh(&self, ask: &Ask, key: Self::Key, now: Millis) -> Option<Hit>;
 
     /// The answer to `/rate_limit` at a site, in compact JSON, with its headers; `None` if the origin must
     /// be asked.
@@ -35,8 +42,8 @@ pub trait Cache: Send + Sync + 'static {
 /// An answer that memory had.
 pub struct Hit {
     pub answer: Arc<Answer>,
-    /// The `x-ratelimit-*` headers that are true now.
-    pub limits: Option<HeaderMap>,
+    /// What the `x-ratelimit-*` headers say that are true now.
+    pub limits: Option<LimitFigures>,
 }
 
 /// When of a write.
@@ -54,8 +61,8 @@ pub enum Fetched {
     Answer {
         answer: Arc<Answer>,
         how: How,
-        /// The `x-ratelimit-*` headers that are true now.
-        limits: Option<HeaderMap>,
+        /// What the `x-ratelimit-*` headers say that are true now.
+        limits: Option<LimitFigures>,
     },
     /// The origin's own answer, which is not kept: a denial, an error, or a body over the limit.
     Relayed(Response<Body>),

@@ -151,7 +151,7 @@ fn in_time(body: reqwest::Body, patience: Duration) -> Body {
             Err(late) => Some((Err(Broken::new(late)), None)),
         }
     });
-    StreamBody::new(frames).boxed_unsync()
+    Body::streamed(StreamBody::new(frames))
 }
 
 impl Origin for HttpOrigin {

@@ -1,8 +1,9 @@
 use std::{
+    any::Any,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,9 +13,8 @@ use futures::{
     future::{BoxFuture, Either, Ready},
 };
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use task::Tasks;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use crate::{Body, Broken, limits};
+use crate::{Body, head_timer::HeadTimer, joined::Joined, limits};
 
 /// A client's connection, of whatever kind.
 pub trait Connection: AsyncRead + AsyncWrite + Send {}
@@ -38,7 +38,16 @@ pub trait Handle: Send + Sync + 'static {
     /// Returns the answer to one request, at once where that is possible. Never fails: an error is
     /// an answer, too.
     fn answer(self: Arc<Self>, request: Request<Body>) -> Answering;
+
+    /// The same on a connection whose earlier requests were answered with this `memo`.
+    fn answer_next(self: Arc<Self>, request: Request<Body>, memo: &mut Memo) -> Answering {
+        let _ = memo;
+        self.answer(request)
+    }
 }
+
+/// What a handler keeps of one connection, and of no other: it ends with it. Never printed.
+pub type Memo = Option<Box<dyn Any + Send>>;
 
 /// An answer, at once or later.
 pub type Answering = Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>>;
@@ -109,17 +118,19 @@ impl Door {
         let stop = told_to(self.stop.clone());
         self.tasks.spawn(async move {
             let _permit = permit;
+            let memo = Mutex::new(None);
             let answer = service_fn(move |request: Request<Incoming>| {
-                let request = request.map(|body| body.map_err(Broken::new).boxed_unsync());
-                let answer = handler.clone().answer(request);
+                let request = request.map(Body::incoming);
+                let mut memo = memo.lock().expect("no panic while held");
+                let answer = handler.clone().answer_next(request, &mut memo);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
             });
             let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
+                .timer(HeadTimer::new(limits::HEAD_TIMEOUT))
                 .header_read_timeout(limits::HEAD_TIMEOUT)
                 .max_headers(limits::HEADERS_MAX)
                 .max_buf_size(limits::HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(connection), answer);
+                .serve_connection(TokioIo::new(Joined(connection)), answer);
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

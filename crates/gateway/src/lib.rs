@@ -4,12 +4,15 @@
 //! or passes the request on through the [`Origin`] port. What it serves from the cache has been
 //! verified before it gets here.
 
+mod again;
 mod answer;
 mod body;
 mod cache;
 mod client;
 mod door;
+mod head_timer;
 mod hosts;
+mod joined;
 pub mod limits;
 mod origin;
 mod refusal;
@@ -23,7 +26,7 @@ pub use answer::{Answer, How};
 pub use body::{Body, Broken, empty, full};
 pub use cache::{Cache, Fetched, Hit, Moment};
 pub use client::{ClientError, HttpOrigin};
-pub use door::{Accept, Answering, Connection, Door, Drained, Handle};
+pub use door::{Accept, Answering, Connection, Door, Drained, Handle, Memo};
 pub use hosts::DoorKind;
 pub use origin::{Origin, OriginError};
 pub use refusal::Refusal;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Connections to one door at once. At some 22 KB each, 45 MB if somebody tries.
+/// Connections to one door at once. At some 22 KB each, and what is remembered of a head, 54 MB if somebody tries.
 pub const CONNECTIONS_MAX: usize = 2048;
 
 /// The same for the status pages.
@@ -12,6 +12,12 @@ pub const STATUS_CONNECTIONS_MAX: usize = 256;
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
 pub const HEADERS_MAX: usize = 100;
+
+/// Up to this, head and body are copied into one piece before they are written.
+pub const JOINED_BYTES_MAX: usize = 4 << 10;
+
+/// A connection's last question is recognised by its head, up to this size. Most clients send less than 1 KB.
+pub const MEMO_BYTES_MAX: usize = 4 << 10;
 
 /// A connection that has not sent a whole head by then is closed, kept alive or new.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);

@@ -34,7 +34,7 @@ pub(crate) fn rename_body(response: Response<Body>, base: &Base) -> Response<Bod
         Some(chunk) => Ok(Frame::data(renamer.push(&chunk?, false))),
         None => Ok(Frame::data(renamer.push(b"", true))),
     });
-    Response::from_parts(head, StreamBody::new(renamed).boxed_unsync())
+    Response::from_parts(head, Body::streamed(StreamBody::new(renamed)))
 }
 
 /// The same for a body that is there as a whole; `None` if it stays as it is.

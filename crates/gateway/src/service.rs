@@ -16,7 +16,9 @@ use tracing::debug;
 use wire::Millis;
 
 use crate::{
-    Answering, Body, Cache, DoorKind, Fetched, Handle, Hit, How, Moment, Origin, Refusal, full,
+    Answering, Body, Cache, DoorKind, Fetched, Handle, Hit, How, Memo, Moment, Origin, Refusal,
+    again::Again,
+    full,
     hosts::Hosts,
     limits,
     relay::{rebase, relay_head},
@@ -210,11 +212,17 @@ impl<C: Cache> Service<C> {
     }
 
     async fn query(&self, place: Place, ask: Ask) -> Response<Body> {
-        let now = now();
-        match self.cache.fresh(&ask, now) {
-            Some(Hit { answer, limits }) => answer.respond(&ask, How::Hit, limits, self.base(place), now),
+        match self.hit(&ask, self.cache.key(&ask), place) {
+            Some(response) => response,
             None => self.fetch(place, ask).await,
         }
+    }
+
+    /// What memory has. Never waits.
+    fn hit(&self, ask: &Ask, key: C::Key, place: Place) -> Option<Response<Body>> {
+        let now = now();
+        let Hit { answer, limits } = self.cache.fresh(ask, key, now)?;
+        Some(answer.respond(ask, How::Hit, limits, self.base(place), now))
     }
 
     /// A request of `gh` to a host that is not the API: passed on as it is, over TLS.
@@ -311,7 +319,17 @@ impl Served {
 
 impl<C: Cache> Handle for Service<C> {
     fn answer(self: Arc<Self>, request: Request<Body>) -> Answering {
+        self.answer_next(request, &mut None)
+    }
+
+    fn answer_next(self: Arc<Self>, request: Request<Body>, memo: &mut Memo) -> Answering {
         let (head, body) = request.into_parts();
+        if let Some(known) = Again::<(Place, C::Key)>::recall(memo, &head) {
+            let (place, key) = known.place;
+            if let Some(response) = self.hit(&known.ask, key, place) {
+                return Either::Left(ready(response));
+            }
+        }
         let mut checked = match check(&head, self.kind) {
             Ok(checked) => checked,
             Err(refusal) => return Either::Left(ready(refusal.into_response())),
@@ -319,18 +337,15 @@ impl<C: Cache> Handle for Service<C> {
         let Some(place) = self.place(&mut checked) else {
             return Either::Right(async move { self.other_host(head, checked, body).await }.boxed());
         };
-        match plan(
-            &head.method,
-            &self.served[place.at].site.name,
-            checked.target.clone(),
-            &head.headers,
-            checked.has_body,
-        ) {
+        let site = &self.served[place.at].site.name;
+        match plan(&head.method, site, checked.target.clone(), &head.headers, checked.has_body) {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
-                let now = now();
-                if let Some(Hit { answer, limits }) = self.cache.fresh(&ask, now) {
-                    return Either::Left(ready(answer.respond(&ask, How::Hit, limits, self.base(place), now)));
+                let key = self.cache.key(&ask);
+                if let Some(response) = self.hit(&ask, key, place) {
+                    let plan = |headers: &_| plan(&head.method, site, checked.target, headers, checked.has_body);
+                    Again::note(memo, &head, (place, key), plan);
+                    return Either::Left(ready(response));
                 }
                 Either::Right(async move { self.fetch(place, *ask).await }.boxed())
             }

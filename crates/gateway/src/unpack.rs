@@ -50,19 +50,18 @@ pub fn unpack(response: Response<Body>) -> Response<Body> {
         }
         Ok(Frame::data(Bytes::from(std::mem::take(decoder.get_mut()))))
     });
-    Response::from_parts(head, StreamBody::new(plain).boxed_unsync())
+    Response::from_parts(head, Body::streamed(StreamBody::new(plain)))
 }
 
 #[cfg(test)]
 mod tests {
     use futures::executor::block_on;
-    use http_body_util::combinators::UnsyncBoxBody;
 
     use super::*;
 
     fn packed(chunks: Vec<Bytes>) -> Response<Body> {
         let chunks = stream::iter(chunks).map(|chunk| Ok(Frame::data(chunk)));
-        let mut response = Response::new(UnsyncBoxBody::new(StreamBody::new(chunks)));
+        let mut response = Response::new(Body::streamed(StreamBody::new(chunks)));
         response.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
         response
     }

@@ -31,6 +31,10 @@ impl TcpDoor {
             }
             bound => bound?,
         };
+        // What is right for far networks only costs time here, most of all pacing; the connections inherit it.
+        if let Err(error) = rustix::net::sockopt::set_tcp_congestion(&listener, "reno") {
+            tracing::debug!(%error, "the system's congestion control stays");
+        }
         let bound = listener.local_addr()?;
         Ok((Self(listener), bound))
     }

@@ -56,29 +56,37 @@ pub enum Plan {
 }
 
 /// Request headers that select the body, so that they are in the key.
-const SELECTING: [&str; 4] = ["accept", "graphql-features", "x-github-api-version", "x-github-next-global-id"];
+static SELECTING: [HeaderName; 4] = [
+    header::ACCEPT,
+    HeaderName::from_static("graphql-features"),
+    HeaderName::from_static("x-github-api-version"),
+    HeaderName::from_static("x-github-next-global-id"),
+];
 
 /// Request headers that change no body; they are read here or dropped, and never sent on.
-const WITHOUT_EFFECT: [&str; 18] = [
-    "accept-encoding",
-    "accept-language",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-type",
-    "host",
-    "if-modified-since",
-    "if-none-match",
-    "keep-alive",
-    "pragma",
-    "priority",
-    "proxy-connection",
-    "sec-fetch-mode",
-    "time-zone",
-    "user-agent",
-    "x-gh-cache-ttl",
-    "x-request-id",
-];
+fn is_without_effect(name: &str) -> bool {
+    matches!(
+        name,
+        "accept-encoding"
+            | "accept-language"
+            | "authorization"
+            | "cache-control"
+            | "connection"
+            | "content-type"
+            | "host"
+            | "if-modified-since"
+            | "if-none-match"
+            | "keep-alive"
+            | "pragma"
+            | "priority"
+            | "proxy-connection"
+            | "sec-fetch-mode"
+            | "time-zone"
+            | "user-agent"
+            | "x-gh-cache-ttl"
+            | "x-request-id"
+    )
+}
 
 /// Decides what to do with a request. `has_body` is whether it carries any content.
 pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, has_body: bool) -> Plan {
@@ -174,16 +182,18 @@ impl Ask {
     /// No part can hold a line break, so the parts cannot be confused.
     pub fn key(&self) -> Vec<u8> {
         let method = if self.query.is_some() { "POST" } else { "GET" };
-        let mut key = format!("{method}\n{}\n{}", self.host, self.target.text()).into_bytes();
+        // More than most need, so that it is seldom moved.
+        let mut key = Vec::with_capacity(256);
+        let mut push = |parts: &[&[u8]]| parts.iter().for_each(|part| key.extend_from_slice(part));
+        push(&[method.as_bytes(), b"\n", self.host.as_bytes(), b"\n", self.target.path().as_bytes()]);
+        if let Some(query) = self.target.query() {
+            push(&[b"?", query.as_bytes()]);
+        }
         for (name, value) in &self.selecting {
-            key.push(b'\n');
-            key.extend_from_slice(name.as_str().as_bytes());
-            key.push(b':');
-            key.extend_from_slice(value.as_bytes());
+            push(&[b"\n", name.as_str().as_bytes(), b":", value.as_bytes()]);
         }
         if let Some(sent) = &self.query {
-            key.push(b'\n');
-            key.extend_from_slice(&sent.query.key);
+            push(&[b"\n", &sent.query.key]);
         }
         key
     }
@@ -217,22 +227,19 @@ impl Ask {
 }
 
 fn is_known(name: &HeaderName) -> bool {
-    SELECTING.contains(&name.as_str()) || WITHOUT_EFFECT.binary_search(&name.as_str()).is_ok()
+    is_without_effect(name.as_str()) || SELECTING.contains(name)
 }
 
 fn selects_twice(headers: &HeaderMap) -> bool {
-    SELECTING.iter().any(|name| headers.get_all(*name).iter().count() > 1)
+    SELECTING.iter().any(|name| headers.get_all(name).iter().count() > 1)
 }
 
 fn selecting(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    SELECTING
-        .into_iter()
-        .filter_map(|name| {
-            let value = headers.get(name).cloned();
-            let value = if name == "accept" { Some(canonical_accept(value)) } else { value };
-            value.map(|value| (HeaderName::from_static(name), value))
-        })
-        .collect()
+    let value_of = |name: &HeaderName| {
+        let value = headers.get(name).cloned();
+        if *name == header::ACCEPT { Some(canonical_accept(value)) } else { value }
+    };
+    SELECTING.iter().filter_map(|name| Some((name.clone(), value_of(name)?))).collect()
 }
 
 /// Empty, absent, anything, v3 and the present name are one media type to GitHub. Without this, gh,
@@ -256,8 +263,17 @@ fn query_has_secret(target: &Target) -> bool {
 
 /// GitHub looks for these names in `User-Agent`; observed, not documented.
 fn wants_pretty(headers: &HeaderMap) -> bool {
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    ["curl", "Wget", "Safari", "Firefox"].iter().any(|name| agent.contains(name))
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().as_bytes();
+    agent.iter().enumerate().any(|(at, first)| {
+        let name: &[u8] = match first {
+            b'c' => b"curl",
+            b'W' => b"Wget",
+            b'S' => b"Safari",
+            b'F' => b"Firefox",
+            _ => return false,
+        };
+        agent[at..].starts_with(name)
+    })
 }
 
 /// Whether gzip is acceptable (RFC 9110, §12.5.3); `gzip;q=0` is a refusal, also beside a `*`.
@@ -265,12 +281,15 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let (mut gzip, mut any) = (None, None);
     for coding in values.flat_map(|value| value.split(',')) {
-        let coding = coding.to_ascii_lowercase();
-        let (name, weight) = coding.split_once(';').unwrap_or((&coding, ""));
-        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0));
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim();
+        let weight = weight.strip_prefix("q=").or_else(|| weight.strip_prefix("Q="));
+        let is_refused = weight.is_some_and(|q| q.trim().parse() == Ok(0.0));
         match name.trim() {
-            "gzip" | "x-gzip" => gzip = Some(!is_refused),
             "*" => any = Some(!is_refused),
+            name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                gzip = Some(!is_refused);
+            }
             _ => {}
         }
     }

@@ -28,9 +28,11 @@ impl Family {
     /// `/repositories/<id>` is in the family of its repository if `aliases` knows it, else in one
     /// that all unknown ids share and every write to a repository touches.
     pub fn resolved(host: &str, target: &Target, aliases: &Aliases) -> Self {
-        let segments: Vec<String> = target.segments().map(str::to_ascii_lowercase).collect();
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        Self(format!("{host}/{}", read_at(&segments, aliases)))
+        let path = target.path().to_ascii_lowercase();
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let read = read_at(&segments, aliases);
+        // No formatting: this is on the way of every hit.
+        Self([host, "/", &read].concat())
     }
 
     pub fn as_str(&self) -> &str {

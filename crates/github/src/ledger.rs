@@ -9,7 +9,7 @@ use kin::Kin;
 use share::Share;
 use told::Told;
 
-pub use answers::LimitAnswer;
+pub use answers::{LimitAnswer, LimitFigures};
 pub use bucket::{BucketState, ResourceState};
 pub use told::{View, Word};
 

@@ -39,7 +39,9 @@ pub use freshness::{Freshness, Policy};
 pub use graphql::{Graphql, GraphqlQuery, classify, may_keep};
 pub use headers::{KEPT_HEADERS, kept_headers};
 pub use leak::holds_credential;
-pub use ledger::{Admit, BucketState, Gauge, Ledger, LimitAnswer, ResourceState, StopReason, Ticket, View, Word, Work};
+pub use ledger::{
+    Admit, BucketState, Gauge, Ledger, LimitAnswer, LimitFigures, ResourceState, StopReason, Ticket, View, Word, Work,
+};
 pub use page::{is_full_last_page, travelling_link};
 pub use pattern::{Pattern, PatternError};
 pub use pretty::pretty;

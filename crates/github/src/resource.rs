@@ -33,6 +33,10 @@ impl Resource {
 
     /// The resource that a request to `target` is charged to, before GitHub has said so.
     pub fn of(target: &Target) -> Self {
+        // Most paths are of repositories, and of these most end in nothing that is counted apart.
+        if target.path().starts_with("/repos/") && !target.path().bytes().any(|byte| byte == b'-') {
+            return Self::CORE;
+        }
         let path = target.path().to_ascii_lowercase();
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match segments.as_slice() {

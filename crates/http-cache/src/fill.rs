@@ -51,7 +51,7 @@ impl Fill {
         }
         let (client, frames) = mpsc::channel(limits::FRAMES_WAITING);
         tasks.spawn(self.carry(body, length, client));
-        StreamBody::new(frames).boxed_unsync()
+        Body::streamed(StreamBody::new(frames))
     }
 
     async fn carry(self, mut body: Body, length: Option<u64>, client: mpsc::Sender<Result<Frame, gateway::Broken>>) {

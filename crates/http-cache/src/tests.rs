@@ -178,7 +178,7 @@ async fn what_breaks_off_is_passed_on_and_not_kept() {
     let world = World::new(|request| {
         let pieces = [Ok(hyper::body::Frame::data(Bytes::from_static(b"half")))];
         let end = request.uri().path().ends_with("error").then(|| Err(Broken::new(std::io::Error::other("reset"))));
-        let body = StreamBody::new(stream::iter(pieces.into_iter().chain(end))).boxed_unsync();
+        let body = Body::streamed(StreamBody::new(stream::iter(pieces.into_iter().chain(end))));
         Some(Response::builder().header(FRESH.0, FRESH.1).header("content-length", "8").body(body).unwrap())
     });
     assert_eq!(world.get("/error").await, "200 (broken) fwd=uri-miss");
@@ -190,11 +190,10 @@ async fn what_breaks_off_is_passed_on_and_not_kept() {
 async fn an_answer_is_kept_although_its_client_left() {
     let world = World::new(|_| {
         let pieces = stream::iter((0..100).map(|_| Ok(hyper::body::Frame::data(Bytes::from_static(&[b'x'; 100])))));
-        let body = StreamBody::new(pieces.then(|piece| async {
+        let body = Body::streamed(StreamBody::new(pieces.then(|piece| async {
             tokio::task::yield_now().await;
             piece
-        }))
-        .boxed_unsync();
+        })));
         Some(Response::builder().header(FRESH.0, FRESH.1).body(body).unwrap())
     });
     drop(world.response("GET", "/a", &[]).await);
@@ -219,7 +218,7 @@ async fn an_endless_answer_is_not_read_for_ever() {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Some((Ok(hyper::body::Frame::data(Bytes::from_static(b"x"))), ends))
         });
-        let body = StreamBody::new(pieces).boxed_unsync();
+        let body = Body::streamed(StreamBody::new(pieces));
         Some(Response::builder().header(FRESH.0, FRESH.1).body(body).unwrap())
     });
     drop(world.response("GET", "/a", &[]).await);

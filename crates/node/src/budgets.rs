@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use crypto::IdKeys;
-use github::{Admit, Ask, Credential, Family, Gauge, Ledger, LimitAnswer, Resource, Site, Ticket, Work};
+use github::{Admit, Ask, Credential, Family, Gauge, Ledger, LimitAnswer, LimitFigures, Resource, Site, Ticket, Work};
 use http::{HeaderMap, StatusCode};
 use tokio::{sync::Notify, time::Instant};
 use wire::{Millis, ScopeId};
@@ -114,9 +114,9 @@ impl Budgets {
         self.ids.scope_id(credential.map(Credential::reveal))
     }
 
-    /// The `x-ratelimit-*` headers that are true now, for an answer that did not come from the origin.
-    pub fn headers_for(&self, site: &str, scope: ScopeId, resource: Resource, now: Millis) -> Option<HeaderMap> {
-        self.ledger(site)?.headers_for(scope, resource, now)
+    /// What the `x-ratelimit-*` headers say that are true now, for an answer that did not come from the origin.
+    pub fn figures_for(&self, site: &str, scope: ScopeId, resource: Resource, now: Millis) -> Option<LimitFigures> {
+        self.ledger(site)?.figures_for(scope, resource, now)
     }
 
     /// The answer to `/rate_limit` with figures that are true now, if GitHub has ever given one.

@@ -11,7 +11,7 @@ use futures::{
     future::{BoxFuture, ready},
 };
 use gateway::{Answer, Body as Stream, Cache, Fetched, Hit, How, Moment};
-use github::{Ask, Credential, Resource, Touches};
+use github::{Ask, Credential, LimitFigures, Resource, Touches};
 use http::{HeaderMap, Response};
 use store::EntryKey;
 use task::Tasks;
@@ -57,11 +57,16 @@ pub enum Flown {
 }
 
 impl Cache for NodeCache {
-    fn fresh(&self, ask: &Ask, now: Millis) -> Option<Hit> {
+    type Key = EntryKey;
+
+    fn key(&self, ask: &Ask) -> EntryKey {
+        self.keeper.key_of(ask)
+    }
+
+    fn fresh(&self, ask: &Ask, at: EntryKey, now: Millis) -> Option<Hit> {
         if self.mode == Mode::Shadow || !self.exclusions.may_keep(ask) {
             return None;
         }
-        let at = self.keeper.key_of(ask);
         let held = self.keeper.in_memory(&at)?;
         if !held.answer.is_fresh(now) || !accepts(ask, &held.answer, now) {
             return None;
@@ -82,7 +87,7 @@ impl Cache for NodeCache {
             let cache = self.clone();
             let with_limits = move |fetched| match fetched {
                 Fetched::Answer { answer, how, .. } => {
-                    let limits = cache.filler.budgets.headers_for(&site, scope, resource, now());
+                    let limits = cache.filler.budgets.figures_for(&site, scope, resource, now());
                     Fetched::Answer { answer, how, limits }
                 }
                 relayed @ Fetched::Relayed(_) => relayed,
@@ -195,8 +200,8 @@ impl NodeCache {
         }
     }
 
-    fn limits(&self, ask: &Ask, at: EntryKey, now: Millis) -> Option<HeaderMap> {
-        self.filler.budgets.headers_for(&ask.host, at.scope, Resource::of(&ask.target), now)
+    fn limits(&self, ask: &Ask, at: EntryKey, now: Millis) -> Option<LimitFigures> {
+        self.filler.budgets.figures_for(&ask.host, at.scope, Resource::of(&ask.target), now)
     }
 
     /// The fleet, for what may go there.

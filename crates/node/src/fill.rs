@@ -428,6 +428,7 @@ fn brief(told: &Told, began: Millis, ttl: Duration) -> Arc<Answer> {
         proved_until: began.after(ttl),
         stale_until: began.after(ttl),
         from_peer: false,
+        dressed: Default::default(),
     })
 }
 
@@ -462,7 +463,7 @@ async fn read(head: &Parts, mut body: Stream) -> Read {
         if whole.len() as u64 > BODY_BYTES_MAX {
             let begun = stream::iter([Ok(whole.freeze())]);
             let all = begun.chain(body.into_data_stream()).map_ok(Frame::data);
-            return Read::TooLong(StreamBody::new(all).boxed_unsync());
+            return Read::TooLong(Stream::streamed(StreamBody::new(all)));
         }
     }
     Read::Whole(whole.freeze())

@@ -421,6 +421,7 @@ pub fn answer_of(stored: &StoredRecord, body: &Body, plain: Bytes) -> Answer {
         proved_until: record.proved_until,
         stale_until: record.stale_until,
         from_peer: stored.source == Source::Peer,
+        dressed: Default::default(),
     }
 }
 

@@ -100,11 +100,6 @@ fn client_directives_and_validators_are_read() {
 }
 
 #[test]
-fn the_list_of_headers_without_effect_is_sorted_for_its_search() {
-    assert!(WITHOUT_EFFECT.is_sorted());
-}
-
-#[test]
 fn the_expected_etag_is_that_of_the_request_as_it_is_sent() {
     let ask = ask("/repos/o/r", &[("authorization", "token abc"), ("accept", "*/*")]);
     let input =

@@ -19,22 +19,46 @@ pub struct LimitAnswer {
     pub body: Bytes,
 }
 
-impl Ledger {
-    /// The `x-ratelimit-*` headers that are true now, for an answer from the cache. `None` if nothing
-    /// is known of the budget.
-    pub fn headers_for(&self, scope: ScopeId, resource: Resource, now: Millis) -> Option<HeaderMap> {
-        let state = self.state(scope)?.resources.get(&resource)?.at(resource, now);
-        let mut headers = HeaderMap::new();
+/// What an answer says of a budget: the figures of its `x-ratelimit-*` headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitFigures {
+    pub limit: u64,
+    pub remaining: u64,
+    pub used: u64,
+    /// In seconds since 1970.
+    pub reset: u64,
+    pub resource: Resource,
+}
+
+impl LimitFigures {
+    /// The headers that tell them.
+    pub fn headers(self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(5);
         for (name, value) in [
-            ("x-ratelimit-limit", state.limit),
-            ("x-ratelimit-remaining", state.remaining),
-            ("x-ratelimit-used", state.used),
-            ("x-ratelimit-reset", state.reset.as_secs()),
+            ("x-ratelimit-limit", self.limit),
+            ("x-ratelimit-remaining", self.remaining),
+            ("x-ratelimit-used", self.used),
+            ("x-ratelimit-reset", self.reset),
         ] {
             headers.insert(name, HeaderValue::from(value));
         }
-        headers.insert("x-ratelimit-resource", HeaderValue::from_static(resource.name()));
-        Some(headers)
+        headers.insert("x-ratelimit-resource", HeaderValue::from_static(self.resource.name()));
+        headers
+    }
+}
+
+impl Ledger {
+    /// The figures that are true now, for an answer from the cache. `None` if nothing is known of the
+    /// budget.
+    pub fn figures_for(&self, scope: ScopeId, resource: Resource, now: Millis) -> Option<LimitFigures> {
+        let state = self.state(scope)?.resources.get(&resource)?.at(resource, now);
+        let reset = state.reset.as_secs();
+        Some(LimitFigures { limit: state.limit, remaining: state.remaining, used: state.used, reset, resource })
+    }
+
+    /// The same as headers.
+    pub fn headers_for(&self, scope: ScopeId, resource: Resource, now: Millis) -> Option<HeaderMap> {
+        self.figures_for(scope, resource, now).map(LimitFigures::headers)
     }
 
     /// GitHub's refusal, counted down. `None` if the bucket is not stopped (any more).
