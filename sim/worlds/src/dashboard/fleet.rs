@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bare,
     machine::until,
-    plan::{Layer, Link, Node, Plan, Policy, Role, Sharing, VERSION},
+    plan::{Layer, Link, Node, Place, Plan, Policy, Role, Sharing, VERSION},
     stage::{Stage, lock},
     tasks::MachineTasks,
 };
@@ -57,6 +57,7 @@ fn plan(span: Duration) -> Plan {
     let node = |id| Node {
         id,
         role: Role::Node,
+        place: Place::Lan,
         starts_ms: 0,
         stops_ms: None,
         has_disk: false,
@@ -77,6 +78,7 @@ fn plan(span: Duration) -> Plan {
         origin_ms: ORIGIN.as_millis() as u64,
         tokens: Vec::new(),
         nodes: (0..MACHINES).map(node).collect(),
+        sites: Vec::new(),
         ops: Vec::new(),
         faults: Vec::new(),
         model: crate::plan::Model::default(),
