@@ -1,6 +1,7 @@
 //! The one task that owns the swarm: commands in, events out.
 
 mod events;
+mod moved;
 mod reach;
 
 use std::{
