@@ -13,7 +13,9 @@ impl Driver {
         self.tell(Event::ListeningNoMore { address: lost.clone() });
         self.swarm.remove_external_address(address);
         self.on_unreachable(address);
-        let left: Vec<_> = self.swarm.listeners().filter_map(ip_of).collect();
+        // A circuit's is the relay's address, and where two relay for each other, even our own.
+        let left = self.swarm.listeners().map(Address::reported).filter(|own| !own.is_relayed());
+        let left: Vec<_> = left.filter_map(|own| own.ip()).collect();
         let Some(ip) = lost.ip().filter(|ip| !ip.is_loopback() && !left.contains(ip)) else { return };
         let is_other = |other: &std::net::IpAddr| other.is_ipv4() == ip.is_ipv4() && !other.is_loopback();
         let was_only = !left.iter().any(is_other);
@@ -32,7 +34,8 @@ impl Driver {
         info: &identify::Info,
     ) {
         let seen = ip_of(&info.observed_addr).filter(|_| link.direction == Direction::Outbound);
-        if let Some(ip) = seen.filter(|ip| self.swarm.listeners().any(|own| ip_of(own) == Some(*ip))) {
+        let mut own = self.swarm.listeners().map(Address::reported).filter(|own| !own.is_relayed());
+        if let Some(ip) = seen.filter(|ip| own.any(|own| own.ip() == Some(*ip))) {
             self.peers.set_own_side(peer, connection, ip);
         }
     }
