@@ -102,6 +102,7 @@ fn a_router_with_another_address_resets_what_ran_over_the_old_one() {
     assert_eq!(world.finish(&heard).unwrap_err().kind(), ErrorKind::ConnectionReset);
     let again = world.spawn(world.network.dial(host, world.at(world.b)));
     world.finish(&again).unwrap();
+    world.run_for(millis(50));
     let far = [(); 2].map(|()| listener.accept().now_or_never().unwrap().unwrap().remote());
     assert_eq!(far[1].ip(), &std::net::Ipv4Addr::new(50, 0, 1, 99));
 }
