@@ -18,7 +18,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
     ("store",     &["wire"]),
     ("discovery", &["wire", "task", "crypto"]),
     ("fleet",     &["canary", "wire", "crypto"]),
-    ("net",       &["wire", "crypto", "task"]),
+    ("net",       &["canary", "wire", "crypto", "task"]),
     ("gateway",   &["canary", "wire", "github", "task"]),
     ("http-cache", &["http-rules", "task", "gateway"]),
     ("node",      &["canary", "wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway"]),

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 }
 
 /// What every change must pass: the self-test, the tests of the simulator's own parts, a fixed set of
-/// seeds, what once failed, the same worlds twice, whether planted bugs are found, and 10,000 small
+/// seeds, every pair of routers, what once failed, the same worlds twice, whether planted bugs are found, and 10,000 small
 /// worlds for the rules of who may be told what.
 pub(crate) fn ci(_arguments: &[String]) -> Outcome {
     let program = build()?;
@@ -22,6 +22,7 @@ pub(crate) fn ci(_arguments: &[String]) -> Outcome {
     sim(&["self-test"])?;
     run::check(&mut cargo(&["test", "--workspace", "--quiet"]))?;
     sim(&["run", "all", "--seeds", "0..3"])?;
+    sim(&["nat-matrix"])?;
     sim(&["regressions"])?;
     sim(&["meta", "all", "--seed", "7"])?;
     sim(&["canaries"])?;

@@ -45,10 +45,14 @@ pub enum Bug {
     KeepsAStopToItself,
     /// Of two answers to one question, the second one is counted as another.
     CountsAHedgeTwice,
+    /// A place at a relay is taken to hold when the relay is gone.
+    KeepsALostReservation,
+    /// Of several connections to one peer none is closed.
+    KeepsEveryConnection,
 }
 
 impl Bug {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ServesAcrossScopes,
         Self::MixesTheClocks,
         Self::IgnoresExpiry,
@@ -65,6 +69,8 @@ impl Bug {
         Self::LosesATombstone,
         Self::KeepsAStopToItself,
         Self::CountsAHedgeTwice,
+        Self::KeepsALostReservation,
+        Self::KeepsEveryConnection,
     ];
 
     /// The name on a command line.
@@ -86,6 +92,8 @@ impl Bug {
             Self::LosesATombstone => "loses-a-tombstone",
             Self::KeepsAStopToItself => "keeps-a-stop-to-itself",
             Self::CountsAHedgeTwice => "counts-a-hedge-twice",
+            Self::KeepsALostReservation => "keeps-a-lost-reservation",
+            Self::KeepsEveryConnection => "keeps-every-connection",
         }
     }
 }

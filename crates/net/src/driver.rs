@@ -1,6 +1,7 @@
 //! The one task that owns the swarm: commands in, events out.
 
 mod events;
+mod moved;
 mod reach;
 
 use std::{
@@ -247,7 +248,12 @@ impl Driver {
         }
         let options = match address.peer_id() {
             Some(peer) => DialOpts::peer_id(peer)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
+                // A dial to where the peer was takes long to fail; the circuit does not wait for that.
+                .condition(if address.is_relayed() {
+                    PeerCondition::Disconnected
+                } else {
+                    PeerCondition::DisconnectedAndNotDialing
+                })
                 .addresses(vec![address.without_peer().inner().clone()])
                 .build(),
             None => DialOpts::unknown_peer_id().address(place.inner().clone()).build(),

@@ -18,6 +18,10 @@ pub enum Event {
     Listening {
         address: Address,
     },
+    /// This address is not the machine's any more.
+    ListeningNoMore {
+        address: Address,
+    },
     ListenFailed {
         address: Address,
         why: String,

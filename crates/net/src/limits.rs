@@ -115,7 +115,9 @@ pub struct Limits {
     /// A connection on which nothing is open is closed after this.
     pub idle_time: Duration,
     pub ping_interval: Duration,
-    /// An unanswered ping closes its connection after this.
+    /// An unanswered ping closes its connection after this, if the next one is unanswered, too: libp2p
+    /// forgives the first. A silent peer is so noticed after 26 to 36 s, and half a minute is left for
+    /// another way to it.
     pub ping_time: Duration,
     /// Inbound streams (messages and pulls) open at once, of one peer and of all.
     pub streams_per_peer: usize,
@@ -149,8 +151,8 @@ impl Default for Limits {
             established: 512,
             established_per_peer: 8,
             idle_time: Duration::from_secs(300),
-            ping_interval: Duration::from_secs(15),
-            ping_time: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(10),
+            ping_time: Duration::from_secs(8),
             streams_per_peer: 32,
             streams: 512,
             request_time: Duration::from_secs(5),

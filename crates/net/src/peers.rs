@@ -57,6 +57,8 @@ pub(crate) struct Link {
     pub(crate) dialled: bool,
     pub(crate) since: Instant,
     pub(crate) rtt: Option<Duration>,
+    /// Which of our own addresses it runs over, where that is known; of a circuit it means nothing.
+    pub(crate) own_side: Option<IpAddr>,
 }
 
 /// How often a peer has said to what it listens, while it was connected.
@@ -127,6 +129,26 @@ impl Peers {
             link.class == ConnectionClass::Member && !link.address.is_relayed() && link.address.ip() == Some(ip)
         };
         self.lock().values().any(|entry| entry.links.values().any(is_there))
+    }
+
+    /// The direct connections that run over our own address `ip`, and, if it `is_only` of its kind, those
+    /// of which that is not known.
+    pub(crate) fn running_over(&self, ip: IpAddr, is_only: bool) -> Vec<(PeerId, ConnectionId)> {
+        let runs_there = |link: &Link| {
+            let is_there = link.own_side.map_or(is_only, |own| own == ip);
+            let is_of_kind = link.address.ip().is_some_and(|other| other.is_ipv4() == ip.is_ipv4());
+            is_there && is_of_kind && !link.address.is_relayed()
+        };
+        let peers = self.lock();
+        let links = peers.iter().flat_map(|(peer, entry)| entry.links.iter().map(move |link| (peer, link)));
+        links.filter(|(_, (_, link))| runs_there(link)).map(|(peer, (connection, _))| (*peer, *connection)).collect()
+    }
+
+    pub(crate) fn set_own_side(&self, peer: &PeerId, connection: ConnectionId, ip: IpAddr) {
+        let mut peers = self.lock();
+        if let Some(link) = peers.get_mut(peer).and_then(|entry| entry.links.get_mut(&connection)) {
+            link.own_side = Some(ip);
+        }
     }
 
     /// The peer that is connected at just this place.
@@ -216,5 +238,46 @@ impl Entry {
     fn best(&self, class: ConnectionClass) -> Option<(&ConnectionId, &Link)> {
         let links = self.links.iter().filter(|(_, link)| link.class == class);
         links.min_by_key(|(connection, link)| (link.address.is_relayed(), **connection))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(address: &str, own_side: Option<&str>) -> Link {
+        Link {
+            class: ConnectionClass::Member,
+            address: address.parse().unwrap(),
+            direction: Direction::Outbound,
+            dialled: true,
+            since: Instant::now(),
+            rtt: None,
+            own_side: own_side.map(|ip| ip.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_ran_over_an_address_is_known_by_what_the_peer_saw_or_because_there_is_no_other() {
+        let peer = PeerId::random();
+        let peers = Peers::default();
+        let circuit = format!("/ip4/50.0.0.9/tcp/1/p2p/{peer}/p2p-circuit/p2p/{peer}");
+        let links = [
+            link("/ip4/50.0.0.1/tcp/1", Some("10.0.0.1")),
+            link("/ip4/50.0.0.2/tcp/1", Some("10.0.0.2")),
+            link("/ip4/50.0.0.3/tcp/1", None),
+            link("/ip6/2001:db8::1/tcp/1", None),
+            link(&circuit, Some("10.0.0.1")),
+        ];
+        for (number, link) in links.into_iter().enumerate() {
+            peers.add(peer, ConnectionId::new_unchecked(number), link);
+        }
+        let over = |ip: &str, is_only| {
+            let found = peers.running_over(ip.parse().unwrap(), is_only).into_iter();
+            found.map(|(_, connection)| connection).collect::<Vec<_>>()
+        };
+        assert_eq!(over("10.0.0.1", false), [ConnectionId::new_unchecked(0)]);
+        assert_eq!(over("10.0.0.1", true), [0, 2].map(ConnectionId::new_unchecked));
+        assert_eq!(over("2001:db8::9", true), [ConnectionId::new_unchecked(3)]);
     }
 }

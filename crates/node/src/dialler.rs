@@ -239,6 +239,11 @@ impl Dialler {
                 }
                 self.announce().await;
             }
+            Event::ListeningNoMore { address } => {
+                info!(%address, "not listening any more");
+                self.around.known.lock().expect("no panic while held").listening.retain(|known| *known != address);
+                self.announce().await;
+            }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
             Event::Connected { peer, address, direction } => {
                 self.lonely_pause = limits::LONELY_DIAL_MIN;

@@ -9,7 +9,7 @@ use discovery::{Directory, IssueConfig, IssueRegistry};
 use futures::future::join_all;
 use gateway::{Accept, Cache, Door, Drained, Fetched, Handle, Origin, Service};
 use github::{Ask, Policy, Route, Site};
-use net::{Address, Identity, Net, Reach, Transports};
+use net::{Address, Identity, Net, PeerInfo, Reach, Transports};
 use store::Store;
 use task::Tasks;
 use tokio::{
@@ -38,6 +38,7 @@ use crate::{
     share::{Accepted, Exclusions, Share},
     sharing::{Sharing, Sizes},
     smoke::{self, Awaited},
+    status::reach,
     underway::Underway,
 };
 
@@ -337,6 +338,16 @@ impl Node {
     pub fn ready_peers(&self) -> Vec<Peer> {
         let peers = self.net().map(Net::peers).unwrap_or_default();
         peers.into_iter().filter(|info| info.ready).map(|info| info.peer).collect()
+    }
+
+    /// The members that are connected, each with its best way.
+    pub fn links(&self) -> Vec<PeerInfo> {
+        self.net().map(Net::peers).unwrap_or_default()
+    }
+
+    /// What would let others reach this node, if nothing does.
+    pub fn needs(&self) -> Option<&'static str> {
+        reach::needs(&self.net()?.reach())
     }
 
     /// Answers of the fleet that this node has heard of.

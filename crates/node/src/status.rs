@@ -2,7 +2,7 @@
 
 mod finding;
 mod members;
-mod reach;
+pub(crate) mod reach;
 
 use net::Net;
 use serde_json::{Value, json};

@@ -11,6 +11,7 @@
 //!   packets and timeouts tell it;
 //! - each directed link has its own random stream: a fault on one does not change another's draws;
 //! - a socket leaves its machine's table when it is over, whoever still holds its stream;
+//! - a machine's address may change under it, as a laptop's does: only its listeners notice;
 //! - a machine behind a router is met by nobody outside but as the router's NAT lets it;
 //! - every buffer, queue and retry has a bound, in [`limits`];
 //! - wakers run and are dropped without the lock.

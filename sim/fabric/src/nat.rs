@@ -105,6 +105,12 @@ impl Table {
         self.first.get_or_insert(address);
     }
 
+    /// The router has another address, at which nothing that it knew means anything.
+    pub(crate) fn readdress(&mut self, address: Ipv4Addr) {
+        self.address = address;
+        self.clear();
+    }
+
     /// What a router has forgotten that was without power.
     pub(crate) fn clear(&mut self) {
         self.mappings.clear();

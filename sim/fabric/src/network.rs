@@ -146,6 +146,16 @@ impl Network {
         self.with(|state| state.machines[machine.index()].powered = true);
     }
 
+    /// Gives the machine another address. Nobody is told: what knew the old one sends into nothing, and so
+    /// do the machine's own connections. Listeners take what comes to the new one. A router forgets its
+    /// mappings.
+    ///
+    /// # Panics
+    /// If another machine has the address.
+    pub fn readdress(&self, machine: MachineId, ip: Ipv4Addr) {
+        self.with(|state| state.readdress(machine, ip));
+    }
+
     /// TCP for one process on the machine. Take a new one after each power cycle.
     pub fn transport(&self, machine: MachineId) -> FabricTransport {
         FabricTransport::new(self.clone(), machine, self.boots(machine))

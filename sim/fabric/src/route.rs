@@ -24,6 +24,10 @@ pub(crate) fn route(
     if packet.dst.ip().is_loopback() {
         return Route::Loopback;
     }
+    // Of a connection from before the machine got another address.
+    if *packet.src.ip() != machines[from.index()].ip {
+        return Route::Nowhere;
+    }
     let Some(to) = addresses.get(packet.dst.ip()).copied() else { return Route::Nowhere };
     let (own, theirs) = (machines[from.index()].router, machines[to.index()].router);
     match own {

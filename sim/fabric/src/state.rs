@@ -74,6 +74,23 @@ impl State {
         id
     }
 
+    /// The machine is at `ip` from now on. Its connections stay with the old address, and wait in vain.
+    pub(crate) fn readdress(&mut self, id: MachineId, ip: Ipv4Addr) {
+        let machine = &mut self.machines[id.index()];
+        let old = mem::replace(&mut machine.ip, ip);
+        if old == ip {
+            return;
+        }
+        self.addresses.remove(&old);
+        assert!(self.addresses.insert(ip, id).is_none(), "two machines have the address {ip}");
+        if let Some(nat) = &mut machine.nat {
+            nat.readdress(ip);
+        }
+        for listening in machine.listeners.values_mut() {
+            self.wakes.wake(&mut listening.waker);
+        }
+    }
+
     pub(crate) fn next_event(&self) -> Option<Duration> {
         self.events.first_key_value().map(|((at, _), _)| *at)
     }

@@ -28,9 +28,17 @@ pub struct FabricTransport {
     network: Network,
     machine: MachineId,
     boots: u32,
-    listeners: VecDeque<(ListenerId, Listener)>,
+    listeners: VecDeque<Listening>,
     events: VecDeque<Event>,
     waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Listening {
+    id: ListenerId,
+    listener: Listener,
+    /// The address that was announced; the machine may have another one by now.
+    told: SocketAddrV4,
 }
 
 impl FabricTransport {
@@ -63,14 +71,14 @@ impl Transport for FabricTransport {
     fn listen_on(&mut self, id: ListenerId, addr: Multiaddr) -> Result<(), TransportError<io::Error>> {
         let Some((address, false)) = parse(&addr) else { return Err(TransportError::MultiaddrNotSupported(addr)) };
         let listener = self.listen(address).map_err(TransportError::Other)?;
-        let listen_addr = multiaddr(listener.local());
-        self.listeners.push_back((id, listener));
-        self.push(TransportEvent::NewAddress { listener_id: id, listen_addr });
+        let told = listener.local();
+        self.listeners.push_back(Listening { id, listener, told });
+        self.push(TransportEvent::NewAddress { listener_id: id, listen_addr: multiaddr(told) });
         Ok(())
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        let Some(at) = self.listeners.iter().position(|(own, _)| *own == id) else { return false };
+        let Some(at) = self.listeners.iter().position(|own| own.id == id) else { return false };
         self.listeners.remove(at);
         self.push(TransportEvent::ListenerClosed { listener_id: id, reason: Ok(()) });
         true
@@ -83,7 +91,7 @@ impl Transport for FabricTransport {
         let Some((remote, _)) = target else { return Err(TransportError::MultiaddrNotSupported(addr)) };
         let dialling = Dialling::new(self.network.clone(), self.machine, self.boots, remote);
         Ok(match (opts.port_use, self.listeners.front()) {
-            (PortUse::Reuse, Some((_, listener))) => dialling.from_port(listener.local().port()),
+            (PortUse::Reuse, Some(own)) => dialling.from_port(own.told.port()),
             _ => dialling,
         })
     }
@@ -93,8 +101,14 @@ impl Transport for FabricTransport {
             return Poll::Ready(event);
         }
         for at in 0..self.listeners.len() {
-            let (listener_id, listener) = &mut self.listeners[at];
-            let listener_id = *listener_id;
+            let Listening { id, listener, told } = &mut self.listeners[at];
+            let listener_id = *id;
+            let now = listener.local();
+            let old = std::mem::replace(told, now);
+            if now != old {
+                self.events.push_back(TransportEvent::NewAddress { listener_id, listen_addr: multiaddr(now) });
+                return Poll::Ready(TransportEvent::AddressExpired { listener_id, listen_addr: multiaddr(old) });
+            }
             match listener.poll_accept(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(stream)) => {

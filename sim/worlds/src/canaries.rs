@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where each planted bug shows itself.
-const HAUNTS: [(&str, &str); 17] = [
+const HAUNTS: [(&str, &str); 19] = [
     ("serves-across-scopes", "lan"),
     ("mixes-the-clocks", "lan"),
     ("ignores-expiry", "lan"),
@@ -29,6 +29,8 @@ const HAUNTS: [(&str, &str); 17] = [
     ("loses-a-tombstone", "cut-off"),
     ("keeps-a-stop-to-itself", "origin-limit"),
     ("counts-a-hedge-twice", "slow-peer"),
+    ("keeps-a-lost-reservation", "relay-restart"),
+    ("keeps-every-connection", "sites"),
 ];
 
 /// Where waits are looked at.

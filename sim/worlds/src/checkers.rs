@@ -3,6 +3,7 @@
 mod bounded;
 mod cheap;
 mod open;
+mod paths;
 mod right;
 pub mod sealed;
 mod shared;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use bounded::check as bounded;
+pub use paths::{CROSSING, PathSeen, look as look_at_paths};
 pub use shared::{look, on_stopped};
 
 /// What must hold when a world has come to rest.
@@ -36,6 +38,7 @@ pub struct Ledger {
     pub ordered: BTreeMap<usize, Option<Answer>>,
     pub writes: Vec<Written>,
     connected: shared::Connected,
+    pub paths: paths::Paths,
     pub tally: Tally,
     /// Charges that a liar may have caused, by machine.
     pub misled: BTreeMap<u32, u32>,
@@ -164,8 +167,11 @@ pub fn on_answer(stage: &Arc<Stage>, answer: &Answer) {
         ledger.answered(&answer.request);
     }
     let is_bare = stage.plan.layer == Layer::Bare;
-    let also =
-        || open::judge(stage, &answer.request, answer.body_bytes).and_then(|()| cheap::judge_answer(stage, answer));
+    let also = || {
+        open::judge(stage, &answer.request, answer.body_bytes)
+            .and_then(|()| cheap::judge_answer(stage, answer))
+            .and_then(|()| paths::judge_crossing(stage, answer))
+    };
     let judged = right::judge(stage, answer).and_then(|()| if is_bare { Ok(()) } else { also() });
     if let Err((invariant, text)) = judged {
         stage.violated(Some(stage.machine(answer.request.node).lane()), invariant, text);

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
-    canaries, compare, cost_curve, entry_cost, figures, fleet_day, gossip_cost, matrix_start, meta, output,
+    canaries, compare, cost_curve, entry_cost, figures, fleet_day, gossip_cost, matrix_start, meta, nat_matrix, output,
     plan::{Layer, Plan, Way},
     property,
     run::{self, Seeds},
@@ -144,6 +144,20 @@ enum Command {
         nodes: Vec<u32>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Two machines behind routers of each pair of kinds: direct or relayed, beside the kernel's routers
+    NatMatrix {
+        /// From..to, the end not included; each plays every cell
+        #[arg(long, value_parser = parse_seeds, default_value = "0..1")]
+        seeds: Seeds,
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// One line of JSON for each cell and seed on stdout
+        #[arg(long)]
+        json: bool,
+        /// Where plans of cells go that are not as they should be
+        #[arg(long, default_value = "target/sim")]
+        out: PathBuf,
     },
     /// Two hundred requests for one cold key at once: what reaches GitHub, over many seeds
     MatrixStart {
@@ -339,6 +353,9 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
             entry_cost::run(&entry_cost::Options { seed, body_bytes: body_bytes.into() })
         }
         Command::StopSpread { nodes, seed } => stop_spread::run(&stop_spread::Options { nodes, seed }),
+        Command::NatMatrix { seeds, jobs, json, out } => {
+            nat_matrix::run(&nat_matrix::Options { seeds, jobs, json, out })
+        }
         Command::MatrixStart { nodes, seeds, jobs, ways } => {
             matrix_start::run(&matrix_start::Options { nodes, seeds, jobs, ways })
         }

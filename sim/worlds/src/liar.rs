@@ -19,9 +19,10 @@ use wire::{
 };
 
 use crate::{
+    addresses,
     checkers::sealed,
     draw::Stream,
-    machine::{address, bootstrap, fleet_keys, until},
+    machine::{bootstrap, fleet_keys, until},
     plan::{Lie, What},
     stage::{Stage, lock},
     trace::{self, Kind},
@@ -56,7 +57,7 @@ pub async fn live(stage: Arc<Stage>, id: u32, tasks: Tasks) {
     let keys = fleet_keys(stage.plan.seed);
     let membership = MembershipKeys { current: keys.membership.clone(), next: None };
     let mut config = Config::new(machine.identity.clone(), membership, keys.topic.clone());
-    config.listen = vec![address(id)];
+    config.listen = vec![addresses::place(&machine.plan)];
     let transport = RawTransport::new(stage.network.transport(machine.id));
     let mut nonces = Stream::new(stage.plan.seed, &format!("liar {id} {}", machine.alive().starts));
     let (net, mut events) = match Net::start(config, transport, tasks.clone(), nonces.bytes()) {

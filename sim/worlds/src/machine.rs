@@ -12,29 +12,26 @@ use crypto::{FleetKeys, Secret};
 use discovery::Directory;
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{Accept, Connection};
-use net::{Address, RawTransport};
-use node::{About, DiallerConfig, Env, Exclusions, FleetConfig, Node, Share};
+use net::{Address, RawTransport, Reach, RelayServer};
+use node::{About, DiallerConfig, Env, Exclusions, External, FleetConfig, Node, Share};
 use store::{DiskConfig, DiskStore, MemoryStore, Store};
 use task::Tasks;
 use tokio::{io::DuplexStream, sync::mpsc};
 use wire::Millis;
 
 use crate::{
-    checkers,
+    addresses, checkers,
     client::Client,
     directory::SharedDirectory,
     draw::Stream,
     github::SimOrigin,
     liar,
-    plan::{self, Layer, Op, Plan, Role},
+    plan::{self, Layer, Op, Place, Plan, Role},
     stage::{Machine, Order, Stage, lock},
     tasks::{MachineTasks, OnMachine},
     trace::{Event, Kind},
     watched::WatchedStore,
 };
-
-/// Where members listen, as by default.
-const PORT: u16 = 9100;
 
 /// Bytes of a cache: room for everything that a world asks, so that nothing is evicted.
 const STORE_BYTES: u64 = 256 << 20;
@@ -51,13 +48,9 @@ const BOOTSTRAP: usize = 2;
 /// The name that clients call their door by.
 pub const DOOR: &str = "127.0.0.1:9120";
 
-/// The address of a machine: `10.1.0.0` and up.
+/// What turmoil calls a machine: `10.1.0.0` and up.
 pub fn ip(node: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 1, 0, 1)) + node)
-}
-
-pub fn address(node: u32) -> Address {
-    format!("/ip4/{}/tcp/{PORT}", ip(node)).parse().expect("an IP address and a port make a multiaddr")
 }
 
 pub fn fleet_keys(seed: u64) -> FleetKeys {
@@ -68,7 +61,8 @@ pub fn fleet_keys(seed: u64) -> FleetKeys {
 /// `CACHE_BOOTSTRAP_PEERS`.
 pub fn bootstrap(plan: &Plan, not: u32) -> Vec<Address> {
     let honest = plan.nodes.iter().filter(|node| node.role == Role::Node && node.id != not);
-    honest.take(BOOTSTRAP).map(|node| address(node.id)).collect()
+    let known = honest.filter(|node| !plan.is_spread() || node.place == Place::Anchor);
+    known.take(BOOTSTRAP).map(addresses::place).collect()
 }
 
 /// Everything that a machine does from a start until it dies.
@@ -183,6 +177,7 @@ fn open_store(stage: &Arc<Stage>, machine: &Machine) -> Option<Arc<dyn Store>> {
 fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node::Config {
     let plan = &stage.plan;
     let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
+    let (is_spread, is_anchor) = (plan.is_spread(), machine.plan.place == Place::Anchor);
     let is_alone = plan.layer == Layer::Bare && plan.nodes.len() == 1;
     node::Config {
         origin_url: "https://api.github.com".to_owned(),
@@ -206,21 +201,32 @@ fn config(stage: &Stage, machine: &Machine, directory: SharedDirectory) -> node:
         about: About::default(),
         fleet: (!is_alone).then(|| FleetConfig {
             keys: fleet_keys(plan.seed),
-            role: wire::Role::default(),
+            role: if is_anchor { wire::Role::Anchor } else { wire::Role::default() },
             identity: machine.identity.clone(),
-            listen: vec![address(machine.plan.id)],
-            external: Vec::new(),
+            listen: vec![addresses::listening(&machine.plan)],
+            external: is_anchor.then(|| addresses::place(&machine.plan)).into_iter().collect(),
             transports: RawTransport::new(stage.network.transport(machine.id)).into(),
-            reach: net::Reach::default(),
+            reach: reach(machine.plan.place),
             dialler: DiallerConfig {
                 bootstrap: bootstrap(plan, machine.plan.id),
-                directories: vec![Arc::new(directory) as Arc<dyn Directory>],
+                // Who is behind a router has no folder in common with the others.
+                directories: if is_spread { Vec::new() } else { vec![Arc::new(directory) as Arc<dyn Directory>] },
                 runner_name: format!("n{}", machine.plan.id),
-                external: None,
+                external: is_anchor.then(|| External::Ip(addresses::of(&machine.plan).into())),
                 force_localhost: Some(false),
-                discovery: node::Discovery { exchange: false, ..node::Discovery::default() },
+                discovery: node::Discovery { exchange: is_spread, ..node::Discovery::default() },
             },
         }),
+    }
+}
+
+/// As the daemon has it by default. In one network nothing of it is needed, and those worlds are about
+/// something else.
+fn reach(place: Place) -> Reach {
+    match place {
+        Place::Lan => Reach::default(),
+        Place::Anchor => Reach::full(RelayServer::On, false),
+        Place::Public | Place::Site(_) => Reach::full(RelayServer::Auto, false),
     }
 }
 

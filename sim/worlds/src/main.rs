@@ -4,6 +4,7 @@
 //! that is part of what they do. So the command draws plans and judges, and starts itself again for
 //! each world.
 
+mod addresses;
 mod bare;
 mod canaries;
 mod checkers;
@@ -26,6 +27,7 @@ mod machine;
 mod manner;
 mod matrix_start;
 mod meta;
+mod nat_matrix;
 mod output;
 mod plan;
 mod property;

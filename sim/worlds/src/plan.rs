@@ -4,13 +4,17 @@
 //! since the start of the world; machines, operations and faults keep their numbers when others go.
 
 mod model;
+mod place;
 
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-pub use self::model::{Model, Ttl, Way};
+pub use self::{
+    model::{Model, Ttl, Way},
+    place::{Place, Router, Site, is_direct_possible},
+};
 use crate::manner::Manner;
 
 /// Of the format of a plan in a file.
@@ -21,6 +25,10 @@ pub const SPAN_MAX_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Machines have addresses of one small network.
 pub const MACHINES_MAX: u32 = 16_384;
+
+/// Of a world that is not one network: each site has one of 254 addresses.
+const SITES_MAX: u32 = 250;
+const SITE_MACHINES_MAX: u32 = 250;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +51,9 @@ pub struct Plan {
     pub origin_ms: u64,
     pub tokens: Vec<Token>,
     pub nodes: Vec<Node>,
+    /// None: all are in one network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Site>,
     pub ops: Vec<Op>,
     pub faults: Vec<Fault>,
     /// Of the layer `core`.
@@ -123,6 +134,8 @@ pub struct Token {
 pub struct Node {
     pub id: u32,
     pub role: Role,
+    #[serde(default, skip_serializing_if = "Place::is_lan")]
+    pub place: Place,
     pub starts_ms: u64,
     /// Told to stop, as by SIGTERM; for good.
     pub stops_ms: Option<u64>,
@@ -237,6 +250,8 @@ pub enum Trouble {
     Exhausted { login: String },
     /// GitHub takes this much longer.
     SlowOrigin { by_ms: u64 },
+    /// The machine, or the router in front of it, has another address.
+    Moved { node: u32 },
     /// This machine does not reach GitHub.
     Unreachable { node: u32 },
 }
@@ -276,6 +291,18 @@ impl Plan {
             }
         }
         self.model.check()?;
+        let sites: BTreeSet<u32> = self.sites.iter().map(|site| site.id).collect();
+        ensure!(sites.len() == self.sites.len(), "two sites have one number");
+        ensure!(sites.iter().all(|id| *id < SITES_MAX), "a site has a number over {SITES_MAX}");
+        for node in &self.nodes {
+            let Node { id, place, .. } = node;
+            ensure!(!matches!(place, Place::Site(site) if !sites.contains(site)), "machine {id} is at no site");
+            ensure!(place.is_lan() == !self.is_spread(), "machine {id} is not where the others are");
+            ensure!(
+                place.is_lan() || (*id < SITE_MACHINES_MAX && self.layer == Layer::Swarm),
+                "machine {id} is too many"
+            );
+        }
         for repo in self.sharing.never_cache.iter().chain(&self.sharing.never_share) {
             ensure!(github::Pattern::parse(repo).is_ok(), "{repo:?} is no owner/name");
         }
@@ -290,6 +317,17 @@ impl Plan {
             ensure!(github::Target::parse(path, query).is_ok(), "operation {id} asks for {path:?}, which is no path");
         }
         Ok(())
+    }
+
+    /// Whether machines are on the internet and behind routers, and not all in one network.
+    pub fn is_spread(&self) -> bool {
+        self.nodes.iter().any(|node| !node.place.is_lan())
+    }
+
+    /// What is in front of a machine.
+    pub fn router_of(&self, node: &Node) -> Option<Router> {
+        let Place::Site(site) = node.place else { return None };
+        self.sites.iter().find(|known| known.id == site).map(|site| site.router)
     }
 
     /// Leaves out what refers to a machine that is not there.
@@ -353,6 +391,7 @@ impl Trouble {
             | Self::Power { node, .. }
             | Self::SlowLink { node, .. }
             | Self::SlowDisk { node, .. }
+            | Self::Moved { node }
             | Self::Unreachable { node } => vec![*node],
             Self::Partition { .. }
             | Self::Outage { .. }

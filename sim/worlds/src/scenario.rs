@@ -2,6 +2,7 @@
 
 mod draft;
 mod fleets;
+mod offices;
 mod weather;
 
 use draft::Draft;
@@ -149,6 +150,41 @@ pub static ALL: &[Scenario] = &[
         nodes: 5,
         is_long: false,
         draw: cut_off,
+    },
+    Scenario {
+        name: "nat-matrix",
+        about: "two machines behind routers of one pair of kinds, and an anchor",
+        nodes: 3,
+        is_long: false,
+        draw: offices::nat_matrix,
+    },
+    Scenario {
+        name: "sites",
+        about: "offices behind routers of many kinds; people come and go",
+        nodes: 8,
+        is_long: false,
+        draw: offices::sites,
+    },
+    Scenario {
+        name: "relay-restart",
+        about: "the only relay is gone for a while",
+        nodes: 6,
+        is_long: false,
+        draw: offices::relay_restart,
+    },
+    Scenario {
+        name: "anchor-loss",
+        about: "of two anchors one is lost for good, and then the other one",
+        nodes: 7,
+        is_long: false,
+        draw: offices::anchor_loss,
+    },
+    Scenario {
+        name: "address-change",
+        about: "machines and routers get other addresses while they run",
+        nodes: 6,
+        is_long: false,
+        draw: offices::address_change,
     },
     Scenario {
         name: "long-day",

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use wire::Peer;
 
 use crate::{
+    addresses,
     checkers::Ledger,
     draw::Stream,
     github::GitHub,
-    plan::{self, Plan},
+    plan::{self, Place, Plan},
     tasks::Running,
     trace::{Event, Kind, Trace},
     watched::Memory,
@@ -77,6 +78,8 @@ pub struct Stage {
     pub plan: Plan,
     pub network: Network,
     pub machines: BTreeMap<u32, Machine>,
+    /// By site.
+    pub routers: BTreeMap<u32, MachineId>,
     github: Mutex<GitHub>,
     trace: Mutex<Trace>,
     ledger: Mutex<Ledger>,
@@ -86,14 +89,24 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(plan: Plan, network: Network, lie_about_sync: bool, echo: bool) -> Self {
-        let machines: BTreeMap<u32, Machine> =
-            plan.nodes.iter().map(|node| (node.id, machine(plan.seed, node, &network, lie_about_sync))).collect();
+        let router =
+            |site: &plan::Site| (site.id, network.add_router(addresses::of_router(site.id), site.router.nat()));
+        let routers: BTreeMap<u32, MachineId> = plan.sites.iter().map(router).collect();
+        let machines = plan.nodes.iter().map(|node| {
+            let id = match node.place {
+                Place::Site(site) => network.add_machine_behind(routers[&site], addresses::of(node)),
+                _ => network.add_machine(addresses::of(node)),
+            };
+            (node.id, machine(plan.seed, node, id, lie_about_sync))
+        });
+        let machines: BTreeMap<u32, Machine> = machines.collect();
         let lanes = machines.values().map(|machine| (machine.identity.peer(), machine.lane())).collect();
         let github = GitHub::new(&plan);
         Self {
             plan,
             network,
             machines,
+            routers,
             github: Mutex::new(github),
             trace: Mutex::new(Trace::new(echo)),
             ledger: Mutex::default(),
@@ -159,8 +172,7 @@ impl Machine {
     }
 }
 
-fn machine(seed: u64, node: &plan::Node, network: &Network, lie_about_sync: bool) -> Machine {
-    let id = network.add_machine(crate::machine::ip(node.id));
+fn machine(seed: u64, node: &plan::Node, id: MachineId, lie_about_sync: bool) -> Machine {
     let disk = SimDisk::new(Stream::new(seed, &format!("disk {}", node.id)).next());
     if lie_about_sync {
         disk.lie_about_sync();

@@ -12,7 +12,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    plan::{Fault, Link, Trouble, What},
+    addresses,
+    plan::{Fault, Link, Place, Trouble, What},
     stage::{Machine, Stage, lock},
     trace::{Event, Kind},
 };
@@ -90,6 +91,7 @@ impl Weather {
         if self.changes.first().is_some_and(|at| *at <= now) {
             self.changes.retain(|at| *at > now);
             self.set_links(now);
+            self.set_addresses(now);
             self.set_github(now);
             self.set_disks(now);
             self.set_power(hosts, now);
@@ -162,6 +164,31 @@ impl Weather {
                 stage.network.set_link(from.id, to.id, link(slow.unwrap_or(stage.plan.link)));
                 stage.network.block(from.id, to.id, is_cut);
                 stage.network.hold(from.id, to.id, is_held);
+            }
+        }
+    }
+
+    /// Who has moved is elsewhere, and all others are where they were.
+    fn set_addresses(&self, now: Duration) {
+        let stage = &self.stage;
+        let moved: BTreeSet<u32> = self
+            .active(now)
+            .filter_map(|fault| match fault.what {
+                Trouble::Moved { node } => Some(node),
+                _ => None,
+            })
+            .collect();
+        for machine in stage.machines.values() {
+            match machine.plan.place {
+                Place::Site(site) => {
+                    let mut here = stage.machines.values().filter(|other| other.plan.place == machine.plan.place);
+                    let has_moved = here.any(|other| moved.contains(&other.plan.id));
+                    stage.network.readdress(stage.routers[&site], addresses::of_router_now(site, has_moved));
+                }
+                _ => {
+                    let has_moved = moved.contains(&machine.plan.id);
+                    stage.network.readdress(machine.id, addresses::now(&machine.plan, has_moved));
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use turmoil::{Builder, Sim};
 
 use crate::{
     bare,
-    checkers::{self, Tally, sealed},
+    checkers::{self, PathSeen, Tally, sealed},
     core_layer,
     directory::SharedDirectory,
     draw::Stream,
@@ -65,6 +65,9 @@ pub struct Outcome {
     /// Of stops in the swarm, if gossip was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stops: Option<StopFigures>,
+    /// How each two machines came together, in a world that is not one network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathSeen>,
 }
 
 /// What to do with the record.
@@ -156,6 +159,7 @@ fn play(plan: Plan, recording: &Recording) -> anyhow::Result<Outcome> {
             next_look = now + LOOK_EVERY;
             checkers::bounded(&stage);
             checkers::look(&stage);
+            checkers::look_at_paths(&stage);
         }
         if now >= next_wire {
             next_wire = now + WIRE_EVERY;
@@ -242,6 +246,10 @@ pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Durati
     let counts = stage.github().hub.counts().total;
     let totals = stage.network.totals();
     let memories = || stage.machines.values().map(|machine| lock(&machine.memory));
+    let (tally, paths) = {
+        let ledger = stage.ledger();
+        (ledger.tally, ledger.paths.seen())
+    };
     let trace = stage.trace();
     Outcome {
         scenario: stage.plan.scenario.clone(),
@@ -257,13 +265,14 @@ pub fn outcome(stage: &Stage, simulated: Duration, losses: Losses, began: Durati
         flushes: memories().map(|memory| memory.flushes).sum(),
         charged: counts.charged,
         proofs: counts.not_modified,
-        tally: stage.ledger().tally,
+        tally,
         packets: totals.packets,
         wire_bytes: totals.bytes,
         last_lines: trace.last(),
         costs: None,
         spread: None,
         stops: None,
+        paths,
     }
 }
 

@@ -28,6 +28,7 @@ impl Driver {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr { listener_id, address } => self.on_listening(listener_id, &address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_address_lost(&address),
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 if let Some(at) = self.listeners.iter().position(|(id, _)| *id == listener_id) {
                     let (_, address) = self.listeners.swap_remove(at);
@@ -84,6 +85,10 @@ impl Driver {
             dialled: links::is_dialler(endpoint),
             since: Instant::now(),
             rtt: None,
+            own_side: match endpoint {
+                ConnectedPoint::Listener { local_addr, .. } => ip_of(local_addr).filter(|ip| !ip.is_unspecified()),
+                ConnectedPoint::Dialer { .. } => None,
+            },
         };
         let first = self.peers.add(id, connection, link);
         self.on_link(id, connection, endpoint);

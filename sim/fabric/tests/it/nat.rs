@@ -89,6 +89,25 @@ fn machines_behind_one_router_meet_within_and_by_its_outer_address_only_if_it_ha
 }
 
 #[test]
+fn a_router_with_another_address_resets_what_ran_over_the_old_one() {
+    let mut world = World::new();
+    let (router, host) = behind(&world, Nat::masquerade(), 1);
+    let mut listener = world.network.listen(world.b, PORT).unwrap();
+    let dialled = world.spawn(world.network.dial(host, world.at(world.b)));
+    let near = world.finish(&dialled).unwrap();
+    world.network.readdress(router, [50, 0, 1, 99].into());
+    let sent = world.spawn(crate::world::send(near, b"hello".to_vec()));
+    let near = world.finish(&sent).unwrap();
+    let heard = world.spawn(crate::world::receive_exact(near, 1));
+    assert_eq!(world.finish(&heard).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let again = world.spawn(world.network.dial(host, world.at(world.b)));
+    world.finish(&again).unwrap();
+    world.run_for(millis(50));
+    let far = [(); 2].map(|()| listener.accept().now_or_never().unwrap().unwrap().remote());
+    assert_eq!(far[1].ip(), &std::net::Ipv4Addr::new(50, 0, 1, 99));
+}
+
+#[test]
 fn a_router_without_power_forgets_and_lets_nothing_through() {
     let mut world = World::new();
     let (router, host) = behind(&world, Nat::masquerade(), 1);

@@ -177,6 +177,36 @@ fn a_transport_ends_with_the_power() {
 }
 
 #[test]
+fn a_machine_that_gets_another_address_says_so_and_is_found_there_only() {
+    let mut world = World::new();
+    let (mut server, ..) = listening(&world, "/ip4/0.0.0.0/tcp/7");
+    let old = world.spawn(world.network.transport(world.a).dial(addr("/ip4/50.0.0.2/tcp/7"), FRESH).unwrap());
+    let mut old = world.finish(&old).unwrap();
+    world.run_for(LATENCY);
+    let mut far = next(&mut server).unwrap().1.unwrap();
+    let woken = Arc::new(Woken(false.into()));
+    let waker = Waker::from(woken.clone());
+    assert!(Pin::new(&mut server).poll(&mut Context::from_waker(&waker)).is_pending());
+
+    world.network.readdress(world.b, [50, 0, 0, 9].into());
+    assert!(woken.0.load(Ordering::Relaxed));
+    let lines = [next(&mut server), next(&mut server)].map(|said| said.unwrap().0);
+    assert!(lines[0].contains("AddressExpired") && lines[0].contains("/ip4/50.0.0.2/tcp/7"), "{}", lines[0]);
+    assert_eq!(lines[1], "new /ip4/50.0.0.9/tcp/7");
+    assert!(next(&mut server).is_none(), "once");
+
+    let dial = |to: &str| world.network.transport(world.a).dial(addr(to), FRESH).unwrap();
+    let (gone, there) = (dial("/ip4/50.0.0.2/tcp/7"), dial("/ip4/50.0.0.9/tcp/7"));
+    let (gone, there) = (world.spawn(gone), world.spawn(there));
+    assert!(world.finish(&there).is_ok());
+    let (to_old, from_old) = (old.write_all(b"x").now_or_never(), far.write_all(b"y").now_or_never());
+    assert!(to_old.unwrap().is_ok() && from_old.unwrap().is_ok(), "neither end knows");
+    let heard = [world.spawn(receive_exact(old, 1)), world.spawn(receive_exact(far, 1))];
+    world.run_for(secs(60));
+    assert!(gone.take().is_none() && heard.iter().all(|heard| heard.take().is_none()));
+}
+
+#[test]
 fn a_call_wakes_who_waits_for_its_event() {
     let world = World::new();
     let (mut server, id, _) = listening(&world, "/ip4/0.0.0.0/tcp/7");

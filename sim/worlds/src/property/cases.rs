@@ -6,7 +6,7 @@
 use crate::{
     draw::Stream,
     manner::{Manner, USUAL_ACCEPTS, Validator, Wants},
-    plan::{Fault, Layer, Link, Node, Op, Plan, Policy, Role, Share, Sharing, Token, Trouble, VERSION, What},
+    plan::{Fault, Layer, Link, Node, Op, Place, Plan, Policy, Role, Share, Sharing, Token, Trouble, VERSION, What},
 };
 
 pub const NAME: &str = "property";
@@ -69,6 +69,7 @@ pub fn case(seed: u64, canary: Option<&str>) -> Plan {
         origin_ms: drawn.range(2, 200),
         tokens: tokens(&mut drawn),
         nodes: (0..machines).map(|id| node(id, &mut drawn)).collect(),
+        sites: Vec::new(),
         ops: Vec::new(),
         faults: Vec::new(),
         model: crate::plan::Model::default(),
@@ -131,6 +132,7 @@ fn node(id: u32, drawn: &mut Stream) -> Node {
     Node {
         id,
         role: Role::Node,
+        place: Place::Lan,
         starts_ms,
         stops_ms: None,
         has_disk: drawn.percent(10),

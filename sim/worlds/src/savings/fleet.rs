@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bare,
     machine::until,
-    plan::{Layer, Link, Node, Plan, Policy, Role, Sharing, VERSION},
+    plan::{Layer, Link, Node, Place, Plan, Policy, Role, Sharing, VERSION},
     stage::{Stage, lock},
     tasks::MachineTasks,
 };
@@ -57,6 +57,7 @@ fn plan(trace: &Trace) -> Plan {
     let node = |(id, Presence { from, until }): (u32, &Presence)| Node {
         id,
         role: Role::Node,
+        place: Place::Lan,
         starts_ms: if from.is_zero() { 0 } else { ms(START + *from) },
         stops_ms: until.map(|until| ms(START + until)),
         has_disk: false,
@@ -77,6 +78,7 @@ fn plan(trace: &Trace) -> Plan {
         origin_ms: ms(ORIGIN),
         tokens: Vec::new(),
         nodes: (0..).zip(&trace.machines).map(node).collect(),
+        sites: Vec::new(),
         ops: Vec::new(),
         faults: Vec::new(),
         model: crate::plan::Model::default(),

@@ -3,7 +3,7 @@
 use super::Wishes;
 use crate::{
     draw::Stream,
-    plan::{Fault, Layer, Link, Model, Node, Op, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
+    plan::{Fault, Layer, Link, Model, Node, Op, Place, Plan, Policy, Role, Sharing, Token, Trouble, VERSION, What},
 };
 
 /// Worlds over this many machines get a longer tick: each is a host that has to be polled.
@@ -70,6 +70,7 @@ impl Draft {
             origin_ms: drawn.range(30, 250),
             tokens: tokens(),
             nodes,
+            sites: Vec::new(),
             ops: Vec::new(),
             faults: Vec::new(),
             model: Model::default(),
@@ -215,6 +216,7 @@ fn node(seed: u64, id: u32) -> Node {
     Node {
         id,
         role: Role::Node,
+        place: Place::Lan,
         starts_ms: if id == 0 { 0 } else { drawn.range(0, 2_000) },
         stops_ms: None,
         has_disk: drawn.percent(50),

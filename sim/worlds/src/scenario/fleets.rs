@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Wishes, draft::Draft};
 use crate::{
     draw::Stream,
-    plan::{Layer, Link, Model, Node, Op, Plan, Policy, Role, Token, Ttl, Way, What},
+    plan::{Layer, Link, Model, Node, Op, Place, Plan, Policy, Role, Token, Ttl, Way, What},
 };
 
 /// Requests of a matrix that starts, and within which time.
@@ -220,6 +220,7 @@ impl Day {
             nodes.push(Node {
                 id,
                 role: Role::Node,
+                place: Place::Lan,
                 starts_ms,
                 stops_ms,
                 has_disk: false,
