@@ -159,7 +159,7 @@ impl IssueRegistry {
                 return None;
             }
             self.write_at = None;
-            self.step = self.first_step(now);
+            self.step = self.first_step(around.peers, now);
         }
         if self.step == Step::Decide {
             self.step = self.decide(around, started_at, now);
@@ -230,7 +230,7 @@ impl IssueRegistry {
             (Step::Search, 200) => {
                 (self.searched_at, self.may_open) = (Some(now), true);
                 let found: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-                self.found_issue(&found["items"], Step::Newest)
+                self.searched(&found)
             }
             // What the search refuses, the list may show.
             (Step::Search, 404 | 422) => {
@@ -243,10 +243,11 @@ impl IssueRegistry {
                 Step::Newest
             }
             (Step::Newest, 200) => {
+                let listed = serde_json::from_slice(&reply.body).unwrap_or_default();
                 self.newest_etag = reply.etag;
-                self.found_issue(&serde_json::from_slice(&reply.body).unwrap_or_default(), Step::Open)
+                self.listed(&listed, reply.has_next)
             }
-            (Step::Newest, 304) => Step::Open,
+            (Step::Newest, 304) => self.issue.map_or(Step::Open, |_| Step::Page(0)),
             // Another machine may have opened one at the same moment: the list tells, and the lowest wins.
             // A list that does not show it yet is no reason for a second one.
             (Step::Open, 201) => {
@@ -308,23 +309,55 @@ impl IssueRegistry {
         self.own.as_ref().map(|own| self.deletion(own.id))
     }
 
-    fn first_step(&self, now: Millis) -> Step {
-        let searched_lately = self.searched_at.is_some_and(|at| now.since(at) < limits::REFUSED_PAUSE);
+    /// Somebody may have closed the issue, and who came since is in another one: so it is looked for anew now
+    /// and then, and soon where nobody is found. A search does not count against the budget for requests.
+    fn first_step(&self, peers: usize, now: Millis) -> Step {
+        let interval = match (self.issue, peers) {
+            (Some(_), 0) => limits::SEARCH_INTERVAL_ALONE,
+            _ => limits::SEARCH_INTERVAL,
+        };
+        let searched_lately = self.searched_at.is_some_and(|at| now.since(at) < interval);
         match self.issue {
+            _ if !searched_lately => Step::Search,
             Some(_) => Step::Page(0),
-            None if searched_lately => Step::Newest,
-            None => Step::Search,
+            None => Step::Newest,
         }
     }
 
-    /// The open issue of that title with the lowest number, or else `other`.
-    fn found_issue(&mut self, issues: &Value, other: Step) -> Step {
-        let is_ours = |issue: &&Value| {
-            issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
-        };
-        let ours = issues.as_array().into_iter().flatten().filter(is_ours);
-        self.issue = ours.filter_map(|issue| issue["number"].as_u64()).min();
-        if self.issue.is_some() { Step::Page(0) } else { other }
+    fn searched(&mut self, found: &Value) -> Step {
+        if let Some(issue) = ours(&found["items"]).min() {
+            self.set_issue(Some(issue));
+            return Step::Page(0);
+        }
+        if found["incomplete_results"] != true {
+            // A new one is not in the index yet, and the list shows it: also where that is as it was.
+            self.set_issue(None);
+            self.newest_etag = None;
+        }
+        Step::Newest
+    }
+
+    /// Takes in the newest issues. What is older than all of them is as the search said.
+    fn listed(&mut self, issues: &Value, is_cut: bool) -> Step {
+        let numbers = issues.as_array().into_iter().flatten().filter_map(|issue| issue["number"].as_u64());
+        let oldest = if is_cut { numbers.min().unwrap_or(0) } else { 0 };
+        let known = self.issue;
+        let older = known.filter(|known| *known < oldest);
+        self.set_issue(ours(issues).chain(older).min());
+        match (self.issue, known) {
+            (Some(_), _) => Step::Page(0),
+            (None, None) => Step::Open,
+            // The search has to agree before another one is opened.
+            (None, Some(_)) => Step::Search,
+        }
+    }
+
+    /// What was read belongs to one issue.
+    fn set_issue(&mut self, issue: Option<u64>) {
+        if self.issue != issue {
+            (self.issue, self.own) = (issue, None);
+            self.pages = Pages::default();
+        }
     }
 
     fn on_page(&mut self, number: usize, reply: &Reply) -> Step {
@@ -337,8 +370,8 @@ impl IssueRegistry {
     }
 
     fn forget_issue(&mut self) {
-        (self.issue, self.searched_at, self.newest_etag, self.own) = (None, None, None, None);
-        self.pages = Pages::default();
+        self.set_issue(None);
+        (self.searched_at, self.newest_etag) = (None, None);
     }
 
     fn refused(&mut self, step: Step, status: u16, now: Millis) {
@@ -365,4 +398,12 @@ impl IssueRegistry {
         self.last_round = Some(now);
         self.rounds_alone = self.rounds_alone.saturating_add(1);
     }
+}
+
+/// The open issues of the registry's title, by number.
+fn ours(issues: &Value) -> impl Iterator<Item = u64> {
+    let is_ours = |issue: &&Value| {
+        issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
+    };
+    issues.as_array().into_iter().flatten().filter(is_ours).filter_map(|issue| issue["number"].as_u64())
 }

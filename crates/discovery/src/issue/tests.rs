@@ -355,6 +355,56 @@ fn short_lived_runners_leave_the_places_to_others() {
 }
 
 #[test]
+fn who_knew_an_issue_that_was_closed_meets_newcomers_in_the_next_one() {
+    let mut world = World::new(vec![node("a", Role::Node), node("b", Role::Node), node("new", Role::Node)]);
+    (world.up[1], world.up[2]) = (None, None);
+    world.run(20);
+    let close = |world: &mut World| {
+        let (issue, _) = world.comments();
+        let body = Some(json!({ "state": "closed" }).to_string().into_bytes());
+        world.ask(&Call { verb: Verb::Patch, path: format!("/repos/{REPO}/issues/{issue}"), etag: None, body });
+    };
+    // A lonely one moves soon,
+    close(&mut world);
+    world.up[1] = Some(world.now);
+    world.run(660);
+    assert_eq!(world.found(0), BTreeSet::from(["b".to_owned()]));
+    assert_eq!(world.mesh[0], world.mesh[1]);
+    // and those who have each other within the hour, all to the same one.
+    close(&mut world);
+    world.up[2] = Some(world.now);
+    world.run(2 * 3600);
+    let issues: BTreeSet<_> = world.nodes.iter().map(|node| node.status(world.now).issue).collect();
+    assert_eq!(issues.len(), 1, "{issues:?}");
+    assert_eq!(world.found(2), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn an_issue_older_than_the_newest_ones_is_not_lost_where_the_search_is_too_busy() {
+    let mut a = node("a", Role::Node);
+    let issue = |number: u64, title: &str| json!({ "number": number, "title": title, "state": "open" });
+    let found = json!({ "items": [issue(7, TITLE)] }).to_string();
+    let newest = json!([issue(301, "a bug"), issue(300, "another")]).to_string();
+    let (mut now, mut searches) = (START, 0);
+    for _ in 0..12 {
+        while let Some(call) = a.next(&Around::default(), [0; 24], now) {
+            let is_search = call.path.starts_with("/search/");
+            searches += u64::from(is_search);
+            let (status, body) = match (is_search, call.path.contains("/comments")) {
+                (true, _) => (if searches == 1 { 200 } else { 403 }, found.as_str()),
+                (_, true) => (200, "[]"),
+                _ => (200, newest.as_str()),
+            };
+            let status = if call.verb == Verb::Get { status } else { 404 };
+            a.on(Outcome::Answered(Reply { status, has_next: body == newest, body: body.into(), etag: None }), now);
+        }
+        now = a.next_at(0);
+        assert_eq!(a.status(now).issue, Some(7));
+    }
+    assert!(searches > 2);
+}
+
+#[test]
 fn nobody_opens_a_second_issue_because_the_search_was_too_busy() {
     let mut a = node("a", Role::Node);
     let around = Around::default();
