@@ -12,7 +12,11 @@ mod rank;
 mod tests;
 mod writing;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crypto::SealingKey;
 use serde_json::{Value, json};
@@ -72,6 +76,8 @@ pub struct IssueRegistry {
     newest_etag: Option<String>,
     pages: Pages,
     own: Option<Own>,
+    /// Comments that hold this machine's words and are not its to change: anybody can copy one.
+    copies: BTreeSet<u64>,
     started_at: Option<Millis>,
     /// Rounds since the last peer was connected.
     rounds_alone: u32,
@@ -82,6 +88,9 @@ pub struct IssueRegistry {
     held_until: Millis,
     writes_held_until: Millis,
     may_delete: bool,
+    reading_trouble: Option<String>,
+    /// Goes when something was written: that it can be read says nothing of it.
+    writing_trouble: Option<String>,
     status: IssueStatus,
 }
 
@@ -111,6 +120,7 @@ impl IssueRegistry {
             newest_etag: None,
             pages: Pages::default(),
             own: None,
+            copies: BTreeSet::new(),
             started_at: None,
             rounds_alone: 0,
             rounds_vacant: 0,
@@ -119,6 +129,8 @@ impl IssueRegistry {
             held_until: Millis::ZERO,
             writes_held_until: Millis::ZERO,
             may_delete: true,
+            reading_trouble: None,
+            writing_trouble: None,
             status: IssueStatus::default(),
         }
     }
@@ -209,7 +221,7 @@ impl IssueRegistry {
         let reply = match outcome {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(why) => {
-                self.status.trouble = Some(format!("GitHub was not reached: {why}"));
+                self.reading_trouble = Some(format!("GitHub was not reached: {why}"));
                 return self.end_round(now);
             }
             Outcome::Spared => {
@@ -224,7 +236,10 @@ impl IssueRegistry {
         }
         if matches!(status, 200..300 | 304) {
             self.status.last_success = Some(now);
-            self.status.trouble = None;
+            self.reading_trouble = None;
+            if matches!(step, Step::Open | Step::Write) {
+                self.writing_trouble = None;
+            }
         }
         self.step = match (step, status) {
             (Step::Search, 200) => {
@@ -262,9 +277,9 @@ impl IssueRegistry {
                 Step::Idle
             }
             (Step::Write, 200 | 201) => self.written(&reply, now),
-            (Step::Write, 404) if self.own.is_some() => {
-                // Somebody deleted it.
-                self.own = None;
+            // Somebody deleted it, or it never was this machine's. A limit says so.
+            (Step::Write, 403 | 404) if self.own.is_some() && !is_of_a_limit(&reply) => {
+                self.copies.extend(self.own.take().map(|own| own.id));
                 Step::Idle
             }
             (Step::Delete(id), 204 | 404) => {
@@ -301,7 +316,8 @@ impl IssueRegistry {
         let mut skipped = BTreeMap::new();
         self.pages.skipped(now).for_each(|why| *skipped.entry(why.label()).or_default() += 1);
         let is_writer = self.own.as_ref().is_some_and(|own| now.since(own.issued_at) < limits::COMMENT_LIFE);
-        IssueStatus { issue: self.issue, is_writer, skipped, ..self.status.clone() }
+        let trouble = self.reading_trouble.clone().or_else(|| self.writing_trouble.clone());
+        IssueStatus { issue: self.issue, is_writer, skipped, trouble, ..self.status.clone() }
     }
 
     /// Takes this machine's comment back: nobody is to dial a dead place.
@@ -377,7 +393,7 @@ impl IssueRegistry {
     fn refused(&mut self, step: Step, status: u16, now: Millis) {
         let repository = &self.config.repository;
         let (is_write, pause) = (matches!(step, Step::Open | Step::Write), limits::REFUSED_PAUSE);
-        self.status.trouble = Some(match (status, is_write) {
+        let trouble = Some(match (status, is_write) {
             (401, _) => "GitHub refuses the token (401): set GITHUB_TOKEN to one that is valid".to_owned(),
             (403 | 404 | 410, true) => format!(
                 "the token may not write issues in {repository} ({status}): this machine reads, and others do not find it there"
@@ -386,6 +402,11 @@ impl IssueRegistry {
             (404 | 410, false) => format!("the token does not see the issues of {repository} ({status})"),
             _ => format!("GitHub answered {status}"),
         });
+        if is_write {
+            self.writing_trouble = trouble;
+        } else {
+            self.reading_trouble = trouble;
+        }
         match (status, is_write) {
             (500.., _) => {}
             (_, true) => self.writes_held_until = now.after(pause),
@@ -406,4 +427,8 @@ fn ours(issues: &Value) -> impl Iterator<Item = u64> {
         issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
     };
     issues.as_array().into_iter().flatten().filter(is_ours).filter_map(|issue| issue["number"].as_u64())
+}
+
+fn is_of_a_limit(reply: &Reply) -> bool {
+    String::from_utf8_lossy(&reply.body).to_ascii_lowercase().contains("rate limit")
 }

@@ -56,6 +56,8 @@ struct World {
     nonce: u64,
     /// When something was written, and how.
     writes: Vec<(Millis, Verb)>,
+    /// Comments that the token may not change.
+    foreign: BTreeSet<u64>,
 }
 
 impl World {
@@ -64,7 +66,7 @@ impl World {
         hub.add_token(Token::new("t0p", "octocat"));
         let count = nodes.len();
         let (up, mesh) = (vec![Some(START); count], (0..count).collect());
-        Self { hub, nodes, up, mesh, now: START, nonce: 0, writes: Vec::new() }
+        Self { hub, nodes, up, mesh, now: START, nonce: 0, writes: Vec::new(), foreign: BTreeSet::new() }
     }
 
     fn around(&self, at: usize) -> Around {
@@ -86,6 +88,10 @@ impl World {
         };
         if call.verb != Verb::Get {
             self.writes.push((self.now, call.verb));
+        }
+        let is_foreign = |id: &u64| call.path.ends_with(&format!("/comments/{id}"));
+        if self.foreign.iter().any(is_foreign) {
+            return Outcome::Answered(Reply { status: 403, ..Reply::default() });
         }
         let mut request = Request::builder().method(method).uri(&call.path).header("authorization", "Bearer t0p");
         if let Some(etag) = &call.etag {
@@ -344,6 +350,25 @@ fn a_restarted_node_goes_on_with_its_comment_and_a_dead_one_s_is_deleted_in_the_
 }
 
 #[test]
+fn a_copied_comment_does_not_silence_a_machine_that_was_started_anew() {
+    let mut world = World::new(vec![node("a", Role::Node), node("b", Role::Node)]);
+    world.up[1] = None;
+    world.run(60);
+    let copy = world.comments().1[0]["body"].as_str().unwrap().to_owned();
+    // Of its own comment, which somebody deletes, nothing but a stranger's copy is left.
+    let bye = world.nodes[0].leave().unwrap();
+    world.ask(&bye);
+    world.comment(&copy);
+    let foreign = world.comments().1[0]["id"].as_u64();
+    world.foreign.extend(foreign);
+    world.nodes[0] = node("a", Role::Node);
+    world.run(3600);
+    world.up[1] = Some(world.now);
+    world.run(60);
+    assert_eq!(world.found(1), BTreeSet::from(["a".to_owned()]));
+}
+
+#[test]
 fn short_lived_runners_leave_the_places_to_others() {
     let mut nodes: Vec<_> = (0..20).map(|n| node(&format!("e{n}"), Role::Ephemeral)).collect();
     nodes.push(node("anchor", Role::Anchor));
@@ -464,6 +489,7 @@ fn a_token_that_may_not_write_reads_and_says_so_and_asks_again_in_an_hour() {
     assert!(next < later.after(limits::READ_INTERVAL_NONE_MAX * 2), "it goes on reading");
     assert_eq!(read(&mut a, 200, "[]", next), Some(Verb::Get));
     assert_eq!(read(&mut a, 200, "[]", next), None, "and does not write");
+    assert_eq!(a.status(next).trouble.as_ref(), Some(&trouble), "it can be read, and still not be written");
     a.next(&around, [0; 24], a.next_at(0));
     a.on(Outcome::Spared, next);
     assert!(a.next_at(0) >= next.after(limits::SPARED_PAUSE), "it leaves the budget alone");
