@@ -18,6 +18,10 @@ pub enum Event {
     Listening {
         address: Address,
     },
+    /// This machine does not have that address any more.
+    NotListening {
+        address: Address,
+    },
     ListenFailed {
         address: Address,
         why: String,

@@ -52,6 +52,8 @@ struct Entry {
 pub(crate) struct Link {
     pub(crate) class: ConnectionClass,
     pub(crate) address: Address,
+    /// Of this machine's addresses the one that it runs from, as far as that is known.
+    pub(crate) local_ip: Option<IpAddr>,
     pub(crate) direction: Direction,
     /// Whether *this side* dialled, told alike on both sides.
     pub(crate) dialled: bool,
@@ -136,6 +138,31 @@ impl Peers {
         peers.iter().find(|(_, entry)| is_there(entry)).map(|(peer, _)| *peer)
     }
 
+    /// Where the peer sees us, on a connection of which nobody knows better.
+    pub(crate) fn set_observed(&self, peer: &PeerId, connection: ConnectionId, ip: IpAddr) {
+        if let Some(link) = self.lock().get_mut(peer).and_then(|entry| entry.links.get_mut(&connection)) {
+            link.local_ip.get_or_insert(ip);
+        }
+    }
+
+    /// Connections that ran from `ip`, which this machine has no more. `others` are the addresses that it
+    /// still has: with none of that family left, what was dialled in it ran from there, too.
+    pub(crate) fn stranded(&self, ip: IpAddr, others: &[IpAddr]) -> Vec<ConnectionId> {
+        let is_last = !others.iter().any(|other| other.is_ipv4() == ip.is_ipv4() && !other.is_loopback());
+        let was_from_there = |link: &Link| {
+            let Some(there) = link.address.ip().filter(|there| !there.is_loopback()) else { return false };
+            let was_dialled = link.direction == Direction::Outbound;
+            // QUIC's move with the machine, if it was the one that dialled.
+            let moves = was_dialled && link.address.carrier() == Carrier::Quic;
+            // Behind a router a peer sees another address than the one that it came from.
+            let nothing_is_left = was_dialled && is_last && there.is_ipv4() == ip.is_ipv4();
+            !moves && (link.local_ip == Some(ip) || nothing_is_left)
+        };
+        let peers = self.lock();
+        let links = peers.values().flat_map(|entry| entry.links.iter());
+        links.filter(|(_, link)| was_from_there(link)).map(|(connection, _)| *connection).collect()
+    }
+
     pub(crate) fn set_relays_at(&self, peer: &PeerId, place: Option<Address>) {
         if let Some(entry) = self.lock().get_mut(peer) {
             entry.relays_at = place;
@@ -216,5 +243,36 @@ impl Entry {
     fn best(&self, class: ConnectionClass) -> Option<(&ConnectionId, &Link)> {
         let links = self.links.iter().filter(|(_, link)| link.class == class);
         links.min_by_key(|(connection, link)| (link.address.is_relayed(), **connection))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+
+    #[test]
+    fn what_ran_from_an_address_that_is_gone_is_stranded() {
+        let peers = Peers::default();
+        let (here, other) = ("10.0.0.1".parse::<IpAddr>().unwrap(), "172.17.0.1".parse::<IpAddr>().unwrap());
+        let add = |id: usize, address: &str, local_ip, direction| {
+            let peer = Identity::from_seed([id as u8; 32]).peer_id();
+            let (class, address) = (ConnectionClass::Member, address.parse().unwrap());
+            let link = Link { class, address, local_ip, direction, dialled: true, since: Instant::now(), rtt: None };
+            peers.add(peer, ConnectionId::new_unchecked(id), link);
+            (peer, ConnectionId::new_unchecked(id))
+        };
+        let (_, came) = add(1, "/ip4/10.0.0.7/tcp/4001", Some(here), Direction::Inbound);
+        add(2, "/ip4/10.0.0.8/tcp/4001", Some(other), Direction::Inbound);
+        let (seen, dialled) = add(3, "/ip4/10.0.0.9/tcp/9100", None, Direction::Outbound);
+        add(4, "/ip4/10.0.0.9/udp/9100/quic-v1", Some(here), Direction::Outbound);
+        let (_, unknown) = add(5, "/ip4/203.0.113.5/tcp/9100", None, Direction::Outbound);
+        add(6, "/ip6/2001:db8::5/tcp/9100", None, Direction::Outbound);
+        add(7, "/ip4/127.0.0.1/tcp/9100", None, Direction::Outbound);
+        peers.set_observed(&seen, dialled, here);
+        assert_eq!(peers.stranded(here, &[other]), [came, dialled]);
+        let loopback = "127.0.0.1".parse().unwrap();
+        let all: std::collections::BTreeSet<_> = peers.stranded(here, &[loopback]).into_iter().collect();
+        assert_eq!(all, [came, dialled, unknown].into(), "nothing else is left that they could run from");
     }
 }

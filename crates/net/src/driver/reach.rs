@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     Address, Circuit, Config, Direction, Event, Nat, Reach, ReachInfo, RelayServer,
+    address::ip_of,
     identity::peer_of,
     limits::{GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
     links,
@@ -52,6 +53,8 @@ pub(super) struct Reaching {
     serves: bool,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
+    /// What the operator says that others reach.
+    named: Vec<Address>,
     upnp: Option<bool>,
     wake_at: Option<Instant>,
     rng: StdRng,
@@ -95,6 +98,7 @@ impl Reaching {
             evidence: Evidence::new(is_public),
             serves,
             is_open: !config.listen.iter().all(is_loopback),
+            named: config.external.clone(),
             upnp: None,
             // What is switched on is told, and a relay begins to serve, before anything happens.
             wake_at: config.reach.is_any().then(Instant::now),
@@ -129,6 +133,28 @@ impl Driver {
             self.swarm.add_external_address(address.clone());
         }
         self.tell(Event::Listening { address: told });
+        self.tend();
+    }
+
+    /// The machine lost an address, or listens there no more. What ran from it is dead, and neither side would
+    /// hear of it before a ping is late.
+    pub(super) fn on_not_listening(&mut self, listener: ListenerId, address: &Multiaddr) {
+        if self.reaching.listeners.iter().any(|(id, _)| *id == listener) {
+            return;
+        }
+        let told = Address::reported(address);
+        tracing::info!("Not listening on {told} any more");
+        if self.reaching.config.relay_server == RelayServer::On && !self.reaching.named.contains(&told) {
+            self.swarm.remove_external_address(address);
+        }
+        let others: Vec<IpAddr> = self.swarm.listeners().filter(|own| *own != address).filter_map(ip_of).collect();
+        if let Some(ip) = told.ip().filter(|ip| !others.contains(ip)) {
+            for connection in self.peers.stranded(ip, &others) {
+                tracing::debug!(%ip, "closing a connection from an address that is gone");
+                self.swarm.close_connection(connection);
+            }
+        }
+        self.tell(Event::NotListening { address: told });
         self.tend();
     }
 
@@ -212,6 +238,9 @@ impl Driver {
         let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
         if link.address.is_relayed() {
             return self.dial_back(peer, connection, info);
+        }
+        if let Some(ip) = ip_of(&info.observed_addr) {
+            self.peers.set_observed(&peer, connection, ip);
         }
         if introduction.is_from_port {
             let observed = Address::reported(&info.observed_addr).without_peer();
