@@ -27,6 +27,7 @@ use pages::Pages;
 pub use port::{Around, Call, IssueStatus, Outcome, Reply, Verb};
 pub use rank::Candidate;
 use writing::Own;
+pub use writing::is_told;
 
 /// The title by which the issue is found. The reference's.
 const TITLE: &str = "p2p-peer-registry";
@@ -138,7 +139,7 @@ impl IssueRegistry {
     /// Where this machine is: multiaddrs, the best first. Those that mean another machine to everybody else
     /// are left out.
     pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
-        let told = addresses.into_iter().filter(|address| writing::is_told(address));
+        let told = addresses.into_iter().filter(|address| is_told(address));
         self.addresses = told.take(wire::limits::PEER_ADDRESSES_MAX).collect();
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Own {
 }
 
 /// Whether an address may be told to other machines: loopback is another one to each of them.
-pub(super) fn is_told(address: &str) -> bool {
+pub fn is_told(address: &str) -> bool {
     let mut parts = address.split('/').skip(1);
     let is_dialable = match (parts.next(), parts.next()) {
         (Some("ip4" | "ip6"), Some(ip)) => {
