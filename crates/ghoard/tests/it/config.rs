@@ -119,6 +119,10 @@ fn a_variable_that_sets_nothing_is_a_warning() {
     let output = home.ghoard("config").env("GHOARD_LISTEN_PROT", "1").output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "warning: GHOARD_LISTEN_PROT is no setting of ghoard\n");
+    let output = home.ghoard("config").env("GHOARD_TRANSPORTS", "").output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "warning: GHOARD_TRANSPORTS is empty, which counts as not set\n");
 }
 
 #[test]
