@@ -60,11 +60,13 @@ pub struct Discovery {
     /// For real networks only.
     pub mdns: bool,
     pub exchange: bool,
+    /// Members that are neither dialled nor kept.
+    pub blocked: BTreeSet<Peer>,
 }
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true }
+        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true, blocked: BTreeSet::new() }
     }
 }
 
@@ -188,7 +190,7 @@ impl Dialler {
         let now = Instant::now();
         let me = around.net.me().clone();
         let mut dialler = Self {
-            book: Book::new(me.clone()),
+            book: Book::new(me.clone(), config.discovery.blocked.clone()),
             folders: config.directories.iter().cloned().map(Folder::new).collect(),
             kinds: kinds::all(),
             exchange: PeerExchange::new(me),
@@ -271,6 +273,10 @@ impl Dialler {
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
+            Event::Connected { peer, .. } if self.config.discovery.blocked.contains(&peer) => {
+                warn!(%peer, "a member that `blocked_peers` names is not let in");
+                self.around.net.drop_peer(&peer, "it is in blocked_peers");
+            }
             Event::Connected { peer, address, direction } => {
                 self.lonely_pause = limits::LONELY_DIAL_MIN;
                 let is_dialled = direction == Direction::Outbound;

@@ -21,6 +21,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: tls_cert_file - default
         out: tls_key_file - default
         out: bootstrap_peers - default
+        out: blocked_peers - default
         out: default_ttl - default
         out: proof_window 60 s default
         out: stale_for 10 s ~/.config/ghoard/config.toml:2

@@ -20,7 +20,8 @@ use place::{Claim, Place};
 /// A book of addresses. Pure: times and jitter are handed in.
 #[derive(Debug)]
 pub struct Book {
-    me: Peer,
+    /// This node, and those that the operator will not have: nobody to dial.
+    barred: BTreeSet<Peer>,
     /// By what is connected to: of several peers at one place only one can still be there.
     places: BTreeMap<Address, Place>,
     rounds: usize,
@@ -34,8 +35,9 @@ pub struct Named {
 }
 
 impl Book {
-    pub fn new(me: Peer) -> Self {
-        Self { me, places: BTreeMap::new(), rounds: 0 }
+    pub fn new(me: Peer, mut barred: BTreeSet<Peer>) -> Self {
+        barred.insert(me);
+        Self { barred, places: BTreeMap::new(), rounds: 0 }
     }
 
     /// What a kind names is now this and nothing else; of one place, what was said last. `spread`, from 0 to 1,
@@ -73,7 +75,8 @@ impl Book {
 
     fn note(&mut self, kind: Kind, address: &Address, claim: Claim, at: Instant) {
         let key = place_of(address);
-        if claim.peer.as_ref() == Some(&self.me) || (!self.places.contains_key(&key) && !self.has_room(kind)) {
+        let is_barred = claim.peer.as_ref().is_some_and(|peer| self.barred.contains(peer));
+        if is_barred || (!self.places.contains_key(&key) && !self.has_room(kind)) {
             return;
         }
         self.places.entry(key.clone()).or_insert_with(|| Place::new(key, at)).claim(kind, claim, at);
@@ -149,7 +152,7 @@ impl Book {
 
     /// Another peer answered there than the one that was asked for.
     pub fn answered_by(&mut self, address: &Address, found: &Peer, now: Instant) {
-        if let Some(place) = self.places.get_mut(&place_of(address)).filter(|_| *found != self.me) {
+        if let Some(place) = self.places.get_mut(&place_of(address)).filter(|_| !self.barred.contains(found)) {
             place.answered_by(found, now);
         }
     }

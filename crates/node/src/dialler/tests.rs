@@ -72,6 +72,45 @@ async fn an_address_that_the_machine_lost_is_not_said_any_more() {
     assert!(known.announced.as_ref().unwrap().multiaddr.contains("10.0.0.2"));
 }
 
+#[tokio::test]
+async fn who_is_blocked_is_let_go_when_he_comes() {
+    let keys = FleetKeys::derive(&Secret::generate([1; 32]));
+    let start = |seed: u8| {
+        let membership = MembershipKeys { current: keys.membership.clone(), next: None };
+        let mut config = Config::new(Identity::from_seed([seed; 32]), membership, keys.topic.clone());
+        config.listen.push("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+        Net::start(config, net::tcp_transport(), Tasks::tokio(), [seed; 32]).unwrap()
+    };
+    let (mine, mut events) = start(4);
+    let (other, mut theirs) = start(5);
+    let (mut dialler, told, heard) = dialler("/ip4/127.0.0.1/tcp/1", Arc::default());
+    dialler.around.net = mine;
+    dialler.config.discovery.blocked.insert(other.me().clone());
+    let place = loop {
+        if let Some(Event::Listening { address }) = events.next().await {
+            break address;
+        }
+    };
+    other.dial(place);
+    let run = dialler.run(heard);
+    let pass_on = async {
+        while let Some(event) = events.next().await {
+            let is_end = matches!(event, Event::Disconnected { .. });
+            let _ = told.send(Told::Event(Box::new(event))).await;
+            if is_end {
+                return;
+            }
+        }
+    };
+    let theirs = async { while theirs.next().await.is_some() {} };
+    tokio::select! {
+        () = pass_on => {}
+        () = run => panic!("it goes on"),
+        () = theirs => panic!("nobody stopped it"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("he is still there"),
+    }
+}
+
 struct Hung;
 
 impl Directory for Hung {

@@ -12,7 +12,7 @@ fn at(n: u8) -> Address {
 
 /// A book of node 0, and the time that its stories begin.
 fn book() -> (Book, Instant) {
-    (Book::new(peer(0)), Instant::now())
+    (Book::new(peer(0), [peer(250)].into()), Instant::now())
 }
 
 fn said(address: Address, secs: u64) -> Named {
@@ -104,7 +104,8 @@ fn a_kind_takes_back_what_it_alone_named() {
     book.expire(start + 10 * SECOND);
     assert_eq!(book.len(), 0);
     set(&mut book, Kind::File, vec![at(0)], start);
-    assert_eq!(book.len(), 0, "this node itself is not in it");
+    set(&mut book, Kind::Static, vec![at(250)], start);
+    assert_eq!(book.len(), 0, "neither this node itself nor who is blocked is in it");
 }
 
 #[test]
