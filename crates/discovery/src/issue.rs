@@ -12,7 +12,11 @@ mod rank;
 mod tests;
 mod writing;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crypto::SealingKey;
 use serde_json::{Value, json};
@@ -23,6 +27,7 @@ use pages::Pages;
 pub use port::{Around, Call, IssueStatus, Outcome, Reply, Verb};
 pub use rank::Candidate;
 use writing::Own;
+pub use writing::is_told;
 
 /// The title by which the issue is found. The reference's.
 const TITLE: &str = "p2p-peer-registry";
@@ -72,6 +77,8 @@ pub struct IssueRegistry {
     newest_etag: Option<String>,
     pages: Pages,
     own: Option<Own>,
+    /// Comments that hold this machine's words and are not its to change: anybody can copy one.
+    copies: BTreeSet<u64>,
     started_at: Option<Millis>,
     /// Rounds since the last peer was connected.
     rounds_alone: u32,
@@ -82,6 +89,9 @@ pub struct IssueRegistry {
     held_until: Millis,
     writes_held_until: Millis,
     may_delete: bool,
+    reading_trouble: Option<String>,
+    /// Goes when something was written: that it can be read says nothing of it.
+    writing_trouble: Option<String>,
     status: IssueStatus,
 }
 
@@ -111,6 +121,7 @@ impl IssueRegistry {
             newest_etag: None,
             pages: Pages::default(),
             own: None,
+            copies: BTreeSet::new(),
             started_at: None,
             rounds_alone: 0,
             rounds_vacant: 0,
@@ -119,6 +130,8 @@ impl IssueRegistry {
             held_until: Millis::ZERO,
             writes_held_until: Millis::ZERO,
             may_delete: true,
+            reading_trouble: None,
+            writing_trouble: None,
             status: IssueStatus::default(),
         }
     }
@@ -126,7 +139,7 @@ impl IssueRegistry {
     /// Where this machine is: multiaddrs, the best first. Those that mean another machine to everybody else
     /// are left out.
     pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
-        let told = addresses.into_iter().filter(|address| writing::is_told(address));
+        let told = addresses.into_iter().filter(|address| is_told(address));
         self.addresses = told.take(wire::limits::PEER_ADDRESSES_MAX).collect();
     }
 
@@ -159,7 +172,7 @@ impl IssueRegistry {
                 return None;
             }
             self.write_at = None;
-            self.step = self.first_step(now);
+            self.step = self.first_step(around.peers, now);
         }
         if self.step == Step::Decide {
             self.step = self.decide(around, started_at, now);
@@ -209,7 +222,7 @@ impl IssueRegistry {
         let reply = match outcome {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(why) => {
-                self.status.trouble = Some(format!("GitHub was not reached: {why}"));
+                self.reading_trouble = Some(format!("GitHub was not reached: {why}"));
                 return self.end_round(now);
             }
             Outcome::Spared => {
@@ -224,13 +237,16 @@ impl IssueRegistry {
         }
         if matches!(status, 200..300 | 304) {
             self.status.last_success = Some(now);
-            self.status.trouble = None;
+            self.reading_trouble = None;
+            if matches!(step, Step::Open | Step::Write) {
+                self.writing_trouble = None;
+            }
         }
         self.step = match (step, status) {
             (Step::Search, 200) => {
                 (self.searched_at, self.may_open) = (Some(now), true);
                 let found: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-                self.found_issue(&found["items"], Step::Newest)
+                self.searched(&found)
             }
             // What the search refuses, the list may show.
             (Step::Search, 404 | 422) => {
@@ -243,10 +259,11 @@ impl IssueRegistry {
                 Step::Newest
             }
             (Step::Newest, 200) => {
+                let listed = serde_json::from_slice(&reply.body).unwrap_or_default();
                 self.newest_etag = reply.etag;
-                self.found_issue(&serde_json::from_slice(&reply.body).unwrap_or_default(), Step::Open)
+                self.listed(&listed, reply.has_next)
             }
-            (Step::Newest, 304) => Step::Open,
+            (Step::Newest, 304) => self.issue.map_or(Step::Open, |_| Step::Page(0)),
             // Another machine may have opened one at the same moment: the list tells, and the lowest wins.
             // A list that does not show it yet is no reason for a second one.
             (Step::Open, 201) => {
@@ -261,9 +278,9 @@ impl IssueRegistry {
                 Step::Idle
             }
             (Step::Write, 200 | 201) => self.written(&reply, now),
-            (Step::Write, 404) if self.own.is_some() => {
-                // Somebody deleted it.
-                self.own = None;
+            // Somebody deleted it, or it never was this machine's. A limit says so.
+            (Step::Write, 403 | 404) if self.own.is_some() && !is_of_a_limit(&reply) => {
+                self.copies.extend(self.own.take().map(|own| own.id));
                 Step::Idle
             }
             (Step::Delete(id), 204 | 404) => {
@@ -300,7 +317,8 @@ impl IssueRegistry {
         let mut skipped = BTreeMap::new();
         self.pages.skipped(now).for_each(|why| *skipped.entry(why.label()).or_default() += 1);
         let is_writer = self.own.as_ref().is_some_and(|own| now.since(own.issued_at) < limits::COMMENT_LIFE);
-        IssueStatus { issue: self.issue, is_writer, skipped, ..self.status.clone() }
+        let trouble = self.reading_trouble.clone().or_else(|| self.writing_trouble.clone());
+        IssueStatus { issue: self.issue, is_writer, skipped, trouble, ..self.status.clone() }
     }
 
     /// Takes this machine's comment back: nobody is to dial a dead place.
@@ -308,23 +326,55 @@ impl IssueRegistry {
         self.own.as_ref().map(|own| self.deletion(own.id))
     }
 
-    fn first_step(&self, now: Millis) -> Step {
-        let searched_lately = self.searched_at.is_some_and(|at| now.since(at) < limits::REFUSED_PAUSE);
+    /// Somebody may have closed the issue, and who came since is in another one: so it is looked for anew now
+    /// and then, and soon where nobody is found. A search does not count against the budget for requests.
+    fn first_step(&self, peers: usize, now: Millis) -> Step {
+        let interval = match (self.issue, peers) {
+            (Some(_), 0) => limits::SEARCH_INTERVAL_ALONE,
+            _ => limits::SEARCH_INTERVAL,
+        };
+        let searched_lately = self.searched_at.is_some_and(|at| now.since(at) < interval);
         match self.issue {
+            _ if !searched_lately => Step::Search,
             Some(_) => Step::Page(0),
-            None if searched_lately => Step::Newest,
-            None => Step::Search,
+            None => Step::Newest,
         }
     }
 
-    /// The open issue of that title with the lowest number, or else `other`.
-    fn found_issue(&mut self, issues: &Value, other: Step) -> Step {
-        let is_ours = |issue: &&Value| {
-            issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
-        };
-        let ours = issues.as_array().into_iter().flatten().filter(is_ours);
-        self.issue = ours.filter_map(|issue| issue["number"].as_u64()).min();
-        if self.issue.is_some() { Step::Page(0) } else { other }
+    fn searched(&mut self, found: &Value) -> Step {
+        if let Some(issue) = ours(&found["items"]).min() {
+            self.set_issue(Some(issue));
+            return Step::Page(0);
+        }
+        if found["incomplete_results"] != true {
+            // A new one is not in the index yet, and the list shows it: also where that is as it was.
+            self.set_issue(None);
+            self.newest_etag = None;
+        }
+        Step::Newest
+    }
+
+    /// Takes in the newest issues. What is older than all of them is as the search said.
+    fn listed(&mut self, issues: &Value, is_cut: bool) -> Step {
+        let numbers = issues.as_array().into_iter().flatten().filter_map(|issue| issue["number"].as_u64());
+        let oldest = if is_cut { numbers.min().unwrap_or(0) } else { 0 };
+        let known = self.issue;
+        let older = known.filter(|known| *known < oldest);
+        self.set_issue(ours(issues).chain(older).min());
+        match (self.issue, known) {
+            (Some(_), _) => Step::Page(0),
+            (None, None) => Step::Open,
+            // The search has to agree before another one is opened.
+            (None, Some(_)) => Step::Search,
+        }
+    }
+
+    /// What was read belongs to one issue.
+    fn set_issue(&mut self, issue: Option<u64>) {
+        if self.issue != issue {
+            (self.issue, self.own) = (issue, None);
+            self.pages = Pages::default();
+        }
     }
 
     fn on_page(&mut self, number: usize, reply: &Reply) -> Step {
@@ -337,14 +387,14 @@ impl IssueRegistry {
     }
 
     fn forget_issue(&mut self) {
-        (self.issue, self.searched_at, self.newest_etag, self.own) = (None, None, None, None);
-        self.pages = Pages::default();
+        self.set_issue(None);
+        (self.searched_at, self.newest_etag) = (None, None);
     }
 
     fn refused(&mut self, step: Step, status: u16, now: Millis) {
         let repository = &self.config.repository;
         let (is_write, pause) = (matches!(step, Step::Open | Step::Write), limits::REFUSED_PAUSE);
-        self.status.trouble = Some(match (status, is_write) {
+        let trouble = Some(match (status, is_write) {
             (401, _) => "GitHub refuses the token (401): set GITHUB_TOKEN to one that is valid".to_owned(),
             (403 | 404 | 410, true) => format!(
                 "the token may not write issues in {repository} ({status}): this machine reads, and others do not find it there"
@@ -353,6 +403,11 @@ impl IssueRegistry {
             (404 | 410, false) => format!("the token does not see the issues of {repository} ({status})"),
             _ => format!("GitHub answered {status}"),
         });
+        if is_write {
+            self.writing_trouble = trouble;
+        } else {
+            self.reading_trouble = trouble;
+        }
         match (status, is_write) {
             (500.., _) => {}
             (_, true) => self.writes_held_until = now.after(pause),
@@ -365,4 +420,16 @@ impl IssueRegistry {
         self.last_round = Some(now);
         self.rounds_alone = self.rounds_alone.saturating_add(1);
     }
+}
+
+/// The open issues of the registry's title, by number.
+fn ours(issues: &Value) -> impl Iterator<Item = u64> {
+    let is_ours = |issue: &&Value| {
+        issue["title"] == TITLE && issue["state"] == "open" && issue.get("pull_request").is_none_or(Value::is_null)
+    };
+    issues.as_array().into_iter().flatten().filter(is_ours).filter_map(|issue| issue["number"].as_u64())
+}
+
+fn is_of_a_limit(reply: &Reply) -> bool {
+    String::from_utf8_lossy(&reply.body).to_ascii_lowercase().contains("rate limit")
 }

@@ -38,7 +38,8 @@ pub use directory::{AnnounceError, Announced, Directory, DiscoverError, Found, S
 pub use file::{FileDirectory, OpenError, default_dirs};
 pub use iso::{ParseTimeError, format as iso_text};
 pub use issue::{
-    Around, Call, Candidate, IssueConfig, IssueRegistry, IssueStatus, Outcome, Reply, Signatures, Verb, signed_record,
+    Around, Call, Candidate, IssueConfig, IssueRegistry, IssueStatus, Outcome, Reply, Signatures, Verb, is_told,
+    signed_record,
 };
 pub use list::StaticDirectory;
 pub use record::{BadRecord, PeerRecord};

@@ -55,6 +55,10 @@ pub const READ_INTERVAL_ONE: Duration = Duration::from_secs(5 * 60);
 pub const READ_INTERVAL_NONE_MIN: Duration = Duration::from_secs(4);
 pub const READ_INTERVAL_NONE_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// How often the issue itself is looked for again, with a peer and with none: it may have been closed.
+pub const SEARCH_INTERVAL: Duration = Duration::from_secs(60 * 60);
+pub const SEARCH_INTERVAL_ALONE: Duration = Duration::from_secs(5 * 60);
+
 /// Over how long the first comments of nodes that start together are spread.
 pub const FIRST_WRITE_SPREAD: Duration = Duration::from_secs(8);
 

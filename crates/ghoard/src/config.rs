@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) upnp: bool,
     /// As typed, each once; not validated.
     pub(crate) bootstrap_peers: Vec<String>,
+    /// Peer ids.
+    pub(crate) blocked_peers: Vec<String>,
     /// `None`: the origin's own max-age counts.
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) proof_window: Duration,

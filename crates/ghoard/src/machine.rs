@@ -12,7 +12,7 @@ use net::{Address, Identity, Reach};
 use node::{About, DiallerConfig, Discovery, Exclusions, External, FleetConfig, RegistryConfig};
 use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
 use tracing::warn;
-use wire::Millis;
+use wire::{Millis, Peer};
 
 use crate::{
     config::{Config, ConfigError, ExternalAddress, MeshSecret, World},
@@ -203,6 +203,7 @@ fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
         registry: registry(config, is_seal_off),
         mdns: config.mdns,
         exchange: config.peer_exchange,
+        blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),
     }
 }
 

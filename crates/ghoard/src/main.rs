@@ -145,6 +145,9 @@ fn read_config(invocation: &Invocation, world: &World<'_>) -> Result<Config, Con
     for name in &raw.unknown_variables {
         output::warning(&format!("{name} is no setting of ghoard"));
     }
+    for name in &raw.empty_variables {
+        output::warning(&format!("{name} is empty, which counts as not set"));
+    }
     Config::resolve(&raw, world)
 }
 

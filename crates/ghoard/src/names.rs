@@ -1,32 +1,28 @@
 //! Names of machines and services: addresses as the operating system knows them, text records by DNS.
 
-use std::{
-    net::{IpAddr, ToSocketAddrs},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hickory_resolver::{TokioResolver, proto::rr::RData};
-use node::Resolve;
+use net::Address;
+use node::{Resolve, System};
 use task::Tasks;
 use tokio::sync::OnceCell;
 
-/// Asks `getaddrinfo` for addresses, so that `/etc/hosts` and the search list count, and the name servers of
-/// `/etc/resolv.conf` for text.
+/// Asks the operating system for addresses, and the name servers of `/etc/resolv.conf` for text.
 #[derive(Default)]
 pub(crate) struct Names(Arc<OnceCell<TokioResolver>>);
 
+/// What can be dialled for an address, in words why there is nothing.
+pub(crate) async fn places(address: &Address) -> Result<Vec<Address>, String> {
+    let found = node::resolve(Arc::new(Names::default()), address.clone()).await?;
+    let found: Vec<Address> = found.into_iter().filter(Address::is_dialable_now).collect();
+    if found.is_empty() { Err(format!("{address} names no place")) } else { Ok(found) }
+}
+
 impl Resolve for Names {
     fn addresses(&self, name: String) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
-        let lookup = Tasks::tokio().block(move || (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter));
-        async {
-            match lookup.await {
-                Some(Ok(found)) => Ok(found.into_iter().map(|found| found.ip()).collect()),
-                Some(Err(error)) => Err(error.to_string()),
-                None => Err("the daemon stops".to_owned()),
-            }
-        }
-        .boxed()
+        System(Tasks::tokio()).addresses(name)
     }
 
     fn texts(&self, name: String) -> BoxFuture<'static, Result<Vec<String>, String>> {

@@ -54,20 +54,6 @@ fn start(config: &Config, keys: &FleetKeys, at: SocketAddr) -> Result<(Net, Even
     Ok(Net::start(net, machine::transports(config), Tasks::tokio(), rand::random())?)
 }
 
-/// The places that an address means, in words why there is none.
-pub(crate) async fn places(address: &Address) -> Result<Vec<SocketAddr>, String> {
-    let port = address.port().ok_or("the address has no port")?;
-    match (address.ip(), address.dns_name()) {
-        (Some(ip), _) => Ok(vec![SocketAddr::new(ip, port)]),
-        (None, Some(name)) => {
-            let found = tokio::net::lookup_host((name.as_str(), port)).await;
-            let found = found.map_err(|cause| format!("{name}: {cause}"))?;
-            Ok(found.collect())
-        }
-        (None, None) => Err("the address names no place".to_owned()),
-    }
-}
-
 fn is_usable(ip: IpAddr) -> bool {
     !ip.is_loopback() && !ip.is_unspecified()
 }

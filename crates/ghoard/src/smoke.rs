@@ -199,6 +199,9 @@ fn explain_silence(node: &Node) {
     if connected > 0 {
         return output::hint("peers are connected, but none wrote this entry; check --target on both sides");
     }
+    for (way, why) in node.finding_troubles() {
+        output::note(&format!("  {way}: {why}"));
+    }
     let failures = node.failures();
     if failures.is_empty() {
         return output::hint("no peer was found; set CACHE_BOOTSTRAP_PEERS to the address the other machine prints");

@@ -133,7 +133,7 @@ impl Address {
     }
 
     /// Whether machines anywhere may try it: no private, loopback or link-local network.
-    pub(crate) fn is_global(&self) -> bool {
+    pub fn is_global(&self) -> bool {
         self.ip().is_some_and(|ip| is_global(&ip))
     }
 

@@ -18,8 +18,8 @@ pub enum Event {
     Listening {
         address: Address,
     },
-    /// This address is not the machine's any more.
-    ListeningNoMore {
+    /// This machine does not have that address any more.
+    NotListening {
         address: Address,
     },
     ListenFailed {

@@ -52,13 +52,13 @@ struct Entry {
 pub(crate) struct Link {
     pub(crate) class: ConnectionClass,
     pub(crate) address: Address,
+    /// Of this machine's addresses the one that it runs from, as far as that is known.
+    pub(crate) local_ip: Option<IpAddr>,
     pub(crate) direction: Direction,
     /// Whether *this side* dialled, told alike on both sides.
     pub(crate) dialled: bool,
     pub(crate) since: Instant,
     pub(crate) rtt: Option<Duration>,
-    /// Which of our own addresses it runs over, where that is known; of a circuit it means nothing.
-    pub(crate) own_side: Option<IpAddr>,
 }
 
 /// How often a peer has said to what it listens, while it was connected.
@@ -131,31 +131,36 @@ impl Peers {
         self.lock().values().any(|entry| entry.links.values().any(is_there))
     }
 
-    /// The direct connections that run over our own address `ip`, and, if it `is_only` of its kind, those
-    /// of which that is not known.
-    pub(crate) fn running_over(&self, ip: IpAddr, is_only: bool) -> Vec<(PeerId, ConnectionId)> {
-        let runs_there = |link: &Link| {
-            let is_there = link.own_side.map_or(is_only, |own| own == ip);
-            let is_of_kind = link.address.ip().is_some_and(|other| other.is_ipv4() == ip.is_ipv4());
-            is_there && is_of_kind && !link.address.is_relayed()
-        };
-        let peers = self.lock();
-        let links = peers.iter().flat_map(|(peer, entry)| entry.links.iter().map(move |link| (peer, link)));
-        links.filter(|(_, (_, link))| runs_there(link)).map(|(peer, (connection, _))| (*peer, *connection)).collect()
-    }
-
-    pub(crate) fn set_own_side(&self, peer: &PeerId, connection: ConnectionId, ip: IpAddr) {
-        let mut peers = self.lock();
-        if let Some(link) = peers.get_mut(peer).and_then(|entry| entry.links.get_mut(&connection)) {
-            link.own_side = Some(ip);
-        }
-    }
-
     /// The peer that is connected at just this place.
     pub(crate) fn at(&self, place: &Address) -> Option<PeerId> {
         let peers = self.lock();
         let is_there = |entry: &Entry| entry.links.values().any(|link| link.address.without_peer() == *place);
         peers.iter().find(|(_, entry)| is_there(entry)).map(|(peer, _)| *peer)
+    }
+
+    /// Where the peer sees us, on a connection of which nobody knows better.
+    pub(crate) fn set_observed(&self, peer: &PeerId, connection: ConnectionId, ip: IpAddr) {
+        if let Some(link) = self.lock().get_mut(peer).and_then(|entry| entry.links.get_mut(&connection)) {
+            link.local_ip.get_or_insert(ip);
+        }
+    }
+
+    /// Direct connections that ran from `ip`, which this machine has no more. `others` are the addresses that it
+    /// still has: with none of that family left, what was dialled in it ran from there, too.
+    pub(crate) fn stranded(&self, ip: IpAddr, others: &[IpAddr]) -> Vec<ConnectionId> {
+        let is_last = !others.iter().any(|other| other.is_ipv4() == ip.is_ipv4() && !other.is_loopback());
+        let was_from_there = |link: &Link| {
+            let Some(there) = link.address.ip().filter(|there| !there.is_loopback()) else { return false };
+            let was_dialled = link.direction == Direction::Outbound;
+            // QUIC's move with the machine, if it was the one that dialled.
+            let moves = was_dialled && link.address.carrier() == Carrier::Quic;
+            // Behind a router a peer sees another address than the one that it came from.
+            let nothing_is_left = was_dialled && is_last && there.is_ipv4() == ip.is_ipv4();
+            !moves && !link.address.is_relayed() && (link.local_ip == Some(ip) || nothing_is_left)
+        };
+        let peers = self.lock();
+        let links = peers.values().flat_map(|entry| entry.links.iter());
+        links.filter(|(_, link)| was_from_there(link)).map(|(connection, _)| *connection).collect()
     }
 
     pub(crate) fn set_relays_at(&self, peer: &PeerId, place: Option<Address>) {
@@ -244,40 +249,34 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn link(address: &str, own_side: Option<&str>) -> Link {
-        Link {
-            class: ConnectionClass::Member,
-            address: address.parse().unwrap(),
-            direction: Direction::Outbound,
-            dialled: true,
-            since: Instant::now(),
-            rtt: None,
-            own_side: own_side.map(|ip| ip.parse().unwrap()),
-        }
-    }
+    use crate::Identity;
 
     #[test]
-    fn what_ran_over_an_address_is_known_by_what_the_peer_saw_or_because_there_is_no_other() {
-        let peer = PeerId::random();
+    fn what_ran_from_an_address_that_is_gone_is_stranded() {
         let peers = Peers::default();
-        let circuit = format!("/ip4/50.0.0.9/tcp/1/p2p/{peer}/p2p-circuit/p2p/{peer}");
-        let links = [
-            link("/ip4/50.0.0.1/tcp/1", Some("10.0.0.1")),
-            link("/ip4/50.0.0.2/tcp/1", Some("10.0.0.2")),
-            link("/ip4/50.0.0.3/tcp/1", None),
-            link("/ip6/2001:db8::1/tcp/1", None),
-            link(&circuit, Some("10.0.0.1")),
-        ];
-        for (number, link) in links.into_iter().enumerate() {
-            peers.add(peer, ConnectionId::new_unchecked(number), link);
-        }
-        let over = |ip: &str, is_only| {
-            let found = peers.running_over(ip.parse().unwrap(), is_only).into_iter();
-            found.map(|(_, connection)| connection).collect::<Vec<_>>()
+        let (here, other) = ("10.0.0.1".parse::<IpAddr>().unwrap(), "172.17.0.1".parse::<IpAddr>().unwrap());
+        let add = |id: usize, address: &str, local_ip, direction| {
+            let peer = Identity::from_seed([id as u8; 32]).peer_id();
+            let (class, address) = (ConnectionClass::Member, address.parse().unwrap());
+            let link = Link { class, address, local_ip, direction, dialled: true, since: Instant::now(), rtt: None };
+            peers.add(peer, ConnectionId::new_unchecked(id), link);
+            (peer, ConnectionId::new_unchecked(id))
         };
-        assert_eq!(over("10.0.0.1", false), [ConnectionId::new_unchecked(0)]);
-        assert_eq!(over("10.0.0.1", true), [0, 2].map(ConnectionId::new_unchecked));
-        assert_eq!(over("2001:db8::9", true), [ConnectionId::new_unchecked(3)]);
+        let (_, came) = add(1, "/ip4/10.0.0.7/tcp/4001", Some(here), Direction::Inbound);
+        add(2, "/ip4/10.0.0.8/tcp/4001", Some(other), Direction::Inbound);
+        let (seen, dialled) = add(3, "/ip4/10.0.0.9/tcp/9100", None, Direction::Outbound);
+        add(4, "/ip4/10.0.0.9/udp/9100/quic-v1", Some(here), Direction::Outbound);
+        let (_, unknown) = add(5, "/ip4/203.0.113.5/tcp/9100", None, Direction::Outbound);
+        add(6, "/ip6/2001:db8::5/tcp/9100", None, Direction::Outbound);
+        add(7, "/ip4/127.0.0.1/tcp/9100", None, Direction::Outbound);
+        // Ends with its relay's connection.
+        let relay = Identity::from_seed([9; 32]).peer_id();
+        let circuit = format!("/ip4/203.0.113.9/tcp/9100/p2p/{relay}/p2p-circuit/p2p/{seen}");
+        add(8, &circuit, Some(here), Direction::Outbound);
+        peers.set_observed(&seen, dialled, here);
+        assert_eq!(peers.stranded(here, &[other]), [came, dialled]);
+        let loopback = "127.0.0.1".parse().unwrap();
+        let all: std::collections::BTreeSet<_> = peers.stranded(here, &[loopback]).into_iter().collect();
+        assert_eq!(all, [came, dialled, unknown].into(), "nothing else is left that they could run from");
     }
 }

@@ -4,6 +4,7 @@ mod announce;
 mod book;
 mod discover;
 mod exchange;
+mod folder;
 mod kinds;
 mod reasons;
 pub(crate) mod registry;
@@ -20,7 +21,7 @@ use std::{
 
 use discovery::{Directory, IssueRegistry, PeerRecord, Signatures};
 use github::Credential;
-use net::{Address, Direction, Event, Identity, Net};
+use net::{Address, Direction, Event, Identity, Net, Refusal};
 use task::Tasks;
 use tokio::{
     sync::{Notify, mpsc},
@@ -30,11 +31,13 @@ use tracing::{info, warn};
 use wire::{Exchange, Message, Millis, Peer, Role};
 
 use crate::{cache::now, limits};
-use book::Book;
+use book::{Book, Named};
 use exchange::PeerExchange;
+use folder::Folder;
 pub(crate) use kinds::{Kind, Kinds};
+pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
-pub use resolve::Resolve;
+pub use resolve::{Resolve, System, resolve};
 
 pub struct DiallerConfig {
     pub bootstrap: Vec<Address>,
@@ -57,11 +60,13 @@ pub struct Discovery {
     /// For real networks only.
     pub mdns: bool,
     pub exchange: bool,
+    /// Members that are neither dialled nor kept.
+    pub blocked: BTreeSet<Peer>,
 }
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true }
+        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true, blocked: BTreeSet::new() }
     }
 }
 
@@ -106,12 +111,32 @@ pub struct Known {
     pub dialled: usize,
     /// Whether the directories have been read at all.
     pub has_looked: bool,
-    /// Why connections failed lately, by place.
-    pub failures: BTreeMap<String, String>,
+    /// Why connections failed lately, by place; those of long ago may be among them.
+    pub failures: BTreeMap<String, Failure>,
     pub kinds: Kinds,
     /// When a neighbour last told of machines, and each of them.
     pub exchange_last: Option<Millis>,
     pub exchange_by_peer: Vec<(Peer, Millis)>,
+}
+
+impl Known {
+    /// Why connections failed lately, by place: what still holds has failed again since.
+    pub fn failures(&self, now: Millis) -> impl Iterator<Item = (&str, &str)> {
+        let recent = self.failures.iter().filter(move |(_, failure)| now.since(failure.at) < limits::FAILURE_LIFE);
+        recent.map(|(place, failure)| (place.as_str(), failure.why.as_str()))
+    }
+
+    /// What is wrong with the ways of finding others, by way.
+    pub fn troubles(&self) -> impl Iterator<Item = (Kind, &str)> {
+        self.kinds.iter().filter_map(|(kind, state)| Some((*kind, state.trouble.as_deref()?)))
+    }
+}
+
+/// A connection that did not come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub why: String,
+    pub at: Millis,
 }
 
 /// Sends a message to a neighbour.
@@ -148,6 +173,7 @@ pub struct Dialler {
     config: DiallerConfig,
     around: Surroundings,
     book: Book,
+    folders: Vec<Folder>,
     kinds: Kinds,
     exchange: PeerExchange,
     reasons: Reasons,
@@ -164,7 +190,8 @@ impl Dialler {
         let now = Instant::now();
         let me = around.net.me().clone();
         let mut dialler = Self {
-            book: Book::new(me.clone()),
+            book: Book::new(me.clone(), config.discovery.blocked.clone()),
+            folders: config.directories.iter().cloned().map(Folder::new).collect(),
             kinds: kinds::all(),
             exchange: PeerExchange::new(me),
             reasons: Reasons::default(),
@@ -232,6 +259,7 @@ impl Dialler {
                 info!(%address, "listening for members");
                 {
                     let mut known = self.around.known.lock().expect("no panic while held");
+                    known.listening.retain(|other| *other != address);
                     known.listening.push(address);
                     // What most others can dial comes first: it is what a directory has room for.
                     let rank = |address: &Address| (address.carrier(), address.ip().is_some_and(|ip| ip.is_ipv6()));
@@ -239,12 +267,16 @@ impl Dialler {
                 }
                 self.announce().await;
             }
-            Event::ListeningNoMore { address } => {
-                info!(%address, "not listening any more");
-                self.around.known.lock().expect("no panic while held").listening.retain(|known| *known != address);
+            Event::NotListening { address } => {
+                info!(%address, "not listening there any more");
+                self.around.known.lock().expect("no panic while held").listening.retain(|other| *other != address);
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
+            Event::Connected { peer, .. } if self.config.discovery.blocked.contains(&peer) => {
+                warn!(%peer, "a member that `blocked_peers` names is not let in");
+                self.around.net.drop_peer(&peer, "it is in blocked_peers");
+            }
             Event::Connected { peer, address, direction } => {
                 self.lonely_pause = limits::LONELY_DIAL_MIN;
                 let is_dialled = direction == Direction::Outbound;
@@ -256,10 +288,13 @@ impl Dialler {
             Event::Ready { peer } => self.greet(&peer),
             Event::Found { peer, address } => {
                 self.found(Kind::Mdns);
+                let named = Named { address: address.with_peer(&peer), said_at: now() };
                 let now = Instant::now();
-                self.book.add(Kind::Mdns, &address.with_peer(&peer), now + limits::MDNS_LIFE, now);
+                self.book.add(Kind::Mdns, &named, now + limits::MDNS_LIFE, now);
             }
-            Event::Lost { peer, address } => self.book.remove(Kind::Mdns, &address.with_peer(&peer)),
+            Event::Lost { peer, address } => {
+                self.book.remove(Kind::Mdns, &address.with_peer(&peer), Instant::now());
+            }
             Event::Disconnected { peer, why } => {
                 info!(%peer, why, "a peer is gone");
                 let soon = Instant::now() + limits::LONELY_DIAL_MIN;
@@ -268,6 +303,9 @@ impl Dialler {
             }
             Event::DialFailed { address, peer, why } => {
                 let text = self.reasons.name("dialling", address.as_ref(), peer.as_ref(), &why);
+                if let (Some(address), Refusal::WrongPeer { found }) = (&address, &why) {
+                    self.book.answered_by(address, found, Instant::now());
+                }
                 self.failed(address.map_or_else(|| "a peer".to_owned(), |address| address.to_string()), text);
             }
             Event::Refused { address, why } => {
@@ -280,11 +318,12 @@ impl Dialler {
     }
 
     fn failed(&self, place: String, why: Option<String>) {
-        let mut known = self.around.known.lock().expect("no panic while held");
+        let (mut known, at) = (self.around.known.lock().expect("no panic while held"), now());
+        known.failures.retain(|_, failure| at.since(failure.at) < limits::FAILURE_LIFE);
         if known.failures.len() >= limits::FAILURES_MAX {
             known.failures.clear();
         }
-        known.failures.extend(why.map(|why| (place, why)));
+        known.failures.extend(why.map(|why| (place, Failure { why, at })));
     }
 
     /// Dials whoever is due and not connected; returns how many.

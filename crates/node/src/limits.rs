@@ -81,6 +81,9 @@ pub const EXCHANGE_HEARD_INTERVAL: Duration = Duration::from_secs(5);
 /// Machines whose own words are remembered, to be passed on.
 pub const EXCHANGE_KNOWN_MAX: usize = 1024;
 
+/// Of them, those that one neighbour may tell of.
+pub const EXCHANGE_OF_ONE_MAX: usize = EXCHANGE_KNOWN_MAX / 4;
+
 /// How long what this node says of itself counts with its neighbours.
 pub const OWN_RECORD_LIFE: Duration = Duration::from_secs(30 * 60);
 
@@ -105,6 +108,13 @@ pub const RECEIPTS_MAX: usize = 1024;
 
 /// Addresses known from directories.
 pub const KNOWN_ADDRESSES_MAX: usize = 4096;
+
+/// How long a peer directory is waited for: its folder may be of a file server that is gone. It is not asked
+/// again before it has answered.
+pub const DIRECTORY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a failure to connect counts as a reason for having no peer: twice the longest pause between dials.
+pub const FAILURE_LIFE: Duration = REDIAL_MAX.saturating_mul(2);
 
 /// How long an address may take to resolve.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);

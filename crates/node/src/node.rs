@@ -420,7 +420,13 @@ impl Node {
 
     /// Why connections failed lately, by address.
     pub fn failures(&self) -> Vec<(String, String)> {
-        self.known().failures.into_iter().collect()
+        let known = self.known();
+        known.failures(now()).map(|(place, why)| (place.to_owned(), why.to_owned())).collect()
+    }
+
+    /// What is wrong with the ways of finding others: the way's name, and the reason.
+    pub fn finding_troubles(&self) -> Vec<(&'static str, String)> {
+        self.known().troubles().map(|(kind, why)| (kind.name(), why.to_owned())).collect()
     }
 
     /// Closes the doors, lets what is under way end, hands over what it alone holds, leaves the fleet and commits what is not committed yet.

@@ -8,7 +8,7 @@ use net::Net;
 use serde_json::{Value, json};
 use wire::{Millis, Peer};
 
-use crate::{Mode, Node};
+use crate::{Mode, Node, cache::now};
 use finding::{discovery, lonely, peer_exchange};
 use members::{role_name, switch};
 
@@ -68,7 +68,7 @@ impl Node {
             "task_p2p_cache_mode": "disabled",
             "p2p_peers": peers,
             "connected_peers": peers,
-            "connected_peers_why": lonely(&known, peers, self.net().is_some()),
+            "connected_peers_why": lonely(&known, peers, self.net().is_some(), now()),
             "bootstrap_peers_configured": known.bootstrap,
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
             "known_peer_multiaddrs": known.addresses,
@@ -118,7 +118,7 @@ impl Node {
             "active": enabled,
             "peer_count": infos.len(),
             "connected_peer_count": infos.len(),
-            "connected_peers_why": lonely(&known, infos.len(), enabled),
+            "connected_peers_why": lonely(&known, infos.len(), enabled, now()),
             "registered_peer_count": known.discovered,
             "peers": peers,
             "sealing": self.sealing().map(switch),
@@ -135,7 +135,7 @@ impl Node {
             "dials": counters.dials,
             "dial_failures": counters.dial_failures,
             "refusals": counters.refusals,
-            "failures": known.failures,
+            "failures": known.failures(now()).collect::<std::collections::BTreeMap<_, _>>(),
             "connectivity": {
                 "discovered_peers": known.discovered,
                 "relay_peers": reach.circuits.len(),

@@ -56,6 +56,8 @@ struct World {
     nonce: u64,
     /// When something was written, and how.
     writes: Vec<(Millis, Verb)>,
+    /// Comments that the token may not change.
+    foreign: BTreeSet<u64>,
 }
 
 impl World {
@@ -64,7 +66,7 @@ impl World {
         hub.add_token(Token::new("t0p", "octocat"));
         let count = nodes.len();
         let (up, mesh) = (vec![Some(START); count], (0..count).collect());
-        Self { hub, nodes, up, mesh, now: START, nonce: 0, writes: Vec::new() }
+        Self { hub, nodes, up, mesh, now: START, nonce: 0, writes: Vec::new(), foreign: BTreeSet::new() }
     }
 
     fn around(&self, at: usize) -> Around {
@@ -86,6 +88,10 @@ impl World {
         };
         if call.verb != Verb::Get {
             self.writes.push((self.now, call.verb));
+        }
+        let is_foreign = |id: &u64| call.path.ends_with(&format!("/comments/{id}"));
+        if self.foreign.iter().any(is_foreign) {
+            return Outcome::Answered(Reply { status: 403, ..Reply::default() });
         }
         let mut request = Request::builder().method(method).uri(&call.path).header("authorization", "Bearer t0p");
         if let Some(etag) = &call.etag {
@@ -344,6 +350,25 @@ fn a_restarted_node_goes_on_with_its_comment_and_a_dead_one_s_is_deleted_in_the_
 }
 
 #[test]
+fn a_copied_comment_does_not_silence_a_machine_that_was_started_anew() {
+    let mut world = World::new(vec![node("a", Role::Node), node("b", Role::Node)]);
+    world.up[1] = None;
+    world.run(60);
+    let copy = world.comments().1[0]["body"].as_str().unwrap().to_owned();
+    // Of its own comment, which somebody deletes, nothing but a stranger's copy is left.
+    let bye = world.nodes[0].leave().unwrap();
+    world.ask(&bye);
+    world.comment(&copy);
+    let foreign = world.comments().1[0]["id"].as_u64();
+    world.foreign.extend(foreign);
+    world.nodes[0] = node("a", Role::Node);
+    world.run(3600);
+    world.up[1] = Some(world.now);
+    world.run(60);
+    assert_eq!(world.found(1), BTreeSet::from(["a".to_owned()]));
+}
+
+#[test]
 fn short_lived_runners_leave_the_places_to_others() {
     let mut nodes: Vec<_> = (0..20).map(|n| node(&format!("e{n}"), Role::Ephemeral)).collect();
     nodes.push(node("anchor", Role::Anchor));
@@ -352,6 +377,56 @@ fn short_lived_runners_leave_the_places_to_others() {
     let writers: Vec<_> = world.nodes.iter().filter(|node| node.status(world.now).is_writer).collect();
     assert!(writers.iter().any(|node| node.config.role == Role::Anchor));
     assert!(writers.len() <= limits::WRITERS_MAX);
+}
+
+#[test]
+fn who_knew_an_issue_that_was_closed_meets_newcomers_in_the_next_one() {
+    let mut world = World::new(vec![node("a", Role::Node), node("b", Role::Node), node("new", Role::Node)]);
+    (world.up[1], world.up[2]) = (None, None);
+    world.run(20);
+    let close = |world: &mut World| {
+        let (issue, _) = world.comments();
+        let body = Some(json!({ "state": "closed" }).to_string().into_bytes());
+        world.ask(&Call { verb: Verb::Patch, path: format!("/repos/{REPO}/issues/{issue}"), etag: None, body });
+    };
+    // A lonely one moves soon,
+    close(&mut world);
+    world.up[1] = Some(world.now);
+    world.run(660);
+    assert_eq!(world.found(0), BTreeSet::from(["b".to_owned()]));
+    assert_eq!(world.mesh[0], world.mesh[1]);
+    // and those who have each other within the hour, all to the same one.
+    close(&mut world);
+    world.up[2] = Some(world.now);
+    world.run(2 * 3600);
+    let issues: BTreeSet<_> = world.nodes.iter().map(|node| node.status(world.now).issue).collect();
+    assert_eq!(issues.len(), 1, "{issues:?}");
+    assert_eq!(world.found(2), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn an_issue_older_than_the_newest_ones_is_not_lost_where_the_search_is_too_busy() {
+    let mut a = node("a", Role::Node);
+    let issue = |number: u64, title: &str| json!({ "number": number, "title": title, "state": "open" });
+    let found = json!({ "items": [issue(7, TITLE)] }).to_string();
+    let newest = json!([issue(301, "a bug"), issue(300, "another")]).to_string();
+    let (mut now, mut searches) = (START, 0);
+    for _ in 0..12 {
+        while let Some(call) = a.next(&Around::default(), [0; 24], now) {
+            let is_search = call.path.starts_with("/search/");
+            searches += u64::from(is_search);
+            let (status, body) = match (is_search, call.path.contains("/comments")) {
+                (true, _) => (if searches == 1 { 200 } else { 403 }, found.as_str()),
+                (_, true) => (200, "[]"),
+                _ => (200, newest.as_str()),
+            };
+            let status = if call.verb == Verb::Get { status } else { 404 };
+            a.on(Outcome::Answered(Reply { status, has_next: body == newest, body: body.into(), etag: None }), now);
+        }
+        now = a.next_at(0);
+        assert_eq!(a.status(now).issue, Some(7));
+    }
+    assert!(searches > 2);
 }
 
 #[test]
@@ -414,6 +489,7 @@ fn a_token_that_may_not_write_reads_and_says_so_and_asks_again_in_an_hour() {
     assert!(next < later.after(limits::READ_INTERVAL_NONE_MAX * 2), "it goes on reading");
     assert_eq!(read(&mut a, 200, "[]", next), Some(Verb::Get));
     assert_eq!(read(&mut a, 200, "[]", next), None, "and does not write");
+    assert_eq!(a.status(next).trouble.as_ref(), Some(&trouble), "it can be read, and still not be written");
     a.next(&around, [0; 24], a.next_at(0));
     a.on(Outcome::Spared, next);
     assert!(a.next_at(0) >= next.after(limits::SPARED_PAUSE), "it leaves the budget alone");

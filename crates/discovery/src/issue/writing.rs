@@ -1,6 +1,6 @@
 //! Whether this machine keeps a comment, and which are to go.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{cmp::Reverse, collections::BTreeSet, net::IpAddr};
 
 use serde_json::{Value, json};
 use wire::{Millis, Peer, Role};
@@ -20,7 +20,7 @@ pub(super) struct Own {
 }
 
 /// Whether an address may be told to other machines: loopback is another one to each of them.
-pub(super) fn is_told(address: &str) -> bool {
+pub fn is_told(address: &str) -> bool {
     let mut parts = address.split('/').skip(1);
     let is_dialable = match (parts.next(), parts.next()) {
         (Some("ip4" | "ip6"), Some(ip)) => {
@@ -48,8 +48,12 @@ pub(super) fn spread(repository: &str, peer: &Peer) -> f64 {
 impl IssueRegistry {
     /// What follows a reading.
     pub(super) fn decide(&mut self, around: &Around, started_at: Millis, now: Millis) -> Step {
-        let mine = self.pages.writers().filter(|(_, record)| record.peer == self.config.me);
-        let mine = mine.map(|(id, record)| Own { id, issued_at: record.issued_at }).max_by_key(|own| own.issued_at);
+        self.copies.retain(|copy| self.pages.comments().any(|comment| comment.id == *copy));
+        let mine =
+            self.pages.writers().filter(|(id, record)| record.peer == self.config.me && !self.copies.contains(id));
+        let mine = mine.map(|(id, record)| Own { id, issued_at: record.issued_at });
+        // A copy is younger than what it was made of.
+        let mine = mine.max_by_key(|own| (own.issued_at, Reverse(own.id)));
         if self.own.is_none() {
             self.own = mine;
         }

@@ -19,6 +19,8 @@ pub(crate) struct RawConfig {
     typed: BTreeMap<&'static str, Typed>,
     /// Variables that start with `GHOARD_` and set nothing, most likely by a typing error.
     pub(crate) unknown_variables: Vec<String>,
+    /// Of this program's own.
+    pub(crate) empty_variables: Vec<String>,
 }
 
 /// One value as text, and its source.
@@ -85,6 +87,9 @@ impl RawConfig {
         };
         raw.unknown_variables =
             world.env.keys().filter(|name| name.starts_with("GHOARD_") && !known(name)).cloned().collect();
+        let is_empty = |name: &&String| world.env.get(*name).is_some_and(|value| value.is_empty());
+        let own = world.env.keys().filter(|name| name.starts_with("GHOARD_") && known(name));
+        raw.empty_variables = own.filter(is_empty).cloned().collect();
         Ok(raw)
     }
 

@@ -30,6 +30,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let tls_files = r.tls_files()?;
     let bootstrap_peers =
         r.value("bootstrap_peers", |text| Ok(value::list(text)), Vec::new(), |peers: &Vec<_>| peers.join(","))?;
+    let blocked_peers = r.value("blocked_peers", value::peers, Vec::new(), |peers: &Vec<_>| peers.join(","))?;
     let default_ttl = r.optional("default_ttl", value::seconds, show_seconds)?;
     let proof_window = r.proof_window(default_ttl)?;
     let stale_for = r.value("stale_for", value::seconds, Duration::from_secs(3600), show_seconds)?;
@@ -92,6 +93,7 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         hole_punching,
         upnp,
         bootstrap_peers,
+        blocked_peers,
         default_ttl,
         proof_window,
         stale_for,

@@ -87,6 +87,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "File with the key of tls_cert_file, in PEM"),
     works("bootstrap_peers", &["CACHE_BOOTSTRAP_PEERS"], List, "none",
         "Multiaddrs of members to dial, comma separated"),
+    works("blocked_peers", &[], List, "none",
+        "Peer ids of members that this machine neither dials nor lets in, comma separated"),
     works("default_ttl", &["CACHE_DEFAULT_TTL"], Number, "what the origin says",
         "Seconds for which an answer is fresh; sets proof_window too, unless that is set by itself"),
     works("proof_window", &[], Number, "60, or default_ttl if that is set",

@@ -218,6 +218,15 @@ fn a_machine_relays_and_asks_the_router_by_its_role() {
 }
 
 #[test]
+fn who_is_blocked_is_named_by_peer_id() {
+    let id = net::Identity::from_seed([1; 32]).peer();
+    assert_eq!(config(&format!("GHOARD_BLOCKED_PEERS={id}, {id}")).unwrap().blocked_peers, [id.as_str()]);
+    for story in ["GHOARD_BLOCKED_PEERS=runner-7", "GHOARD_BLOCKED_PEERS=/ip4/192.0.2.7/tcp/9100"] {
+        assert!(refused(story).contains("expected peer ids"), "{}", refused(story));
+    }
+}
+
+#[test]
 fn transports_are_named_and_a_certificate_comes_with_its_key() {
     assert_eq!(shown("GHOARD_TRANSPORTS=quic,ws", "transports"), "quic,ws from GHOARD_TRANSPORTS");
     for story in ["GHOARD_TRANSPORTS=udp", "GHOARD_TRANSPORTS=,"] {

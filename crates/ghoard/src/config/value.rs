@@ -8,7 +8,7 @@ use std::{
 };
 
 use github::{Pattern, Site};
-use net::{Carrier, RelayServer};
+use net::{Address, Carrier, RelayServer};
 use node::{Mode, Share};
 use wire::Role;
 
@@ -124,6 +124,14 @@ pub(super) fn list(text: &str) -> Vec<String> {
         }
     }
     items
+}
+
+/// Each of the form that this program prints.
+pub(super) fn peers(text: &str) -> Parsed<Vec<String>> {
+    let all = list(text);
+    let parsed = |peer: &String| format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}").parse::<Address>().ok()?.peer();
+    let is_peer = |peer: &String| parsed(peer).is_some_and(|parsed| parsed.as_str() == peer);
+    if all.iter().all(is_peer) { Ok(all) } else { Err("peer ids, such as 12D3KooW…, comma separated") }
 }
 
 pub(super) fn share(text: &str) -> Parsed<Share> {

@@ -1,10 +1,12 @@
 //! The other members: whether they are found, whether they can be reached, and who refuses whom.
 
+use std::net::SocketAddr;
+
 use http::Method;
-use net::Address;
+use net::{Address, Carrier};
 use serde_json::Value;
 
-use crate::{admin_client, checks::Report, config::Config, probe, reach};
+use crate::{admin_client, checks::Report, config::Config, names, reach};
 
 /// What the running daemon shows of its peers, if one runs.
 pub(super) async fn daemon(config: &Config, report: &mut Report) -> Option<Value> {
@@ -25,7 +27,7 @@ pub(super) async fn bootstrap(config: &Config, report: &mut Report) {
     const NAME: &str = "bootstrap";
     for text in &config.bootstrap_peers {
         let places = match text.parse::<Address>() {
-            Ok(address) => probe::places(&address).await,
+            Ok(address) => names::places(&address).await,
             Err(error) => Err(error.to_string()),
         };
         let places = match places {
@@ -39,11 +41,14 @@ pub(super) async fn bootstrap(config: &Config, report: &mut Report) {
                 continue;
             }
         };
-        if text.contains("/quic-v1") {
-            report.open(NAME, format!("{text}: over UDP, which only `ghoard probe` can try"));
-            continue;
-        }
         for place in places {
+            if place.carrier() == Carrier::Quic {
+                report.open(NAME, format!("{place}: over UDP, which only `ghoard probe` can try"));
+                continue;
+            }
+            let Some(place) = place.ip().zip(place.port()).map(|(ip, port)| SocketAddr::new(ip, port)) else {
+                continue;
+            };
             match reach::tcp(place).await.trouble(place, config.external_ip()) {
                 None => report.well(NAME, format!("{place} takes connections; `ghoard probe {text}` looks further")),
                 Some((what, cure)) => report.wrong(NAME, what, cure),
@@ -63,35 +68,26 @@ pub(super) fn peers(config: &Config, daemon: Option<&Value>, report: &mut Report
     if connected > 0 {
         return report.well(NAME, format!("{connected} connected; `ghoard peers` shows them"));
     }
-    let failures: Vec<(&str, &str)> = daemon["failures"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(place, why)| Some((place.as_str(), why.as_str()?)))
-        .collect();
-    if let Some((place, why)) = failures.iter().find(|(_, why)| why.contains("another shared secret")) {
+    // The daemon knows which it is; here is the cure.
+    let why = daemon["connected_peers_why"].as_str().unwrap_or("the daemon does not say why");
+    let what = format!("none connected: {why}");
+    if why.contains("another shared secret") {
+        return report.wrong(NAME, what, "set the same CACHE_P2P_SHARED_SECRET on both machines");
+    }
+    if daemon["known_peer_multiaddrs"].as_u64().unwrap_or_default() > 0 {
         return report.wrong(
             NAME,
-            format!("none connected: the gate refused {place}: {why}"),
-            "set the same CACHE_P2P_SHARED_SECRET on both machines",
+            what,
+            "`ghoard probe ADDRESS` tells where it ends; where neither side can be reached from outside, run one machine that both reach with GHOARD_ROLE=anchor",
         );
     }
-    let known = daemon["known_peer_multiaddrs"].as_u64().unwrap_or_default();
-    if known == 0 {
-        let registry = config.p2p_registry_dirs.first().map(|dir| dir.display().to_string());
-        return report.wrong(
-            NAME,
-            "none connected: no other machine was found",
-            format!(
-                "name one in CACHE_BOOTSTRAP_PEERS (it prints its address at its start), set GITHUB_REPOSITORY on both, or share the folder {}",
-                registry.unwrap_or_else(|| "in IPFS_ACCELERATE_P2P_CACHE_DIR".to_owned())
-            ),
-        );
-    }
-    let list: Vec<String> = failures.iter().map(|(place, why)| format!("{place}: {why}")).collect();
+    let registry = config.p2p_registry_dirs.first().map(|dir| dir.display().to_string());
     report.wrong(
         NAME,
-        format!("none connected: {known} addresses are known, and none can be reached ({})", list.join("; ")),
-        "`ghoard probe ADDRESS` tells where it ends; where neither side can be reached from outside, run one machine that both reach with GHOARD_ROLE=anchor",
+        what,
+        format!(
+            "name one in CACHE_BOOTSTRAP_PEERS (it prints its address at its start), set GITHUB_REPOSITORY on both, or share the folder {}",
+            registry.unwrap_or_else(|| "in IPFS_ACCELERATE_P2P_CACHE_DIR".to_owned())
+        ),
     );
 }

@@ -3,16 +3,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::{Address, Event, EventStream, GateError, Net, PullError, Refusal};
+use net::{Address, Carrier, Event, EventStream, GateError, Net, PullError, Refusal};
 use tokio::time::timeout;
 use wire::Peer;
 
 use super::{
-    AGENT, places,
+    AGENT,
     words::{self, Question, Reply},
 };
 use crate::{
     checks::Report,
+    names,
     reach::{self, firewall_lines},
 };
 
@@ -33,7 +34,7 @@ pub(crate) async fn examine(
     let mut report = Report::default();
     let mut side = Side { net, events, name: name.to_owned(), port: None };
     if let Some(place) = reachable(address, own, &mut report).await
-        && let Some(peer) = connect(&mut side, &address.resolved(place.ip()), place, &mut report).await
+        && let Some(peer) = connect(&mut side, &place, &mut report).await
     {
         get_to_know(&mut side, &peer, &mut report).await;
         ask_for_dial_back(&side, &peer, &mut report).await;
@@ -51,13 +52,9 @@ struct Side {
 }
 
 /// Resolves the address and connects to the port; the first place that answers.
-async fn reachable(address: &Address, own: Option<IpAddr>, report: &mut Report) -> Option<SocketAddr> {
-    let places = match places(address).await {
-        Ok(places) if !places.is_empty() => places,
-        Ok(_) => {
-            report.wrong("address", format!("{address} resolves to nothing"), "is the name right?");
-            return None;
-        }
+async fn reachable(address: &Address, own: Option<IpAddr>, report: &mut Report) -> Option<Address> {
+    let places = match names::places(address).await {
+        Ok(places) => places,
         Err(why) => {
             report.wrong("address", why, "is the name right, and does this machine's DNS know it?");
             return None;
@@ -65,16 +62,17 @@ async fn reachable(address: &Address, own: Option<IpAddr>, report: &mut Report) 
     };
     let list: Vec<String> = places.iter().map(ToString::to_string).collect();
     report.well("address", list.join(", "));
-    if address.to_string().contains("/quic-v1") {
-        report.open("tcp", "not looked at: the address is of QUIC, over UDP");
-        return places.first().copied();
-    }
     for place in places {
-        let reach = reach::tcp(place).await;
-        match reach.trouble(place, own) {
+        let Some(socket) = socket(&place) else { continue };
+        if place.carrier() == Carrier::Quic {
+            report.open("tcp", "not looked at: the address is of QUIC, over UDP");
+            return Some(place);
+        }
+        let reach = reach::tcp(socket).await;
+        match reach.trouble(socket, own) {
             None => {
                 if let reach::Reach::Open(took) = reach {
-                    report.well("tcp", format!("{place} answers in {}", ms(took)));
+                    report.well("tcp", format!("{socket} answers in {}", ms(took)));
                 }
                 return Some(place);
             }
@@ -84,9 +82,13 @@ async fn reachable(address: &Address, own: Option<IpAddr>, report: &mut Report) 
     None
 }
 
+fn socket(place: &Address) -> Option<SocketAddr> {
+    Some(SocketAddr::new(place.ip()?, place.port()?))
+}
+
 /// Encryption and the proof of membership.
-async fn connect(side: &mut Side, address: &Address, place: SocketAddr, report: &mut Report) -> Option<Peer> {
-    let start = Instant::now();
+async fn connect(side: &mut Side, address: &Address, report: &mut Report) -> Option<Peer> {
+    let (place, start) = (socket(address)?, Instant::now());
     side.net.dial(address.clone());
     let connected = async {
         loop {

@@ -21,6 +21,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: tls_cert_file - default
         out: tls_key_file - default
         out: bootstrap_peers - default
+        out: blocked_peers - default
         out: default_ttl - default
         out: proof_window 60 s default
         out: stale_for 10 s ~/.config/ghoard/config.toml:2
@@ -119,6 +120,10 @@ fn a_variable_that_sets_nothing_is_a_warning() {
     let output = home.ghoard("config").env("GHOARD_LISTEN_PROT", "1").output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "warning: GHOARD_LISTEN_PROT is no setting of ghoard\n");
+    let output = home.ghoard("config").env("GHOARD_TRANSPORTS", "").output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "warning: GHOARD_TRANSPORTS is empty, which counts as not set\n");
 }
 
 #[test]

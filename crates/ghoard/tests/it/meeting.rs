@@ -1,6 +1,8 @@
 //! One machine asks GitHub, the other one answers.
 
-use crate::world::{GitHub, SECRET, Setup, TOKEN, has_gh, two_members, two_members_with, wait_until};
+use std::{collections::BTreeSet, time::Instant};
+
+use crate::world::{GitHub, Machine, SECRET, Setup, TOKEN, has_gh, two_members, two_members_with, wait_until};
 
 const REPO: &str = "/repos/octocat/Hello-World";
 
@@ -83,15 +85,46 @@ fn from_one_address_the_neighbours_make_a_mesh_of_all() {
     };
     let first = member("n0", "");
     let bootstrap = first.listening();
-    let others: Vec<_> = (1..6).map(|n| member(&format!("n{n}"), &bootstrap)).collect();
+    let began = Instant::now();
+    let others: Vec<_> = (1..12).map(|n| member(&format!("n{n}"), &bootstrap)).collect();
     for machine in others.iter().chain([&first]) {
-        machine.wait_for_peers(5);
+        machine.wait_for_peers(11);
         let stats = machine.stats();
         assert!(stats["peer_exchange_last_iso"].is_string(), "{stats}");
-        assert!(stats["known_peer_multiaddrs"].as_u64() >= Some(4), "{stats}");
+        assert!(stats["known_peer_multiaddrs"].as_u64() >= Some(10), "{stats}");
     }
+    println!("a mesh of 12 from one address, {:.1} s after the second was started", began.elapsed().as_secs_f64());
     let kinds = &others[4].status("/api/mcp/peers").json()["connectivity"]["discovery"]["kinds"];
     assert_eq!((&kinds["peer_exchange"]["has_worked"], &kinds["file"]["configured"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn machines_of_ipv6_alone_meet_and_one_of_both_meets_either() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have IPv6");
+        return eprintln!("skipped: this machine has no IPv6");
+    }
+    let github = GitHub::start();
+    let member = |name: &str, address: &str, bootstrap: &str| {
+        let setup = Setup::new(&github).member(SECRET, "off", name).env("GHOARD_LISTEN_ADDRESS", address);
+        setup.env("GHOARD_PEER_EXCHANGE", "false").env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+    };
+    let (a, old) = (member("a", "::1", ""), member("old", "127.0.0.1", ""));
+    assert!(a.listening().starts_with("/ip6/::1/tcp/"), "{}", a.listening());
+    let b = member("b", "::1", &a.listening());
+    let both = member("both", "::", &format!("{},{}", a.listening(), old.listening()));
+    b.wait_for_peers(1);
+    both.wait_for_peers(2);
+    let families = |machine: &Machine| {
+        let peers = machine.status("/api/mcp/peers").json();
+        let rows =
+            peers["peers"].as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap()[..4].to_owned());
+        rows.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(families(&b), ["/ip6".to_owned()].into());
+    assert_eq!(families(&both), ["/ip4".to_owned(), "/ip6".to_owned()].into());
+    assert_eq!(a.get(REPO, Some(TOKEN)).status, 200);
+    wait_until("both others have heard of it", || b.stat("index_entries") == 1 && both.stat("index_entries") == 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the swarm reports, in the node's words.
 
+use std::net::IpAddr;
+
 use libp2p::{
     PeerId,
     core::ConnectedPoint,
@@ -28,9 +30,10 @@ impl Driver {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr { listener_id, address } => self.on_listening(listener_id, &address),
-            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_address_lost(&address),
-            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+            SwarmEvent::ExpiredListenAddr { listener_id, address } => self.on_not_listening(listener_id, &address),
+            SwarmEvent::ListenerClosed { listener_id, reason, addresses } => {
                 if let Some(at) = self.listeners.iter().position(|(id, _)| *id == listener_id) {
+                    addresses.iter().for_each(|address| self.on_not_listening(listener_id, address));
                     let (_, address) = self.listeners.swap_remove(at);
                     if let Err(cause) = reason {
                         self.tell(Event::ListenFailed { address, why: cause.to_string() });
@@ -81,14 +84,11 @@ impl Driver {
         let link = Link {
             class,
             address: address.clone(),
+            local_ip: local_ip(endpoint),
             direction,
             dialled: links::is_dialler(endpoint),
             since: Instant::now(),
             rtt: None,
-            own_side: match endpoint {
-                ConnectedPoint::Listener { local_addr, .. } => ip_of(local_addr).filter(|ip| !ip.is_unspecified()),
-                ConnectedPoint::Dialer { .. } => None,
-            },
         };
         let first = self.peers.add(id, connection, link);
         self.on_link(id, connection, endpoint);
@@ -235,6 +235,15 @@ impl Driver {
             Kind::Message => self.tasks.spawn(inbox.messages(from, stream, slot)),
             Kind::Pull => self.tasks.spawn(inbox.pull(from, stream, slot)),
         }
+    }
+}
+
+/// Which of this machine's addresses a connection that came in was made to. Of one that was dialled the
+/// system chose it.
+fn local_ip(endpoint: &ConnectedPoint) -> Option<IpAddr> {
+    match endpoint {
+        ConnectedPoint::Listener { local_addr, .. } => ip_of(local_addr).filter(|ip| !ip.is_unspecified()),
+        ConnectedPoint::Dialer { .. } => None,
     }
 }
 

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     Address, Circuit, Config, Direction, Event, Nat, Reach, ReachInfo, RelayServer,
+    address::ip_of,
     identity::peer_of,
     limits::{GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
     links,
@@ -52,6 +53,8 @@ pub(super) struct Reaching {
     serves: bool,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
+    /// What the operator says that others reach.
+    named: Vec<Address>,
     upnp: Option<bool>,
     wake_at: Option<Instant>,
     rng: StdRng,
@@ -71,6 +74,16 @@ struct Introduction {
 }
 
 impl Reaching {
+    /// Whether it listens at a relay.
+    pub(super) fn is_circuit(&self, listener: ListenerId) -> bool {
+        self.listeners.iter().any(|(id, _)| *id == listener)
+    }
+
+    /// Whether the operator says that others reach us there.
+    pub(super) fn is_named(&self, address: &Address) -> bool {
+        self.named.contains(address)
+    }
+
     /// Returns the seed for AutoNAT's nonces, too.
     pub(super) fn new(config: &Config, seed: [u8; 32], told: Told) -> (Self, [u8; 32]) {
         // The seed itself feeds the gate.
@@ -95,6 +108,7 @@ impl Reaching {
             evidence: Evidence::new(is_public),
             serves,
             is_open: !config.listen.iter().all(is_loopback),
+            named: config.external.clone(),
             upnp: None,
             // What is switched on is told, and a relay begins to serve, before anything happens.
             wake_at: config.reach.is_any().then(Instant::now),
@@ -209,10 +223,12 @@ impl Driver {
     /// A peer said what it offers and where it sees us.
     pub(super) fn on_identified(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
         let Some(link) = self.peers.link(&peer, connection) else { return };
-        self.note_own_side(&peer, connection, &link, info);
         let Some(introduction) = self.reaching.introductions.get_mut(&connection) else { return };
         if link.address.is_relayed() {
             return self.dial_back(peer, connection, info);
+        }
+        if let Some(ip) = ip_of(&info.observed_addr) {
+            self.peers.set_observed(&peer, connection, ip);
         }
         if introduction.is_from_port {
             let observed = Address::reported(&info.observed_addr).without_peer();

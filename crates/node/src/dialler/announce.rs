@@ -1,7 +1,9 @@
 //! What this node says of itself: to the directories, the registry and its neighbours.
 
-use discovery::{Announced, PeerRecord, signed_record};
-use net::Address;
+use std::collections::BTreeSet;
+
+use discovery::{Announced, PeerRecord, is_told, signed_record};
+use net::{Address, ReachInfo};
 use tracing::warn;
 use wire::{Exchange, Message, Peer};
 
@@ -29,21 +31,22 @@ impl Dialler {
             let mut known = self.around.known.lock().expect("no panic while held");
             (known.advertised, known.announced) = (Some(address), Some(record.clone()));
         }
-        for directory in &self.config.directories {
-            let (directory, record) = (directory.clone(), record.clone());
-            let trouble = match self.around.tasks.block(move || directory.announce(&record, now())).await {
-                Some(Ok(Announced::Clash { other })) => {
+        for folder in &self.folders {
+            let record = record.clone();
+            let trouble = match folder.ask(&self.around.tasks, move |folder| folder.announce(&record, now())).await {
+                Ok(Ok(Announced::Clash { other })) => {
                     warn!(
                         runner_name = self.config.runner_name,
                         other, "another live peer uses this RUNNER_NAME; give each machine its own"
                     );
                     Some(format!("the live peer {other} uses the same RUNNER_NAME"))
                 }
-                Some(Ok(_)) | None => None,
-                Some(Err(error)) => {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => {
                     warn!(%error, "cannot announce this node in the peer directory");
                     Some(error.to_string())
                 }
+                Err(silent) => Some(silent.to_string()),
             };
             self.kinds.entry(Kind::File).or_default().trouble = trouble;
         }
@@ -65,23 +68,18 @@ impl Dialler {
             }
             None => {}
         }
-        let outside = listening.iter().find(|address| !is_loopback(address));
+        let outside = listening.iter().find(|address| is_told(&address.to_string()));
         match self.config.force_localhost {
             Some(false) => outside.cloned(),
             _ => Some(outside.unwrap_or(first).clone()),
         }
     }
 
-    /// Every address at which this node may be reached, the best first. Loopback only where that is what is
-    /// advertised.
+    /// Every address at which this node may be reached, for all who want to dial it.
     fn own_addresses(&self) -> Vec<Address> {
-        let me = self.around.net.me();
         let Some(best) = self.advertised() else { return Vec::new() };
         let listening = self.around.known.lock().expect("no panic while held").listening.clone();
-        let others = listening.into_iter().filter(|address| !is_loopback(&address) && *address != best);
-        let others = others.filter(|_| !is_loopback(&&best));
-        let all = std::iter::once(best.clone()).chain(others);
-        all.map(|address| address.with_peer(me)).take(wire::limits::PEER_ADDRESSES_MAX).collect()
+        own_addresses(self.around.net.me(), &best, self.config.external.is_some(), &listening, self.around.net.reach())
     }
 
     /// A new neighbour is told where machines are.
@@ -118,6 +116,67 @@ impl Dialler {
     }
 }
 
+/// The few that there is room for: what the operator says, what is good anywhere, the ways through relays, and
+/// then what is good in this network. Loopback only where that is what is advertised.
+fn own_addresses(me: &Peer, best: &Address, is_said: bool, listening: &[Address], reach: ReachInfo) -> Vec<Address> {
+    if is_loopback(&best) {
+        return vec![best.with_peer(me)];
+    }
+    let (anywhere, here): (Vec<&Address>, Vec<&Address>) =
+        reach.external.iter().chain([best]).chain(listening).partition(|address| address.is_global());
+    let circuits = reach.circuits.iter().filter_map(|circuit| circuit.addresses.first());
+    let said = is_said.then_some(best);
+    let all = said.into_iter().chain(anywhere).chain(circuits).chain(here).map(|address| address.with_peer(me));
+    let mut seen = BTreeSet::new();
+    let told = all.filter(|address| is_told(&address.to_string()) && seen.insert(address.clone()));
+    told.take(wire::limits::PEER_ADDRESSES_MAX).collect()
+}
+
 fn is_loopback(address: &&Address) -> bool {
     address.ip().is_some_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{Circuit, Identity};
+
+    use super::*;
+
+    fn all(texts: &[&str]) -> Vec<Address> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn told(best: &str, is_said: bool, listening: &[&str], reach: ReachInfo) -> Vec<String> {
+        let me = Identity::from_seed([1; 32]).peer();
+        let own = own_addresses(&me, &best.parse().unwrap(), is_said, &all(listening), reach);
+        own.iter().map(|address| address.without_peer().to_string()).collect()
+    }
+
+    #[test]
+    fn what_others_can_dial_comes_before_what_only_neighbours_can() {
+        let relay = Identity::from_seed([9; 32]).peer();
+        let circuit = format!("/ip4/50.0.0.9/tcp/9100/p2p/{relay}/p2p-circuit");
+        let listening = [
+            "/ip4/192.168.1.2/tcp/9100",
+            "/ip4/127.0.0.1/tcp/9100",
+            "/ip6/fe80::1/tcp/9100",
+            "/ip4/192.168.1.2/udp/9100/quic-v1",
+        ];
+        let reach = ReachInfo {
+            external: all(&["/ip4/50.0.0.1/tcp/4001"]),
+            circuits: vec![Circuit { relay, addresses: all(&[&circuit]) }],
+            ..ReachInfo::default()
+        };
+        let told_of = told(listening[0], false, &listening, reach.clone());
+        assert_eq!(told_of, ["/ip4/50.0.0.1/tcp/4001", &circuit, listening[0], listening[3]]);
+        let said = told("/ip4/192.168.1.9/tcp/9100", true, &listening, reach);
+        assert_eq!(said[..2], ["/ip4/192.168.1.9/tcp/9100", "/ip4/50.0.0.1/tcp/4001"], "the operator knows better");
+    }
+
+    #[test]
+    fn loopback_is_told_of_alone_and_what_is_of_one_link_never() {
+        let listening = ["/ip4/127.0.0.1/tcp/9100", "/ip6/fe80::1/tcp/9100", "/ip4/10.0.0.1/tcp/9100"];
+        assert_eq!(told(listening[0], false, &listening, ReachInfo::default()), [listening[0]]);
+        assert_eq!(told(listening[2], false, &listening, ReachInfo::default()), [listening[2]]);
+    }
 }

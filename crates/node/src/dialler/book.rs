@@ -1,5 +1,9 @@
 //! Whom to dial, and when: every address that is known, by whom it was named, and how it went.
 
+mod place;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -7,101 +11,92 @@ use std::{
 
 use net::Address;
 use tokio::time::Instant;
-use wire::Peer;
+use wire::{Millis, Peer};
 
 use super::kinds::Kind;
 use crate::limits;
+use place::{Claim, Place};
 
 /// A book of addresses. Pure: times and jitter are handed in.
 #[derive(Debug)]
 pub struct Book {
-    me: Peer,
-    /// By what is connected to: of several peers at one place only the one named last can still be there.
+    /// This node, and those that the operator will not have: nobody to dial.
+    barred: BTreeSet<Peer>,
+    /// By what is connected to: of several peers at one place only one can still be there.
     places: BTreeMap<Address, Place>,
     rounds: usize,
 }
 
-#[derive(Debug)]
-struct Place {
-    address: Address,
-    /// Who names it, and until when that counts.
-    by: BTreeMap<Kind, Option<Instant>>,
-    failures: u32,
-    next_at: Instant,
-    was_dialled: bool,
-    /// Who answered there last, where the address does not say who must.
-    answered: Option<Peer>,
+/// An address, and when it was said by whoever is there; zero where nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub address: Address,
+    pub said_at: Millis,
 }
 
 impl Book {
-    pub fn new(me: Peer) -> Self {
-        Self { me, places: BTreeMap::new(), rounds: 0 }
+    pub fn new(me: Peer, mut barred: BTreeSet<Peer>) -> Self {
+        barred.insert(me);
+        Self { barred, places: BTreeMap::new(), rounds: 0 }
     }
 
-    /// What a kind names is now this and nothing else. `spread`, from 0 to 1, is drawn for each new place.
-    pub fn set(&mut self, kind: Kind, named: Vec<Address>, mut spread: impl FnMut() -> f64, now: Instant) {
-        let there: BTreeSet<Address> = named.iter().map(place_of).collect();
-        for place in self.places.values_mut().filter(|place| !there.contains(&place_of(&place.address))) {
-            place.by.remove(&kind);
+    /// What a kind names is now this and nothing else; of one place, what was said last. `spread`, from 0 to 1,
+    /// is drawn for each.
+    pub fn set(&mut self, kind: Kind, mut named: Vec<Named>, mut spread: impl FnMut() -> f64, now: Instant) {
+        named.sort_by_key(|named| std::cmp::Reverse(named.said_at));
+        let mut there = BTreeSet::new();
+        named.retain(|named| there.insert(place_of(&named.address)));
+        for (key, place) in &mut self.places {
+            if !there.contains(key) {
+                place.take_back(kind, now);
+            }
         }
         self.forget_unnamed();
         let burst = burst_time(named.len());
-        for address in named {
-            self.note(kind, &address, None, now + burst.mul_f64(spread()));
+        for Named { address, said_at } in named {
+            let claim = Claim { peer: address.peer(), said_at, until: None };
+            self.note(kind, &address, claim, now + burst.mul_f64(spread()));
         }
     }
 
-    /// A kind names this as well, until then.
-    pub fn add(&mut self, kind: Kind, address: &Address, until: Instant, at: Instant) {
-        self.note(kind, address, Some(until), at);
+    /// A kind names this as well, until then. What is older than what it knows changes nothing.
+    pub fn add(&mut self, kind: Kind, named: &Named, until: Instant, at: Instant) {
+        let claim = Claim { peer: named.address.peer(), said_at: named.said_at, until: Some(until) };
+        self.note(kind, &named.address, claim, at);
     }
 
     /// A kind takes back what it named.
-    pub fn remove(&mut self, kind: Kind, address: &Address) {
-        if let Some(place) = self.places.get_mut(&place_of(address)) {
-            place.by.remove(&kind);
+    pub fn remove(&mut self, kind: Kind, address: &Address, now: Instant) {
+        if let Some(place) = self.places.get_mut(&place_of(address)).filter(|place| place.names(kind, address)) {
+            place.take_back(kind, now);
         }
         self.forget_unnamed();
     }
 
-    fn note(&mut self, kind: Kind, address: &Address, until: Option<Instant>, at: Instant) {
+    fn note(&mut self, kind: Kind, address: &Address, claim: Claim, at: Instant) {
         let key = place_of(address);
-        if address.peer().as_ref() == Some(&self.me) {
+        let is_barred = claim.peer.as_ref().is_some_and(|peer| self.barred.contains(peer));
+        if is_barred || (!self.places.contains_key(&key) && !self.has_room(kind)) {
             return;
         }
-        if !self.places.contains_key(&key) && self.places.len() >= limits::KNOWN_ADDRESSES_MAX {
-            return;
-        }
-        let fresh = || Place {
-            address: address.clone(),
-            by: BTreeMap::new(),
-            failures: 0,
-            next_at: at,
-            was_dialled: false,
-            answered: None,
-        };
-        let place = self.places.entry(key).or_insert_with(fresh);
-        if address.peer().is_some() && place.address != *address {
-            // Another peer is there now: what went wrong with the old one does not count.
-            *place = Place { by: std::mem::take(&mut place.by), ..fresh() };
-        }
-        let until = match (place.by.get(&kind), until) {
-            (Some(None), _) | (_, None) => None,
-            (Some(Some(known)), Some(until)) => Some((*known).max(until)),
-            (None, until) => until,
-        };
-        place.by.insert(kind, until);
+        self.places.entry(key.clone()).or_insert_with(|| Place::new(key, at)).claim(kind, claim, at);
+    }
+
+    /// What others say of others does not take the room of what the operator and the directories name.
+    fn has_room(&self, kind: Kind) -> bool {
+        let is_hearsay = matches!(kind, Kind::Exchange | Kind::Mdns);
+        let is_half_full = self.places.len() >= limits::KNOWN_ADDRESSES_MAX / 2;
+        self.places.len() < limits::KNOWN_ADDRESSES_MAX
+            && !(is_hearsay && is_half_full && self.of_kind(kind) >= limits::KNOWN_ADDRESSES_MAX / 2)
     }
 
     fn forget_unnamed(&mut self) {
-        self.places.retain(|_, place| !place.by.is_empty());
+        self.places.retain(|_, place| !place.is_unnamed());
     }
 
     /// Forgets what is over.
     pub fn expire(&mut self, now: Instant) {
-        for place in self.places.values_mut() {
-            place.by.retain(|_, until| until.is_none_or(|until| now < until));
-        }
+        self.places.values_mut().for_each(|place| place.expire(now));
         self.forget_unnamed();
     }
 
@@ -119,8 +114,8 @@ impl Book {
         let mut due: Vec<(bool, Address)> = self
             .places
             .iter()
-            .filter(|(_, place)| place.next_at <= now && is_open(place, connected))
-            .map(|(key, place)| (!place.by.contains_key(&Kind::Static), key.clone()))
+            .filter(|(_, place)| place.next_at <= now && place.is_open(connected))
+            .map(|(key, place)| (!place.is_named_by(Kind::Static), key.clone()))
             .filter(|(is_found, _)| !(is_enough && *is_found))
             .collect();
         due.sort();
@@ -135,10 +130,7 @@ impl Book {
         }
         for (_, key) in due {
             let place = self.places.get_mut(&key).expect("it was found above");
-            let pause = limits::REDIAL_MIN.saturating_mul(1 << place.failures.min(16)).min(limits::REDIAL_MAX);
-            (place.next_at, place.was_dialled) = (now + pause.mul_f64(jitter()), true);
-            place.failures = place.failures.saturating_add(1);
-            dialled.push(place.address.clone());
+            dialled.push(place.dial(jitter(), now));
         }
         dialled
     }
@@ -146,24 +138,30 @@ impl Book {
     /// When [`Self::due`] has something to say next.
     pub fn next_due(&self, connected: &BTreeSet<Peer>) -> Option<Instant> {
         let is_enough = connected.len() >= limits::NEIGHBOURS_WANTED;
-        let open = self.places.values().filter(|place| is_open(place, connected));
-        let open = open.filter(|place| !is_enough || place.by.contains_key(&Kind::Static));
+        let open = self.places.values().filter(|place| place.is_open(connected));
+        let open = open.filter(|place| !is_enough || place.is_named_by(Kind::Static));
         open.map(|place| place.next_at).min()
     }
 
     /// A connection of `peer` to this place is up: it is dialled at once when it breaks. Returns who named it.
     pub fn connected(&mut self, address: &Address, peer: &Peer) -> Vec<Kind> {
         let Some(place) = self.places.get_mut(&place_of(address)) else { return Vec::new() };
-        (place.failures, place.answered) = (0, Some(peer.clone()));
-        place.by.keys().copied().collect()
+        place.connected(peer);
+        place.kinds().collect()
+    }
+
+    /// Another peer answered there than the one that was asked for.
+    pub fn answered_by(&mut self, address: &Address, found: &Peer, now: Instant) {
+        if let Some(place) = self.places.get_mut(&place_of(address)).filter(|_| !self.barred.contains(found)) {
+            place.answered_by(found, now);
+        }
     }
 
     /// A peer is gone: it is asked after soon, and where it was the last, so is everybody.
     pub fn gone(&mut self, peer: &Peer, is_last: bool, at: Instant) {
         for place in self.places.values_mut() {
-            if is_last || place.address.peer().as_ref() == Some(peer) || place.answered.as_ref() == Some(peer) {
-                place.next_at = place.next_at.min(at);
-                place.failures = 0;
+            if is_last || place.may_be(peer) {
+                place.hurry(at);
             }
         }
     }
@@ -182,18 +180,13 @@ impl Book {
     }
 
     pub fn of_kind(&self, kind: Kind) -> usize {
-        self.places.values().filter(|place| place.by.contains_key(&kind)).count()
+        self.places.values().filter(|place| place.is_named_by(kind)).count()
     }
 
     /// Peers that are known by name, this one not among them.
     pub fn peers(&self) -> BTreeSet<Peer> {
-        self.places.values().filter_map(|place| place.address.peer()).collect()
+        self.places.values().filter_map(Place::peer).collect()
     }
-}
-
-fn is_open(place: &Place, connected: &BTreeSet<Peer>) -> bool {
-    let peer = place.address.peer().or_else(|| place.answered.clone());
-    peer.is_none_or(|peer| !connected.contains(&peer))
 }
 
 /// What is connected to. Behind one relay there are many, each by its name.
@@ -208,6 +201,3 @@ fn burst_time(count: usize) -> Duration {
     }
     limits::BURST_TIME_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)).min(limits::BURST_TIME_MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,41 +1,20 @@
 //! What others say of where they are, kind by kind, into the book.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, ToSocketAddrs},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use futures::{FutureExt, future::BoxFuture};
+use discovery::is_told;
+use futures::future::join_all;
 use net::Address;
-use task::Tasks;
 use tokio::time::Instant;
 use tracing::{debug, warn};
-use wire::{Exchange, Peer, SignedPeer};
+use wire::{Exchange, Millis, Peer, SignedPeer};
 
-use super::{Dialler, Kind, Resolve, resolve};
+use super::{
+    Dialler, Kind,
+    book::Named,
+    resolve::{self, System},
+};
 use crate::{cache::now, limits};
-
-/// Names as the operating system knows them; text records it does not tell.
-struct System(Tasks);
-
-impl Resolve for System {
-    fn addresses(&self, name: String) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
-        let lookup = self.0.block(move || (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter));
-        async {
-            match lookup.await {
-                Some(Ok(found)) => Ok(found.into_iter().map(|found| found.ip()).collect()),
-                Some(Err(error)) => Err(error.to_string()),
-                None => Err("this machine goes down".to_owned()),
-            }
-        }
-        .boxed()
-    }
-
-    fn texts(&self, name: String) -> BoxFuture<'static, Result<Vec<String>, String>> {
-        async move { Err(format!("the text records of {name} cannot be read here")) }.boxed()
-    }
-}
 
 impl Dialler {
     /// What is configured and what runs, before anything has happened.
@@ -57,8 +36,14 @@ impl Dialler {
 
     /// Asks every kind that is asked.
     pub(super) async fn discover(&mut self) {
-        self.read_directories().await;
         self.read_registry();
+        if !self.around.known.lock().expect("no panic while held").has_looked {
+            // Whoever has an address of numbers is not waited for.
+            let numbers = self.config.bootstrap.iter().filter(|address| address.ip().is_some()).cloned();
+            self.set(Kind::Static, numbers.map(unsaid).collect());
+            self.dial();
+        }
+        self.read_directories().await;
         if Instant::now() >= self.next_dns || self.book.len() == 0 {
             self.next_dns = Instant::now() + limits::DNS_INTERVAL;
             self.resolve_names().await;
@@ -66,33 +51,33 @@ impl Dialler {
         self.around.known.lock().expect("no panic while held").has_looked = true;
     }
 
-    /// Reads the directories. Of several peers at one place only the latest can still be there.
+    /// Reads the directories. Of several places of one peer only the latest can still be it.
     async fn read_directories(&mut self) {
         let mut records = Vec::new();
-        for directory in &self.config.directories {
-            let directory = directory.clone();
-            match self.around.tasks.block(move || directory.discover(now())).await {
-                Some(Ok(found)) => {
+        for folder in &self.folders {
+            let trouble = match folder.ask(&self.around.tasks, |folder| folder.discover(now())).await {
+                Ok(Ok(found)) => {
                     for skipped in &found.skipped {
                         debug!(%skipped, "a record in the peer directory is left out");
                     }
                     records.extend(found.peers);
+                    continue;
                 }
-                Some(Err(error)) => {
-                    self.kinds.entry(Kind::File).or_default().trouble = Some(error.to_string());
-                    return warn!(%error, "cannot read the peer directory");
-                }
-                None => return,
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(silent) => silent.to_string(),
+            };
+            warn!(trouble, "cannot read the peer directory");
+            self.kinds.entry(Kind::File).or_default().trouble = Some(trouble);
+            return;
         }
         records.sort_by_key(|record| std::cmp::Reverse(record.last_seen));
-        let (mut places, mut peers) = (BTreeSet::new(), BTreeSet::new());
+        let mut peers = BTreeSet::new();
         let mut found = Vec::new();
         for record in records.into_iter().take(limits::KNOWN_ADDRESSES_MAX) {
             let Ok(address) = record.multiaddr.parse::<Address>() else { continue };
             let peer = Peer::new(record.peer_id);
-            if places.insert(address.without_peer()) && peers.insert(peer.clone()) {
-                found.push(address.with_peer(&peer));
+            if peers.insert(peer.clone()) {
+                found.push(Named { address: address.with_peer(&peer), said_at: record.last_seen });
             }
         }
         self.set(Kind::File, found);
@@ -114,9 +99,12 @@ impl Dialler {
         let resolver = resolver.unwrap_or_else(|| Arc::new(System(self.around.tasks.clone())));
         let mut named = Vec::new();
         self.kinds.entry(Kind::Static).or_default().trouble = None;
-        for address in self.config.bootstrap.clone() {
-            match resolve::resolve(resolver.clone(), address.clone()).await {
-                Ok(found) => named.extend(found),
+        // All at once: a name server that is gone costs one waiting, not one for each name.
+        let answers = self.config.bootstrap.iter().map(|address| resolve::resolve(resolver.clone(), address.clone()));
+        let answers = join_all(answers).await;
+        for (address, answer) in self.config.bootstrap.iter().zip(answers) {
+            match answer {
+                Ok(found) => named.extend(found.into_iter().map(unsaid)),
                 Err(why) => {
                     warn!(%address, why, "the name of a bootstrap peer does not resolve");
                     self.kinds.entry(Kind::Static).or_default().trouble = Some(format!("{address}: {why}"));
@@ -128,7 +116,7 @@ impl Dialler {
             match resolve::service(&*resolver, &name, port).await {
                 Ok(found) => {
                     self.kinds.entry(Kind::Dns).or_default().trouble = None;
-                    self.set(Kind::Dns, found);
+                    self.set(Kind::Dns, found.into_iter().map(unsaid).collect());
                 }
                 Err(why) => {
                     debug!(name, why, "the service name does not resolve");
@@ -149,18 +137,18 @@ impl Dialler {
         let (taken, answer) = self.exchange.hear(from, exchange, is_signed, now());
         for record in &taken {
             let until = Instant::now() + record.expires_at.since(now());
-            for address in addresses(record) {
+            for named in addresses(record) {
                 self.found(Kind::Exchange);
-                self.book.add(Kind::Exchange, &address, until, Instant::now());
+                self.book.add(Kind::Exchange, &named, until, Instant::now());
             }
         }
         answer.into_iter().for_each(|answer| self.say(from, answer));
     }
 
     /// A kind that is asked names all of these now.
-    fn set(&mut self, kind: Kind, found: Vec<Address>) {
+    fn set(&mut self, kind: Kind, found: Vec<Named>) {
         let me = self.around.net.me();
-        if found.iter().any(|address| address.peer().as_ref() != Some(me)) {
+        if found.iter().any(|named| named.address.peer().as_ref() != Some(me)) {
             self.found(kind);
         }
         self.book.set(kind, found, || rand::random_range(0.0..1.0), Instant::now());
@@ -172,9 +160,14 @@ impl Dialler {
 }
 
 /// What can be dialled of a signed record. Each must be answered by the peer that signed it.
-fn addresses(record: &SignedPeer) -> impl Iterator<Item = Address> {
+fn addresses(record: &SignedPeer) -> impl Iterator<Item = Named> {
     let parsed = record.addresses.iter().filter_map(|address| address.parse::<Address>().ok());
     // A name would let a member make others ask for it.
-    let definite = parsed.filter(|address| address.ip().is_some());
-    definite.map(|address| address.with_peer(&record.peer))
+    let definite =
+        parsed.filter(|address| address.ip().is_some_and(|ip| ip.is_loopback() || is_told(&address.to_string())));
+    definite.map(|address| Named { address: address.with_peer(&record.peer), said_at: record.issued_at })
+}
+
+fn unsaid(address: Address) -> Named {
+    Named { address, said_at: Millis::ZERO }
 }

@@ -11,8 +11,8 @@ use crate::limits;
 pub struct PeerExchange {
     me: Peer,
     own: Option<SignedPeer>,
-    /// The latest true word of each other machine.
-    known: BTreeMap<Peer, SignedPeer>,
+    /// The latest true word of each other machine, and who passed it on.
+    known: BTreeMap<Peer, (SignedPeer, Peer)>,
     /// Who is told what next: a turn for each.
     turn: usize,
     page: usize,
@@ -52,7 +52,7 @@ impl PeerExchange {
     pub fn on_time(&mut self, neighbours: &[Peer], now: Millis) -> Option<(Peer, Exchange)> {
         self.asked.retain(|peer| neighbours.contains(peer));
         self.heard_at.retain(|peer, _| neighbours.contains(peer));
-        self.known.retain(|_, record| record.is_current(now));
+        self.known.retain(|_, (record, _)| record.is_current(now));
         if neighbours.is_empty() {
             return None;
         }
@@ -79,13 +79,20 @@ impl PeerExchange {
         }
         self.heard_at.insert(from.clone(), now);
         let mut taken = Vec::new();
+        let mut told = self.known.values().filter(|(_, by)| by == from).count();
         for record in exchange.records.into_iter().take(EXCHANGE_RECORDS_MAX) {
-            let is_older = self.known.get(&record.peer).is_some_and(|known| known.issued_at >= record.issued_at);
-            let is_room = self.known.contains_key(&record.peer) || self.known.len() < limits::EXCHANGE_KNOWN_MAX;
+            let known = self.known.get(&record.peer);
+            let is_older = known.is_some_and(|(known, _)| known.issued_at >= record.issued_at);
+            // A member may make up as many machines as it likes.
+            let is_room = known.is_some()
+                || record.peer == *from
+                || (told < limits::EXCHANGE_OF_ONE_MAX && self.known.len() < limits::EXCHANGE_KNOWN_MAX);
             if is_older || !is_room || record.peer == self.me || !record.is_current(now) || !is_signed(&record) {
                 continue;
             }
-            self.known.insert(record.peer.clone(), record.clone());
+            let by = self.known.get(&record.peer).map_or_else(|| from.clone(), |(_, by)| by.clone());
+            told += usize::from(by == *from);
+            self.known.insert(record.peer.clone(), (record.clone(), by));
             taken.push(record);
         }
         self.last = Some(now);
@@ -105,8 +112,12 @@ impl PeerExchange {
 
     /// This node's own record, and of the others those that were not told last.
     fn tell(&mut self, to: &Peer, wants: bool, now: Millis) -> Exchange {
-        let others: Vec<&SignedPeer> =
-            self.known.values().filter(|record| record.peer != *to && record.is_current(now)).collect();
+        let others: Vec<&SignedPeer> = self
+            .known
+            .values()
+            .map(|(record, _)| record)
+            .filter(|record| record.peer != *to && record.is_current(now))
+            .collect();
         let room = EXCHANGE_RECORDS_MAX - 1;
         let start = if others.len() > room { (self.page * room) % others.len() } else { 0 };
         self.page += 1;
@@ -201,6 +212,27 @@ mod tests {
             checked += me.hear(&Peer::new("liar"), said, is_signed, at).0.len();
         }
         assert_eq!(checked, 1);
+    }
+
+    #[test]
+    fn one_neighbour_does_not_fill_the_table() {
+        let mut me = PeerExchange::new(Peer::new("me"));
+        let says_many = |me: &mut PeerExchange, from: &str| {
+            for n in 0..1000 {
+                let at = NOW.after(Duration::from_secs(6 * n));
+                let some = (0..8).map(|m| record(&format!("{from}{}", n * 8 + m), at)).collect();
+                me.hear(&Peer::new(from), says(some), is_signed, at);
+            }
+        };
+        says_many(&mut me, "liar");
+        let known =
+            |me: &PeerExchange, from: &str| me.known.keys().filter(|peer| peer.as_str().starts_with(from)).count();
+        assert_eq!(known(&me, "liar"), limits::EXCHANGE_OF_ONE_MAX);
+        let later = NOW.after(Duration::from_secs(6000));
+        let (taken, _) = me.hear(&Peer::new("liar"), says(vec![record("liar", later)]), is_signed, later);
+        assert_eq!(names(&taken), ["liar"], "where it is itself is always heard");
+        says_many(&mut me, "b");
+        assert_eq!(known(&me, "b"), limits::EXCHANGE_OF_ONE_MAX);
     }
 
     #[test]

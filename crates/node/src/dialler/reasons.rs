@@ -40,12 +40,14 @@ impl Reasons {
     }
 }
 
+/// What a reason says where the gate refused, and only the operator can help.
+pub const OTHER_SECRET: &str = "another shared secret";
+
 /// In the operator's words: what it means, and what to do.
 fn explain(why: &Refusal) -> String {
     match why {
         Refusal::Gate(GateError::KeyMismatch) => {
-            "key ids differ: the other side has another shared secret; set the same CACHE_P2P_SHARED_SECRET on both"
-                .to_owned()
+            format!("key ids differ: the other side has {OTHER_SECRET}; set the same CACHE_P2P_SHARED_SECRET on both")
         }
         other => other.to_string(),
     }

@@ -1,9 +1,14 @@
 //! Names in place of addresses: of one machine, of a service with many, and lists in `dnsaddr` records.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, ToSocketAddrs},
+    sync::Arc,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use net::Address;
+use task::Tasks;
 use tracing::debug;
 use wire::Peer;
 
@@ -16,6 +21,28 @@ pub trait Resolve: Send + Sync {
 
     /// Every text record of a name.
     fn texts(&self, name: String) -> BoxFuture<'static, Result<Vec<String>, String>>;
+}
+
+/// Names as the operating system knows them, so that `/etc/hosts` and the search list count; text records it
+/// does not tell.
+pub struct System(pub Tasks);
+
+impl Resolve for System {
+    fn addresses(&self, name: String) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
+        let lookup = self.0.block(move || (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter));
+        async {
+            match lookup.await {
+                Some(Ok(found)) => Ok(found.into_iter().map(|found| found.ip()).collect()),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("this machine goes down".to_owned()),
+            }
+        }
+        .boxed()
+    }
+
+    fn texts(&self, name: String) -> BoxFuture<'static, Result<Vec<String>, String>> {
+        async move { Err(format!("the text records of {name} cannot be read here")) }.boxed()
+    }
 }
 
 /// The addresses that can be dialled for `address`: itself, or what its name stands for.

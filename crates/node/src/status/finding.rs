@@ -2,9 +2,10 @@
 
 use discovery::{IssueStatus, iso_text};
 use serde_json::{Map, Value, json};
+use wire::Millis;
 
 use crate::{
-    dialler::{Kind, Known},
+    dialler::{Kind, Known, OTHER_SECRET},
     limits,
 };
 
@@ -45,22 +46,26 @@ fn issue(status: &IssueStatus) -> Value {
 }
 
 /// Which of the two it is when nobody is connected: nobody found, or found and no connection.
-pub(super) fn lonely(known: &Known, connected: usize, is_enabled: bool) -> Value {
+pub(super) fn lonely(known: &Known, connected: usize, is_enabled: bool, now: Millis) -> Value {
     if connected > 0 || !is_enabled {
         return Value::Null;
     }
     let running: Vec<&str> =
         known.kinds.iter().filter(|(_, state)| state.running).map(|(kind, _)| kind.name()).collect();
+    let mut reasons: Vec<(&str, &str)> = known.failures(now).collect();
+    // Another secret is what only the operator can mend.
+    reasons.sort_by_key(|(_, why)| !why.contains(OTHER_SECRET));
+    let reasons: Vec<String> =
+        reasons.iter().take(limits::REASONS_TOLD_MAX).map(|(place, why)| format!("{place}: {why}")).collect();
     let text = if !known.has_looked {
         "it has not looked yet".to_owned()
-    } else if known.addresses == 0 {
+    } else if known.addresses == 0 && reasons.is_empty() {
         let ways = if running.is_empty() { "none is configured".to_owned() } else { running.join(", ") };
-        format!("no address of another machine was found (ways of finding: {ways})")
-    } else if known.failures.is_empty() {
+        let troubles: String = known.troubles().map(|(kind, why)| format!("; {}: {why}", kind.name())).collect();
+        format!("no address of another machine was found (ways of finding: {ways}){troubles}")
+    } else if reasons.is_empty() {
         format!("found {} address(es), dialled {}; no answer yet", known.addresses, known.dialled)
     } else {
-        let reasons = known.failures.iter().take(limits::REASONS_TOLD_MAX);
-        let reasons: Vec<String> = reasons.map(|(place, why)| format!("{place}: {why}")).collect();
         format!("found {} address(es), dialled {}: {}", known.addresses, known.dialled, reasons.join("; "))
     };
     text.into()
@@ -82,4 +87,38 @@ pub(super) fn peer_exchange(known: &Known) -> Map<String, Value> {
 
 fn seconds(millis: u64) -> Value {
     json!(millis as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dialler::Failure;
+
+    #[test]
+    fn a_refusal_of_long_ago_is_no_reason_for_being_alone_now() {
+        let then = Millis::from_secs(1_800_000_000);
+        let mut known = Known { has_looked: true, addresses: 1, dialled: 1, ..Known::default() };
+        let fail = |known: &mut Known, place: &str, why: &str, at| {
+            known.failures.insert(place.to_owned(), Failure { why: why.to_owned(), at });
+        };
+        fail(&mut known, "/ip4/10.0.0.1/tcp/1", "no route", then);
+        fail(
+            &mut known,
+            "a connection from 10.0.0.9",
+            "key ids differ: the other side has another shared secret",
+            then,
+        );
+        let why = |known: &Known, at| lonely(known, 0, true, at).as_str().unwrap_or_default().to_owned();
+        assert!(
+            why(&known, then).contains("dialled 1: a connection from 10.0.0.9: key ids differ"),
+            "{}",
+            why(&known, then)
+        );
+        let later = then.after(Duration::from_secs(600));
+        fail(&mut known, "/ip4/10.0.0.1/tcp/1", "no route", later);
+        assert_eq!(why(&known, later), "found 1 address(es), dialled 1: /ip4/10.0.0.1/tcp/1: no route");
+        assert_eq!(lonely(&known, 1, true, later), Value::Null);
+    }
 }
