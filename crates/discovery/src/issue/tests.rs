@@ -323,8 +323,8 @@ fn no_address_goes_in_that_means_another_machine_to_others() {
         "/unix/x",
         "",
     ];
-    assert!(told.iter().all(|address| writing::is_told(address)));
-    assert!(!not.iter().any(|address| writing::is_told(address)));
+    assert!(told.iter().all(|address| is_told(address)));
+    assert!(!not.iter().any(|address| is_told(address)));
     let mut world = World::new(vec![node("a", Role::Node)]);
     world.nodes[0].set_addresses(not.map(str::to_owned));
     world.run(3600);

@@ -79,7 +79,7 @@ impl Dialler {
     fn own_addresses(&self) -> Vec<Address> {
         let Some(best) = self.advertised() else { return Vec::new() };
         let listening = self.around.known.lock().expect("no panic while held").listening.clone();
-        own_addresses(self.around.net.me(), &best, self.config.external.is_some(), &listening, self.around.net.reach())
+        own_addresses(self.around.net.me(), &best, self.config.external.is_some(), &listening, &self.around.net.reach())
     }
 
     /// A new neighbour is told where machines are.
@@ -118,7 +118,7 @@ impl Dialler {
 
 /// The few that there is room for: what the operator says, what is good anywhere, the ways through relays, and
 /// then what is good in this network. Loopback only where that is what is advertised.
-fn own_addresses(me: &Peer, best: &Address, is_said: bool, listening: &[Address], reach: ReachInfo) -> Vec<Address> {
+fn own_addresses(me: &Peer, best: &Address, is_said: bool, listening: &[Address], reach: &ReachInfo) -> Vec<Address> {
     if is_loopback(&best) {
         return vec![best.with_peer(me)];
     }
@@ -146,7 +146,7 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    fn told(best: &str, is_said: bool, listening: &[&str], reach: ReachInfo) -> Vec<String> {
+    fn told(best: &str, is_said: bool, listening: &[&str], reach: &ReachInfo) -> Vec<String> {
         let me = Identity::from_seed([1; 32]).peer();
         let own = own_addresses(&me, &best.parse().unwrap(), is_said, &all(listening), reach);
         own.iter().map(|address| address.without_peer().to_string()).collect()
@@ -167,16 +167,16 @@ mod tests {
             circuits: vec![Circuit { relay, addresses: all(&[&circuit]) }],
             ..ReachInfo::default()
         };
-        let told_of = told(listening[0], false, &listening, reach.clone());
+        let told_of = told(listening[0], false, &listening, &reach);
         assert_eq!(told_of, ["/ip4/50.0.0.1/tcp/4001", &circuit, listening[0], listening[3]]);
-        let said = told("/ip4/192.168.1.9/tcp/9100", true, &listening, reach);
+        let said = told("/ip4/192.168.1.9/tcp/9100", true, &listening, &reach);
         assert_eq!(said[..2], ["/ip4/192.168.1.9/tcp/9100", "/ip4/50.0.0.1/tcp/4001"], "the operator knows better");
     }
 
     #[test]
     fn loopback_is_told_of_alone_and_what_is_of_one_link_never() {
         let listening = ["/ip4/127.0.0.1/tcp/9100", "/ip6/fe80::1/tcp/9100", "/ip4/10.0.0.1/tcp/9100"];
-        assert_eq!(told(listening[0], false, &listening, ReachInfo::default()), [listening[0]]);
-        assert_eq!(told(listening[2], false, &listening, ReachInfo::default()), [listening[2]]);
+        assert_eq!(told(listening[0], false, &listening, &ReachInfo::default()), [listening[0]]);
+        assert_eq!(told(listening[2], false, &listening, &ReachInfo::default()), [listening[2]]);
     }
 }

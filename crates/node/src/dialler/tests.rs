@@ -67,7 +67,7 @@ async fn an_address_that_the_machine_lost_is_not_said_any_more() {
     drop(told);
     dialler.run(events).await;
     let known = known.lock().unwrap();
-    assert_eq!(known.listening, [new.clone()], "once, and the other is gone");
+    assert_eq!(known.listening, std::slice::from_ref(&new), "once, and the other is gone");
     assert_eq!(known.advertised.as_ref().map(Address::without_peer), Some(new));
     assert!(known.announced.as_ref().unwrap().multiaddr.contains("10.0.0.2"));
 }

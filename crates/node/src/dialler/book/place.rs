@@ -51,27 +51,27 @@ impl Place {
             Some(known) if claim.until.is_none() || known.said_at <= claim.said_at => *known = claim,
             Some(_) => {}
         }
-        self.begin_anew(before, at);
+        self.begin_anew(before.as_ref(), at);
     }
 
     pub(super) fn take_back(&mut self, kind: Kind, at: Instant) {
         let before = self.named();
         self.by.remove(&kind);
-        self.begin_anew(before, at);
+        self.begin_anew(before.as_ref(), at);
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         if self.by.values().any(|claim| claim.until.is_some_and(|until| until <= now)) {
             let before = self.named();
             self.by.retain(|_, claim| claim.until.is_none_or(|until| now < until));
-            self.begin_anew(before, now);
+            self.begin_anew(before.as_ref(), now);
         }
     }
 
     /// Another peer is said to be there now: what went wrong with the old one does not count.
-    fn begin_anew(&mut self, before: Option<Peer>, at: Instant) {
+    fn begin_anew(&mut self, before: Option<&Peer>, at: Instant) {
         let now = self.named();
-        if before != now && before.is_some() && now.is_some() {
+        if before != now.as_ref() && before.is_some() && now.is_some() {
             (self.failures, self.next_at, self.answered, self.found) = (0, at, None, None);
         }
     }
