@@ -25,6 +25,7 @@ static ALLOWED: &[(&str, &[&str])] = &[
     ("fakehub",   &["wire", "github", "task"]),
     ("ghoard",    &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "http-cache", "node", "fakehub"]),
     ("bench",     &["wire", "task", "crypto", "github", "store", "discovery", "fleet", "net", "gateway", "node", "fakehub"]),
+    ("bench-siege", &["wire", "task", "crypto", "net"]),
     ("bench-store", &["wire", "store"]),
     ("xtask",     &[]),
 ];

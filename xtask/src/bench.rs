@@ -33,6 +33,8 @@ enum Which {
     Mixed(store::Arguments),
     /// Two daemons' libraries on loopback: propagation beside ping, large bodies beside a bare stream.
     Fleet,
+    /// Strangers by the hundred at a node's door, on every transport: its memory, and members meanwhile.
+    Siege(store::Arguments),
     /// What GitHub charges in days of people's work, beside simpler ways to ask (in the simulator).
     Savings(store::Arguments),
 }
@@ -54,6 +56,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Which::Kill(kills) => store::kill(&kills),
         Which::Mixed(arguments) => store::run("mixed", &arguments),
         Which::Fleet => run::check(&mut run::cargo(&["run", "--quiet", "--release", "--package", "bench"])),
+        Which::Siege(arguments) => {
+            let mut cargo = run::cargo(&["run", "--quiet", "--release", "--package", "bench-siege", "--"]);
+            run::check(cargo.args(&arguments.arguments))
+        }
         Which::Savings(arguments) => sim::run(&[vec!["savings".to_owned()], arguments.arguments].concat()),
     }
 }
