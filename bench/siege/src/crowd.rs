@@ -16,7 +16,7 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(30);
 /// They say one byte each; all of them are closed, and a member comes in afterwards.
 pub(crate) async fn run(count: u32) -> Result<bool, Failure> {
     let victim = Victim::start(None)?;
-    let plain = victim.address("/tcp/")?.to_owned();
+    let plain = victim.address("/ip4/127.0.0.1/tcp/")?.to_owned();
     members::visit(&plain).await?;
     let before = victim.resident_bytes()?;
     let address: net::Address = plain.parse()?;

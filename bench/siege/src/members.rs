@@ -7,41 +7,23 @@ use tokio::time::{sleep, timeout};
 
 use crate::{Failure, node::member, print, verdict, victim::Victim};
 
-/// Members at once, from so many addresses of this machine.
-const MEMBERS: u32 = 256;
-const SOURCES: u32 = 16;
 const ALL_IN_WITHIN: Duration = Duration::from_secs(5);
-/// Connections at which memory and processor time are told.
+/// So many come at once; connections at which memory and processor time are told.
 const STEPS: [usize; 2] = [64, 256];
 const IDLE: Duration = Duration::from_secs(10);
 /// Before who was turned away tries again.
 const PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where single members come from: not the address of the strangers, whose places before the gate are few.
-const ELSEWHERE: &str = "/ip4/127.0.2.1/tcp/0";
-
 /// One member comes and goes. How long it waited outside.
 pub(crate) async fn visit(at: &str) -> Result<Duration, Failure> {
     let number = std::time::UNIX_EPOCH.elapsed()?.as_nanos();
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&number.to_le_bytes());
-    // A dial leaves from the address that it listens on.
-    let (net, mut events) = listening(seed, ELSEWHERE).await?;
+    let (net, mut events) = member(seed, &[])?;
     let began = Instant::now();
     timeout(PATIENCE, enter(&net, &mut events, &at.parse()?)).await??;
     Ok(began.elapsed())
-}
-
-async fn listening(seed: [u8; 32], place: &str) -> Result<(Net, EventStream), Failure> {
-    let (net, mut events) = member(seed, &[place])?;
-    loop {
-        match events.next().await.ok_or("a member's network has ended")? {
-            Event::Listening { .. } => return Ok((net, events)),
-            Event::ListenFailed { why, .. } => return Err(format!("{place}: {why}").into()),
-            _ => {}
-        }
-    }
 }
 
 /// Dials until it is in.
@@ -63,7 +45,7 @@ async fn enter(net: &Net, events: &mut EventStream, at: &Address) -> Result<(), 
 /// All at once, and what they cost when they are there.
 pub(crate) async fn run() -> Result<bool, Failure> {
     let victim = Victim::start(None)?;
-    let at: Address = victim.address("/tcp/")?.parse()?;
+    let at: Address = victim.address("/ip4/127.0.0.1/tcp/")?.parse()?;
     visit(&at.to_string()).await?;
     let (bare_bytes, mut inside) = (victim.resident_bytes()?, Vec::new());
     let mut all_in = Duration::ZERO;
@@ -75,8 +57,7 @@ pub(crate) async fn run() -> Result<bool, Failure> {
         for number in inside.len()..step {
             let mut seed = [9; 32];
             seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            let source = format!("/ip4/127.0.1.{}/tcp/0", 1 + number as u32 % SOURCES);
-            outside.push(listening(seed, &source).await?);
+            outside.push(member(seed, &[])?);
         }
         let (began, spent) = (Instant::now(), victim.cpu_seconds()?);
         let entries = outside.iter_mut().map(|(net, events)| enter(net, events, &at));
@@ -102,7 +83,8 @@ pub(crate) async fn run() -> Result<bool, Failure> {
     }
     let stood = all_in <= ALL_IN_WITHIN;
     print(&format!(
-        "\n{MEMBERS} members from {SOURCES} addresses, all in within {} s: {}",
+        "\n{} members of one process, all in within {} s: {}",
+        STEPS[1],
         ALL_IN_WITHIN.as_secs(),
         verdict(stood)
     ));

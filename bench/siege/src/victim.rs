@@ -45,9 +45,10 @@ impl Victim {
         }
     }
 
-    /// Its address by this part of it.
+    /// Its address by this part of it; of several the plainest.
     pub(crate) fn address(&self, having: &str) -> Result<&str, Failure> {
-        let found = self.addresses.iter().find(|address| address.contains(having));
+        let found =
+            self.addresses.iter().filter(|address| address.contains(having)).min_by_key(|address| address.len());
         Ok(found.ok_or_else(|| format!("no address with {having} in {:?}", self.addresses))?)
     }
 
