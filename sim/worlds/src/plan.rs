@@ -297,7 +297,7 @@ impl Plan {
         for node in &self.nodes {
             let Node { id, place, .. } = node;
             ensure!(!matches!(place, Place::Site(site) if !sites.contains(site)), "machine {id} is at no site");
-            ensure!(place.is_lan() == !self.is_spread(), "machine {id} is not where the others are");
+            ensure!(place.is_lan() != self.is_spread(), "machine {id} is not where the others are");
             ensure!(
                 place.is_lan() || (*id < SITE_MACHINES_MAX && self.layer == Layer::Swarm),
                 "machine {id} is too many"
