@@ -45,6 +45,7 @@ mod nat;
 mod outbox;
 mod peers;
 mod pull;
+mod punches;
 mod reach_info;
 mod refusal;
 mod reservations;

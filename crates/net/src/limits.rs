@@ -82,6 +82,11 @@ pub(crate) const SETTLING_TIME: Duration = Duration::from_secs(2);
 pub(crate) const DIAL_BACK_ADDRESSES_MAX: usize = 4;
 pub(crate) const DIAL_BACKS_MAX: usize = 3;
 
+/// After which a pair that got through to each other by a relay alone tries a hole punch again, doubled each
+/// time, and how often. libp2p's own three attempts are over in seconds; the last of these comes after five minutes.
+pub(crate) const PUNCH_AGAIN_AFTER: Duration = Duration::from_secs(10);
+pub(crate) const PUNCHES_AGAIN_MAX: u32 = 5;
+
 /// How often a connection is woken whose gossip may be waiting: as gossip's own heartbeat.
 pub(crate) const GOSSIP_WAKE_INTERVAL: Duration = Duration::from_millis(700);
 

@@ -119,6 +119,13 @@ impl Peers {
         self.lock().get(peer).is_some_and(|entry| entry.links.values().any(|link| !link.address.is_relayed()))
     }
 
+    /// The circuit by which this side dialled the peer.
+    pub(crate) fn circuit_to(&self, peer: &PeerId) -> Option<Address> {
+        let peers = self.lock();
+        let mut links = peers.get(peer)?.links.values();
+        links.find(|link| link.dialled && link.address.is_relayed()).map(|link| link.address.clone())
+    }
+
     pub(crate) fn link(&self, peer: &PeerId, connection: ConnectionId) -> Option<Link> {
         self.lock().get(peer)?.links.get(&connection).cloned()
     }

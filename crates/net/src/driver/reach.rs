@@ -32,6 +32,7 @@ use crate::{
     limits::{GOSSIP_WAKE_INTERVAL, PEER_ADDRESSES_MAX, UNCONFIRMED_TIME},
     links,
     nat::Evidence,
+    punches::Punches,
     reach_info::Told,
     reservations::{Reservations, Step},
 };
@@ -49,6 +50,7 @@ pub(super) struct Reaching {
     bereft: BTreeSet<PeerId>,
     /// Relays that were asked how they see us over another transport, while they are connected.
     sounded: BTreeSet<PeerId>,
+    punches: Punches,
     evidence: Evidence,
     serves: bool,
     /// Listens on other than loopback addresses: those are nobody else's business then.
@@ -105,6 +107,7 @@ impl Reaching {
             crowded: BTreeSet::new(),
             bereft: BTreeSet::new(),
             sounded: BTreeSet::new(),
+            punches: Punches::default(),
             evidence: Evidence::new(is_public),
             serves,
             is_open: !config.listen.iter().all(is_loopback),
@@ -167,6 +170,12 @@ impl Driver {
         if self.peers.rated(&peer, &self.me).len() > 1 {
             self.reaching.crowded.insert(peer);
         }
+        if self.peers.is_direct(&peer) {
+            self.reaching.punches.over(&peer);
+        } else if endpoint.is_dialer() && self.reaching.config.hole_punching {
+            let jitter = self.reaching.rng.random();
+            self.reaching.punches.relayed(peer, Instant::now(), jitter);
+        }
         self.tend();
     }
 
@@ -175,6 +184,7 @@ impl Driver {
         if is_last {
             self.reaching.bereft.remove(&peer);
             self.reaching.sounded.remove(&peer);
+            self.reaching.punches.over(&peer);
         } else {
             self.reaching.bereft.insert(peer);
         }
@@ -268,17 +278,21 @@ impl Driver {
                 Step::Leave { relay } => self.leave(&relay),
             }
         }
+        let jitter = self.reaching.rng.random();
+        while let Some(peer) = self.reaching.punches.next(now, jitter) {
+            self.punch_again(peer);
+        }
         let settled = self.close_duplicates(now);
         self.wake_gossip();
         let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
+        let nat = self.reaching.evidence.verdict(now);
         if self.reaching.serves && !self.reaching.told.read().serves_relay {
             tracing::info!("serving as a relay for other members");
             self.swarm.behaviour_mut().serve_relay();
         }
-        let nat = self.reaching.evidence.verdict(now);
         let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
-        self.reaching.wake_at =
-            [self.reaching.reservations.deadline(), settled, wakes, unsure].into_iter().flatten().min();
+        let due = [self.reaching.reservations.deadline(), self.reaching.punches.deadline(), settled, wakes, unsure];
+        self.reaching.wake_at = due.into_iter().flatten().min();
         self.tell_reach(nat);
     }
 

@@ -54,6 +54,16 @@ impl Driver {
         }
     }
 
+    /// Dials a peer by the relay once more, for the hole punch that a new circuit begins. The new one is
+    /// one too many soon, whatever comes of it.
+    pub(super) fn punch_again(&mut self, peer: PeerId) {
+        let Some(circuit) = self.peers.circuit_to(&peer) else { return self.reaching.punches.over(&peer) };
+        tracing::debug!(%peer, "still through a relay: another hole punch");
+        let options =
+            DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![circuit.inner().clone()]).build();
+        let _ = self.swarm.dial(options);
+    }
+
     /// A relay tells how it sees us over the transport that we talk over. A hole punch over the other
     /// one needs to know that too, so it is asked once over a connection of its own, which is then one
     /// too many and closed.
