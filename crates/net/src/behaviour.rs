@@ -108,10 +108,10 @@ impl Behaviour {
         &mut self.candidates
     }
 
-    /// Begins to serve as a relay, if it is one.
-    pub(crate) fn serve_relay(&mut self) {
+    /// Begins to serve as a relay, if it is one, or ends it; circuits that stand go on.
+    pub(crate) fn serve_relay(&mut self, serves: bool) {
         if let Some(server) = self.relay_server.as_mut() {
-            server.inner_mut().set_status(Some(relay::Status::Enable));
+            server.inner_mut().set_status(Some(if serves { relay::Status::Enable } else { relay::Status::Disable }));
         }
     }
 

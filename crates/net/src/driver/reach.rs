@@ -52,7 +52,6 @@ pub(super) struct Reaching {
     sounded: BTreeSet<PeerId>,
     punches: Punches,
     evidence: Evidence,
-    serves: bool,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
     /// What the operator says that others reach.
@@ -92,11 +91,6 @@ impl Reaching {
         let mut rng = StdRng::from_seed(Sha256::digest([&b"reach"[..], &seed].concat()).into());
         let mut probes = [0; 32];
         rng.fill_bytes(&mut probes);
-        let serves = match config.reach.relay_server {
-            RelayServer::On => true,
-            RelayServer::Auto => !config.external.is_empty(),
-            RelayServer::Off => false,
-        };
         let is_public = config.reach.relay_server == RelayServer::On || !config.external.is_empty();
         let is_loopback = |address: &Address| address.ip().is_some_and(|ip| ip.is_loopback());
         let reaching = Self {
@@ -109,7 +103,6 @@ impl Reaching {
             sounded: BTreeSet::new(),
             punches: Punches::default(),
             evidence: Evidence::new(is_public),
-            serves,
             is_open: !config.listen.iter().all(is_loopback),
             named: config.external.clone(),
             upnp: None,
@@ -286,14 +279,19 @@ impl Driver {
         self.wake_gossip();
         let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
         let nat = self.reaching.evidence.verdict(now);
-        if self.reaching.serves && !self.reaching.told.read().serves_relay {
-            tracing::info!("serving as a relay for other members");
-            self.swarm.behaviour_mut().serve_relay();
+        let serves = match self.reaching.config.relay_server {
+            RelayServer::On => true,
+            RelayServer::Auto => nat == Nat::Public,
+            RelayServer::Off => false,
+        };
+        if serves != self.reaching.told.read().serves_relay {
+            tracing::info!("{} as a relay for other members", if serves { "serving" } else { "no longer serving" });
+            self.swarm.behaviour_mut().serve_relay(serves);
         }
         let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
         let due = [self.reaching.reservations.deadline(), self.reaching.punches.deadline(), settled, wakes, unsure];
         self.reaching.wake_at = due.into_iter().flatten().min();
-        self.tell_reach(nat);
+        self.tell_reach(nat, serves);
     }
 
     fn ask_for_reservation(&mut self, relay: PeerId, place: &Address) {
@@ -341,7 +339,7 @@ impl Driver {
         next
     }
 
-    fn tell_reach(&self, nat: Nat) {
+    fn tell_reach(&self, nat: Nat, serves_relay: bool) {
         let circuits = self.reaching.reservations.circuits().map(|(relay, addresses)| Circuit {
             relay: peer_of(*relay),
             addresses: addresses.iter().take(PEER_ADDRESSES_MAX).cloned().collect(),
@@ -350,7 +348,7 @@ impl Driver {
         self.reaching.told.write(ReachInfo {
             switches: self.reaching.config,
             nat,
-            serves_relay: self.reaching.serves,
+            serves_relay,
             circuits: circuits.collect(),
             external: external.take(PEER_ADDRESSES_MAX).collect(),
             upnp: self.reaching.upnp,

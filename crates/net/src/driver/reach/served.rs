@@ -2,7 +2,7 @@
 
 use libp2p::{Multiaddr, autonat, dcutr, relay, upnp};
 
-use crate::{Address, Nat, RelayServer, behaviour::BehaviourEvent, driver::Driver};
+use crate::{Address, behaviour::BehaviourEvent, driver::Driver};
 
 impl Driver {
     pub(in crate::driver) fn on_reach(&mut self, event: BehaviourEvent) {
@@ -72,8 +72,6 @@ impl Driver {
             let peers = self.peers.ids();
             self.swarm.behaviour_mut().introduce_again(peers);
         }
-        let is_public = self.reaching.evidence.verdict(tokio::time::Instant::now()) == Nat::Public;
-        self.reaching.serves |= is_public && self.reaching.config.relay_server == RelayServer::Auto;
         self.tend();
     }
 
