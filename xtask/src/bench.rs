@@ -25,7 +25,7 @@ enum Which {
     Compare(compare::Arguments),
     /// The store beside bare redb, the bare memory library and one fsynced file per entry.
     Store(store::Arguments),
-    /// From start to first hit with many entries on disk, after a clean stop and after SIGKILL.
+    /// From start to first hit with many entries on disk, of store and daemon, after a clean stop and after SIGKILL.
     Start(store::Arguments),
     /// SIGKILL to the daemon at random moments under write load, and what is left at each next start.
     Kill(store::Kills),
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     match bench.which {
         Which::Compare(arguments) => compare::run(&arguments),
         Which::Store(arguments) => store::run("compare", &arguments),
-        Which::Start(arguments) => store::run("start", &arguments),
+        Which::Start(arguments) => store::start(&arguments),
         Which::Kill(kills) => store::kill(&kills),
         Which::Mixed(arguments) => store::run("mixed", &arguments),
         Which::Fleet => run::check(&mut run::cargo(&["run", "--quiet", "--release", "--package", "bench"])),

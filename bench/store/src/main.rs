@@ -1,6 +1,7 @@
 //! The store beside what people would use instead: `cargo xtask bench store`, and its hours under load.
 
 mod compare;
+mod daemon;
 mod entries;
 mod figures;
 mod mixed;

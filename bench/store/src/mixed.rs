@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Where the store works; the system's temporary directory unless given.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Halfway, removes three entries of four and puts nothing for a moment: the store compacts its file.
+    #[arg(long)]
+    compact: bool,
     /// Where the plot goes.
     #[arg(long, default_value = "mixed-load.svg")]
     svg: PathBuf,
@@ -61,8 +64,11 @@ const LIFE_MS: u64 = 120_000;
 struct Load {
     hot: Hot<Body>,
     store: DiskStore,
+    file: PathBuf,
     start: Instant,
     put: AtomicU64,
+    /// When a flush made the file shorter.
+    compactions: Mutex<Vec<Compaction>>,
     is_over: AtomicBool,
 }
 
@@ -74,12 +80,21 @@ struct Seen {
     misses: u64,
 }
 
+struct Compaction {
+    seconds: f64,
+    took: Duration,
+    from_bytes: u64,
+    to_bytes: u64,
+}
+
 struct Point {
     seconds: f64,
     rss_mb: f64,
     file_mb: f64,
     memory_us: f64,
     disk_us: f64,
+    /// The longest of all disk hits.
+    disk_max_us: f64,
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
@@ -89,29 +104,37 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let load = Arc::new(Load {
         hot: Hot::new(disk_bytes / 4),
         store,
+        file: dir.path().join("ghoard/ghoard.redb"),
         start: Instant::now(),
         put: AtomicU64::new(0),
+        compactions: Mutex::default(),
         is_over: AtomicBool::new(false),
     });
-    let file = dir.path().join("ghoard/ghoard.redb");
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     let step = length / u32::try_from(options.points.max(1))?;
     print(&format!("{} minutes, {} puts/s, {}\n", options.minutes, options.puts, figures::load()));
-    print("| s | RSS | file | held | evicted | expired | memory hits | p50 | p99.9 | disk hits | p50 | p99.9 |");
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    print(
+        "| s | RSS | file | held | evicted | expired | memory hits | p50 | p99.9 | disk hits | p50 | p99.9 | longest |",
+    );
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let points = std::thread::scope(|threads| -> Result<_, Failure> {
-        threads.spawn(|| load.write(options.puts));
+        threads.spawn(|| load.write(options.puts, options.compact.then_some(length / 2)));
         threads.spawn(|| load.commit());
         let mut points = Vec::new();
         let mut random = StdRng::seed_from_u64(1);
         for point in 1..=options.points as u32 {
             let seen = load.read(&mut random, load.start + step * point);
-            points.push(load.point(&seen, std::fs::metadata(&file)?.len()));
+            points.push(load.point(&seen, load.file_bytes()));
         }
         load.is_over.store(true, Ordering::Release);
         Ok(points)
     })?;
-    std::fs::write(&options.svg, plot(&points))?;
+    let compactions = load.compactions.lock().expect("no panic while held");
+    for Compaction { seconds, took, from_bytes, to_bytes } in &*compactions {
+        let (from, to) = (figures::bytes(*from_bytes), figures::bytes(*to_bytes));
+        print(&format!("\nat {seconds:.1} s compacted from {from} to {to} in {:.2} s", took.as_secs_f64()));
+    }
+    std::fs::write(&options.svg, plot(&points, &compactions))?;
     print(&format!("\n{}; the plot is {}", figures::load(), options.svg.display()));
     Ok(())
 }
@@ -121,9 +144,13 @@ impl Load {
         Millis(self.start.elapsed().as_millis() as u64)
     }
 
-    fn write(&self, puts_per_second: u64) {
+    fn write(&self, puts_per_second: u64, mut shrink_at: Option<Duration>) {
+        let mut start = self.start;
         for n in 0.. {
-            let due = self.start + Duration::from_secs(n) / u32::try_from(puts_per_second).unwrap_or(u32::MAX).max(1);
+            if shrink_at.take_if(|at| self.start.elapsed() > *at).is_some() {
+                start += self.shrink();
+            }
+            let due = start + Duration::from_secs(n) / u32::try_from(puts_per_second).unwrap_or(u32::MAX).max(1);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             if self.is_over.load(Ordering::Acquire) {
                 return;
@@ -139,11 +166,32 @@ impl Load {
         }
     }
 
+    /// Removes three entries of four, and waits until a flush has nothing else to do. Returns how long it took.
+    fn shrink(&self) -> Duration {
+        let begun = Instant::now();
+        for scope in (1..4).map(|n| key(n).scope) {
+            self.store.remove_scope(Space::Local, &scope).expect("the disk is read");
+        }
+        std::thread::sleep(WINDOW * 6);
+        begun.elapsed()
+    }
+
     fn commit(&self) {
         while !self.is_over.load(Ordering::Acquire) {
             std::thread::sleep(WINDOW);
+            let (begun, from_bytes) = (Instant::now(), self.file_bytes());
             self.store.flush(self.now()).expect("the disk is written");
+            let (took, to_bytes) = (begun.elapsed(), self.file_bytes());
+            if to_bytes < from_bytes {
+                let seconds = (begun - self.start).as_secs_f64();
+                let compaction = Compaction { seconds, took, from_bytes, to_bytes };
+                self.compactions.lock().expect("no panic while held").push(compaction);
+            }
         }
+    }
+
+    fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |file| file.len())
     }
 
     /// Asks as clients would until `until`: mostly for what is young, memory first.
@@ -184,9 +232,10 @@ impl Load {
             file_mb: file_bytes as f64 / 1_048_576.0,
             memory_us: quantile(&seen.memory_hits, 0.999) * 1e6,
             disk_us: quantile(&seen.disk_hits, 0.999) * 1e6,
+            disk_max_us: quantile(&seen.disk_hits, 1.0) * 1e6,
         };
         print(&format!(
-            "| {:.0} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {:.0} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             point.seconds,
             figures::bytes(rss_bytes),
             figures::bytes(file_bytes),
@@ -199,6 +248,7 @@ impl Load {
             seen.disk_hits.len(),
             of(&seen.disk_hits, 0.5),
             of(&seen.disk_hits, 0.999),
+            of(&seen.disk_hits, 1.0),
         ));
         point
     }
@@ -212,18 +262,20 @@ fn size(n: u64) -> usize {
     }
 }
 
-fn plot(points: &[Point]) -> String {
+fn plot(points: &[Point], compactions: &[Compaction]) -> String {
     let series = |name: &str, unit: &str, pick: fn(&Point) -> f64| Series {
         title: format!("{name}, {unit}"),
         points: points.iter().map(|point| (point.seconds / 60.0, pick(point))).collect(),
     };
     Plot {
         x_title: "minutes".to_owned(),
+        marks: compactions.iter().map(|compaction| compaction.seconds / 60.0).collect(),
         series: vec![
             series("resident memory", "MB", |point| point.rss_mb),
             series("file", "MB", |point| point.file_mb),
             series("p99.9 of a memory hit", "µs", |point| point.memory_us),
             series("p99.9 of a disk hit", "µs", |point| point.disk_us),
+            series("longest disk hit", "µs", |point| point.disk_max_us),
         ],
     }
     .svg()

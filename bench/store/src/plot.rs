@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 pub(crate) struct Plot {
     pub(crate) x_title: String,
+    /// Moments that are drawn as a line through all series.
+    pub(crate) marks: Vec<f64>,
     pub(crate) series: Vec<Series>,
 }
 
@@ -27,7 +29,7 @@ impl Plot {
             LEFT + WIDTH + 20.0
         );
         for (n, series) in self.series.iter().enumerate() {
-            series.draw(&mut svg, GAP + n as f64 * (HEIGHT + GAP));
+            series.draw(&mut svg, GAP + n as f64 * (HEIGHT + GAP), &self.marks);
         }
         let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"{}\">{}</text>\n</svg>", height - 12.0, self.x_title);
         svg
@@ -35,11 +37,15 @@ impl Plot {
 }
 
 impl Series {
-    fn draw(&self, svg: &mut String, top: f64) {
+    fn draw(&self, svg: &mut String, top: f64, marks: &[f64]) {
         let known = || self.points.iter().filter(|(_, y)| y.is_finite());
         let x_max = known().map(|(x, _)| *x).fold(f64::MIN_POSITIVE, f64::max);
         let y_max = known().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max) * 1.1;
         let bottom = top + HEIGHT;
+        for mark in marks {
+            let x = LEFT + mark / x_max * WIDTH;
+            let _ = writeln!(svg, "<path d=\"M{x:.1},{top} V{bottom}\" stroke=\"#c33\" stroke-dasharray=\"4\"/>");
+        }
         let path: String = known()
             .map(|(x, y)| format!("{:.1},{:.1} ", LEFT + x / x_max * WIDTH, bottom - y / y_max * HEIGHT))
             .collect();
@@ -71,7 +77,8 @@ mod tests {
     #[test]
     fn each_series_has_a_line_through_all_its_known_points() {
         let series = Series { title: "a".into(), points: vec![(1.0, 5.0), (2.0, f64::NAN), (4.0, 10.0)] };
-        let svg = Plot { x_title: "minutes".into(), series: vec![series] }.svg();
+        let svg = Plot { x_title: "minutes".into(), marks: vec![2.0], series: vec![series] }.svg();
         assert!(svg.contains("points=\"240.0,100.0 780.0,50.0\""), "{svg}");
+        assert!(svg.contains("M420.0,40 V150"), "{svg}");
     }
 }

@@ -12,6 +12,7 @@ use wire::Millis;
 
 use crate::{
     Failure,
+    daemon::{self, Binaries},
     entries::entry,
     figures::{self, median},
     print,
@@ -32,6 +33,15 @@ pub(crate) struct Options {
     /// Where the store works; the system's temporary directory unless given.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Measures the daemon too: its binary.
+    #[arg(long, requires = "fakehub")]
+    ghoard: Option<PathBuf>,
+    /// What the daemon stands before.
+    #[arg(long)]
+    fakehub: Option<PathBuf>,
+    /// Leaves out the store by itself.
+    #[arg(long)]
+    daemon_only: bool,
 }
 
 #[derive(clap::Args)]
@@ -58,6 +68,18 @@ const WINDOW: usize = 4000;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     print(&format!("{}; the reference loads 10,000 entries in 0.21 s\n", figures::load()));
+    if !options.daemon_only {
+        store_alone(options)?;
+    }
+    if let (Some(ghoard), Some(fakehub)) = (&options.ghoard, &options.fakehub) {
+        let binaries = Binaries { ghoard, fakehub };
+        daemon::run(&binaries, &options.entries, options.bytes, options.rounds, options.dir.as_ref())?;
+    }
+    print(&format!("\n{}", figures::load()));
+    Ok(())
+}
+
+fn store_alone(options: &Options) -> Result<(), Failure> {
     print("| entries | file | after | opened in | first hit after opening | process start to first hit | RSS then |");
     print("|---|---|---|---|---|---|---|");
     for count in &options.entries {
@@ -89,7 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             ));
         }
     }
-    print(&format!("\n{}", figures::load()));
+    print("");
     Ok(())
 }
 
@@ -157,7 +179,12 @@ pub(crate) fn child(options: &ChildOptions) -> Result<(), Failure> {
 
 /// Resident memory of this process.
 pub(crate) fn rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    rss_bytes_of("self")
+}
+
+/// Resident memory of the process with this number.
+pub(crate) fn rss_bytes_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }

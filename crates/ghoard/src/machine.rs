@@ -98,8 +98,14 @@ impl Cellar {
 }
 
 fn open_disk(dir: &CacheDir, bytes_max: u64) -> Result<Arc<DiskStore>, store::OpenError> {
-    let now = Millis::from(std::time::SystemTime::now());
+    let (now, begun) = (Millis::from(std::time::SystemTime::now()), std::time::Instant::now());
     let (store, report) = dir.open_store(DiskConfig::new(bytes_max, rand::random()), now)?;
+    if report.is_repaired {
+        let secs = begun.elapsed().as_secs_f64();
+        output::warning(&format!(
+            "the last run ended while the cache was compacted; reading all of it took {secs:.1} s"
+        ));
+    }
     if let Some(aside) = report.set_aside {
         output::warning(&format!("the cache was damaged ({}); it is kept as {}", aside.why, aside.path.display()));
         output::hint("nothing is needed; the cache starts empty and fills again");

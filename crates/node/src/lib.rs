@@ -9,6 +9,7 @@
 mod budgets;
 mod cache;
 mod circuits;
+mod commit;
 mod counters;
 mod dialler;
 mod doubts;

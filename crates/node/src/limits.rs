@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-/// How often what was put is committed. What a crash can lose of a cache, never its integrity.
+/// The longest pause between two commits of what was put. What a crash can lose of a cache, never its
+/// integrity.
 pub const COMMIT_WINDOW: Duration = Duration::from_millis(500);
+
+/// Within which time what was put is durable, on a disk whose commits take less than half of it: a second,
+/// less what a commit may take longer than those before it.
+pub const DURABLE_WITHIN: Duration = Duration::from_millis(900);
 
 /// Families and scopes whose last doubt is remembered; over it everything older is doubted.
 pub const DOUBTS_MAX: usize = 4096;
@@ -36,6 +41,9 @@ pub const PULLS_SERVED_MAX: usize = 64;
 
 /// How long a request waits for the disk, should it hang.
 pub const DISK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Records of an earlier run that are read at once, before other things have their turn: some milliseconds.
+pub const REMEMBERED_AT_ONCE: usize = 256;
 
 /// How long a new node waits for a neighbour's word before it calls itself ready all the same.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(3);

@@ -24,6 +24,7 @@ use crate::{
     budgets::Budgets,
     cache::now,
     circuits,
+    commit::{commit_in_time, flush},
     dialler::{Dialler, Known, RegistryConfig, Signer, Surroundings, registry::Registrar},
     fill::Filler,
     flights::Flights,
@@ -470,27 +471,5 @@ impl Node {
 
     pub(crate) fn known(&self) -> Known {
         self.known.lock().expect("no panic while held").clone()
-    }
-}
-
-/// Commits what was put, window by window.
-async fn commit_in_time(store: Arc<dyn Store>, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(limits::COMMIT_WINDOW) => {}
-            _ = stopped.wait_for(|stop| *stop) => return,
-        }
-        flush(&store, &tasks).await;
-    }
-}
-
-async fn flush(store: &Arc<dyn Store>, tasks: &Tasks) {
-    let store = store.clone();
-    match tasks.block(move || store.flush(now())).await {
-        Some(Err(error)) => warn!(%error, "could not commit to the cache; going on without"),
-        Some(Ok(report)) if report.damaged > 0 => {
-            warn!(entries = report.damaged, "records on the disk are damaged; they are dropped, and asked for again");
-        }
-        Some(Ok(_)) | None => {}
     }
 }

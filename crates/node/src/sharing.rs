@@ -6,6 +6,7 @@
 mod carry;
 mod effects;
 mod lease;
+mod memories;
 mod pulls;
 mod roster;
 mod running;

@@ -131,7 +131,7 @@ fn a_family_and_a_scope_go_at_once(store: &dyn Store) {
     flush(store, 0);
     assert_eq!(store.stats().entries, 2);
     assert_eq!(store.remove_scope(Space::Local, &ScopeId([1; 16])).expect("the store answers"), 2);
-    assert_eq!(store.newest(Space::Local, 9).expect("the store answers"), []);
+    assert_eq!(store.newest(Space::Local, None, 9).expect("the store answers"), []);
 }
 
 fn a_damaged_body_is_absent_until_it_is_put_again(store: &dyn Store) {
@@ -170,11 +170,19 @@ fn the_newest_come_first(store: &dyn Store) {
         }
     }
     let keys = |max| {
-        store.newest(Space::Fleet, max).expect("the store answers").into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        store
+            .newest(Space::Fleet, None, max)
+            .expect("the store answers")
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect::<Vec<_>>()
     };
     assert_eq!(keys(3), [key(4, 4), key(3, 3), key(2, 2)]);
     assert_eq!(keys(9).len(), 4);
-    assert_eq!(store.newest(Space::Local, 9).expect("the store answers"), []);
+    let third = Some((Millis(2), key(2, 2)));
+    let after_third = store.newest(Space::Fleet, third, 9).expect("the store answers");
+    assert_eq!(after_third.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [key(1, 1)]);
+    assert_eq!(store.newest(Space::Local, None, 9).expect("the store answers"), []);
 }
 
 fn the_expired_go_in_a_flush(store: &dyn Store) {

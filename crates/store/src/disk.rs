@@ -10,7 +10,7 @@ use std::{
 
 use wire::Millis;
 
-use self::{batch::Batch, commit::Totals, handle::Handle, tables::Snapshot};
+use self::{batch::Batch, commit::Totals, handle::Handle, readers::Reader, tables::Snapshot};
 use crate::{FlushError, FlushReport, GetError, OpenError, Stats, limits, store::Graves};
 
 mod batch;
@@ -18,6 +18,7 @@ mod commit;
 mod compact;
 mod device;
 mod handle;
+mod readers;
 mod serve;
 mod shield;
 mod tables;
@@ -262,8 +263,7 @@ impl DiskStore {
 
     /// Puts a batch that was not committed back under what came since, within its bound.
     fn take_back(&self, batch: &Arc<Batch>) {
-        let is_held =
-            |space, key: &crate::EntryKey| self.read(|snapshot| snapshot.has_record(space, key)).unwrap_or(true);
+        let is_held = |space, key: &crate::EntryKey| self.look(|reader| reader.has_record(space, key)).unwrap_or(true);
         let mut state = self.state();
         state.committing = None;
         let newer = std::mem::take(&mut state.pending);
@@ -277,7 +277,8 @@ impl DiskStore {
     fn reopen(&self, now: Millis) -> Option<SetAside> {
         let is_contradictory = self.is_contradictory.swap(false, Ordering::AcqRel);
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Handle { database, shield }) = handle.take() {
+        if let Some(Handle { readers, database, shield }) = handle.take() {
+            readers.renew();
             shield.freeze(&io::Error::other("the database was opened again"));
             // Closing writes, into the shield; redb may stumble over a contradiction once more.
             let _ = guarded(move || drop(database));
@@ -314,10 +315,20 @@ impl DiskStore {
         Ok((handle, path))
     }
 
+    /// Asks any of the tables.
     fn read<T>(&self, ask: impl FnOnce(&Snapshot) -> Result<T, redb::Error>) -> Result<T, GetError> {
+        self.guarded_read(|handle| ask(&Snapshot::of(&handle.database)?))
+    }
+
+    /// Asks for records and bodies, whose tables are open already.
+    fn look<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, redb::Error>) -> Result<T, GetError> {
+        self.guarded_read(|handle| handle.readers.with(&handle.database, ask))
+    }
+
+    fn guarded_read<T>(&self, ask: impl FnOnce(&Handle) -> Result<T, redb::Error>) -> Result<T, GetError> {
         let handle = self.handle();
         let handle = handle.as_ref().ok_or(GetError::Closed)?;
-        let answer = guarded(|| ask(&Snapshot::of(&handle.database)?));
+        let answer = guarded(|| ask(handle));
         let answer = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(cause)) => {

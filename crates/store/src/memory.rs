@@ -26,6 +26,8 @@ struct Inner {
     meta: BTreeMap<String, Vec<u8>>,
     graves: Graves,
     stats: Stats,
+    /// Nothing changed since the last flush, and nothing goes before this moment.
+    quiet_until: Option<Millis>,
 }
 
 impl MemoryStore {
@@ -42,6 +44,7 @@ impl MemoryStore {
         let mut inner = self.lock();
         let before = inner.records.len();
         inner.records.retain(|(s, key), (record, _)| *s != space || !goes(key, record));
+        inner.quiet_until = None;
         before - inner.records.len()
     }
 }
@@ -63,6 +66,7 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         let damaged = inner.bodies.remove(digest).is_some();
         inner.stats.damaged += u64::from(damaged);
+        inner.quiet_until = None;
     }
 
     fn put(&self, space: Space, key: EntryKey, record: StoredRecord, body: Option<Body>) -> Result<(), PutError> {
@@ -83,6 +87,7 @@ impl Store for MemoryStore {
             }
             None => {}
         }
+        inner.quiet_until = None;
         inner.stats.pending += 1;
         inner.stats.pending_bytes += record_bytes + body_bytes;
         inner.records.insert((space, key), (record, record_bytes));
@@ -90,7 +95,9 @@ impl Store for MemoryStore {
     }
 
     fn remove(&self, space: Space, key: &EntryKey) -> Result<(), PutError> {
-        self.lock().records.remove(&(space, *key));
+        let mut inner = self.lock();
+        inner.records.remove(&(space, *key));
+        inner.quiet_until = None;
         Ok(())
     }
 
@@ -102,9 +109,15 @@ impl Store for MemoryStore {
         Ok(self.remove_where(space, |_, record| record.record.family == *family))
     }
 
-    fn newest(&self, space: Space, max: usize) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
+    fn newest(
+        &self,
+        space: Space,
+        before: Option<(Millis, EntryKey)>,
+        max: usize,
+    ) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
         let inner = self.lock();
         let mut all: Vec<_> = inner.records.iter().filter(|((s, _), _)| *s == space).collect();
+        all.retain(|((_, key), (record, _))| before.is_none_or(|before| (record.record.validated_at, *key) < before));
         all.sort_by_key(|((_, key), (record, _))| std::cmp::Reverse((record.record.validated_at, *key)));
         Ok(all.into_iter().take(max).map(|((_, key), (record, _))| (*key, record.clone())).collect())
     }
@@ -149,6 +162,10 @@ impl Store for MemoryStore {
 
 impl Inner {
     fn flush(&mut self, now: Millis, bytes_max: u64) -> FlushReport {
+        // Looking at everything takes its time, and in simulated days there are many such moments.
+        if self.quiet_until.is_some_and(|at| now < at) {
+            return FlushReport::default();
+        }
         let mut report = FlushReport { committed: self.stats.pending as usize, ..FlushReport::default() };
         let mut refs: BTreeMap<Digest, usize> = BTreeMap::new();
         for (record, _) in self.records.values() {
@@ -158,10 +175,14 @@ impl Inner {
         let mut bytes = self.records.values().map(|(_, bytes)| bytes).sum::<u64>()
             + self.bodies.values().map(codec::stored_body_bytes).sum::<u64>();
 
+        let mut next = Some(Millis(u64::MAX)).filter(|_| self.records.len() <= limits::REMOVALS_PER_FLUSH_MAX);
         let order: BTreeSet<_> = self.records.iter().map(|(at, (r, _))| (r.record.stale_until, *at)).collect();
         for (stale_until, at) in order.into_iter().take(limits::REMOVALS_PER_FLUSH_MAX) {
             match evict::reason(stale_until, now, bytes, bytes_max) {
-                None => break,
+                None => {
+                    next = Some(stale_until);
+                    break;
+                }
                 Some(Reason::Expired) => report.expired += 1,
                 Some(Reason::OverSize) => report.evicted += 1,
             }
@@ -174,6 +195,7 @@ impl Inner {
                 bytes -= self.bodies.remove(&digest).as_ref().map_or(0, codec::stored_body_bytes);
             }
         }
+        self.quiet_until = next;
         self.stats.entries = self.records.len() as u64;
         self.stats.bytes = bytes;
         self.stats.expirations += report.expired as u64;

@@ -97,8 +97,14 @@ pub trait Store: Send + Sync + 'static {
     /// Returns how many entries went.
     fn remove_family(&self, space: Space, family: &FamilyId) -> Result<usize, PutError>;
 
-    /// The newest by `validated_at`, newest first, at most `max`.
-    fn newest(&self, space: Space, max: usize) -> Result<Vec<(EntryKey, StoredRecord)>, GetError>;
+    /// The newest by `validated_at` and key, newest first, at most `max`; of those that come after `before`,
+    /// which may be the last of an earlier call.
+    fn newest(
+        &self,
+        space: Space,
+        before: Option<(Millis, EntryKey)>,
+        max: usize,
+    ) -> Result<Vec<(EntryKey, StoredRecord)>, GetError>;
 
     /// Makes durable what was put, and removes what expired (`stale_until` ≤ `now`) and what is over
     /// the size limit, at most [`crate::limits::REMOVALS_PER_FLUSH_MAX`] entries.

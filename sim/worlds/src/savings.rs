@@ -29,6 +29,8 @@ pub struct Options {
     pub cases: Vec<Case>,
     /// In place of each case's own number.
     pub hours: Option<u64>,
+    /// In place of each case's own number.
+    pub machines: Option<u32>,
     pub seed: u64,
 }
 
@@ -88,7 +90,8 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
     let cases = if options.cases.is_empty() { Case::value_variants() } else { &options.cases };
     for case in cases {
         let hours = options.hours.unwrap_or(case.hours());
-        let trace = case.draw(options.seed, hours);
+        let machines = options.machines.unwrap_or(case.machines());
+        let trace = case.draw(options.seed, hours, machines);
         output::note(&format!(
             "{}: {} polls with {} tokens on {} machines, {} changes of {} objects",
             case.title(),
@@ -108,17 +111,17 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
             ("a central one, always revalidating", rivals::central_revalidate(&trace)),
             ("ghoard", ours),
         ];
-        for line in table(*case, hours, &ways) {
+        for line in table(*case, hours, machines, &ways) {
             output::data(&line);
         }
     }
     Ok(0)
 }
 
-fn table(case: Case, hours: u64, ways: &[(&str, Score)]) -> Vec<String> {
+fn table(case: Case, hours: u64, machines: u32, ways: &[(&str, Score)]) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "| {}, {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |",
+            "| {}, {machines} machines, {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |",
             case.title()
         ),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),

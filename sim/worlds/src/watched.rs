@@ -177,8 +177,13 @@ impl Store for WatchedStore {
         Ok(removed)
     }
 
-    fn newest(&self, space: Space, max: usize) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
-        self.inner.newest(space, max)
+    fn newest(
+        &self,
+        space: Space,
+        before: Option<(Millis, EntryKey)>,
+        max: usize,
+    ) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
+        self.inner.newest(space, before, max)
     }
 
     fn flush(&self, now: Millis) -> Result<FlushReport, FlushError> {

@@ -189,8 +189,12 @@ fn drive_all(servers: &[Server], case: Case, rounds: usize, time: Duration) -> R
 
 fn built() -> Result<PathBuf, String> {
     run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from);
-    Ok(target.join("release/ghoard"))
+    Ok(release_dir().join("ghoard"))
+}
+
+/// Where release builds are.
+pub(super) fn release_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from).join("release")
 }
 
 /// A folder that is removed with this value.

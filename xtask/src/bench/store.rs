@@ -30,6 +30,14 @@ pub(crate) fn kill(Kills { kills, release }: &Kills) -> Outcome {
     run::check(cargo.env("GHOARD_KILLS", kills.to_string()))
 }
 
+/// Builds the daemon and fakehub as well, whose start is measured beside the store's.
+pub(crate) fn start(arguments: &Arguments) -> Outcome {
+    run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard", "--package", "fakehub"]))?;
+    let built = |name: &str| super::compare::release_dir().join(name).display().to_string();
+    let binaries = ["--ghoard".to_owned(), built("ghoard"), "--fakehub".to_owned(), built("fakehub")];
+    run("start", &Arguments { arguments: [&binaries[..], &arguments.arguments].concat() })
+}
+
 /// Builds the store's bench in release mode, and runs one of its commands.
 pub(crate) fn run(command: &str, arguments: &Arguments) -> Outcome {
     let mut cargo = run::cargo(&["run", "--quiet", "--release", "--package", "bench-store", "--", command]);

@@ -7,7 +7,7 @@ use std::{
 
 use fleet::{Fleet, Input};
 use net::{Event, EventStream, Verdict};
-use store::{EntryKey, Space};
+use store::EntryKey;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use wire::{Holding, Message, Millis, Peer};
@@ -15,6 +15,7 @@ use wire::{Holding, Message, Millis, Peer};
 use super::{
     Sharing, Sizes,
     carry::{self, Carrier},
+    memories::{Kept, Memories, Page},
     roster,
     shelf::Job,
 };
@@ -33,9 +34,11 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn run(mut self, mut queue: mpsc::Receiver<Input>, mut events: Option<EventStream>) {
-        // A disk that hangs is a disk without records.
-        if tokio::time::timeout(limits::DISK_PATIENCE, self.remember()).await.is_err() {
-            warn!("the disk is slow; starting without the fleet's records");
+        let mut memories = Memories::new(&self.sharing);
+        // The newest first of all; the others meanwhile. A disk that hangs is a disk without records.
+        match tokio::time::timeout(limits::DISK_PATIENCE, memories.next()).await {
+            Ok(page) => self.remember(page),
+            Err(_) => warn!("the disk is slow; starting before the fleet's records are read"),
         }
         self.tell_sizes();
         let mut counted_at = Millis::ZERO;
@@ -58,6 +61,7 @@ impl Running {
                 Some(question) = self.questions.recv() => {
                     let _ = question.send(self.fleet.members().collect());
                 }
+                page = memories.next(), if !memories.are_told() => self.remember(page),
                 () = tokio::time::sleep(until) => self.fleet.wake(now()),
             }
             if self.sharing.doubt_all.swap(false, Ordering::Relaxed) {
@@ -81,26 +85,10 @@ impl Running {
     }
 
     /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.
-    async fn remember(&mut self) {
-        let store = self.sharing.store.clone();
-        let space = if self.sharing.net.is_some() { Space::Fleet } else { Space::Local };
-        let read = move || {
-            let newest = store.newest(space, fleet::limits::INDEX_ENTRIES_MAX)?;
-            let with_body = newest.into_iter().map(|(at, stored)| {
-                let held = store.has_body(&stored.record.version.digest)?;
-                Ok::<_, store::GetError>((at, stored, held))
-            });
-            with_body.collect::<Result<Vec<_>, _>>()
-        };
-        match self.sharing.tasks.block(read).await {
-            Some(Ok(entries)) => {
-                for (EntryKey { scope, key }, stored, body_held) in entries {
-                    let holding = Holding { record: stored.record, tag: stored.tag };
-                    self.fleet.handle(Input::Remembered { key, scope, holding, body_held }, now());
-                }
-            }
-            Some(Err(error)) => warn!(%error, "cannot read the fleet's records; starting without them"),
-            None => {}
+    fn remember(&mut self, page: Page) {
+        for Kept { at: EntryKey { scope, key }, stored, body_held } in page {
+            let holding = Holding { record: stored.record, tag: stored.tag };
+            self.fleet.handle(Input::Remembered { key, scope, holding, body_held }, now());
         }
     }
 

@@ -31,6 +31,8 @@ impl DiskStore {
         self.state().compact_at = now.after(limits::COMPACT_AFTER);
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         let Some(handle) = &mut *handle else { return };
+        // redb does not compact while anybody reads.
+        handle.readers.renew();
         // redb compacts without the allocator's state: until the next commit of ours, a crash would mean
         // a walk through the whole file.
         let compacted = guarded(|| handle.database.compact().is_ok() && handle.write(|_| Ok(())).is_ok());

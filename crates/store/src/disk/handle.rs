@@ -12,6 +12,7 @@ use super::{
     Device,
     commit::{Totals, Writer},
     guarded,
+    readers::Readers,
     shield::Shield,
     tables::{META_BYTES, META_ENTRIES, META_LOCAL_KEY, META_SCHEMA, SCHEMA, Snapshot},
 };
@@ -19,6 +20,8 @@ use crate::{OpenError, store::Graves};
 
 /// One opening of the database.
 pub(super) struct Handle {
+    /// Before the database, which they read: they go first.
+    pub(super) readers: Readers,
     pub(super) database: Database,
     pub(super) shield: Shield,
 }
@@ -37,7 +40,7 @@ impl Handle {
                 .create_with_backend(shield.clone())
         });
         let database = database.map_err(|why| OpenError::Corrupt { why })?.map_err(classify)?;
-        Ok((Self { database, shield }, is_repaired.load(Ordering::Relaxed)))
+        Ok((Self { readers: Readers::default(), database, shield }, is_repaired.load(Ordering::Relaxed)))
     }
 
     /// Reads all of the database, and compares every page with its checksum.
@@ -87,6 +90,7 @@ impl Handle {
         txn.set_quick_repair(true);
         let done = change(Writer::open(&txn)?)?;
         txn.commit()?;
+        self.readers.renew();
         Ok(done)
     }
 }

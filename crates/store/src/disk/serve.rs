@@ -18,7 +18,7 @@ impl Store for DiskStore {
         if let Some(change) = self.state().change(space, key) {
             return Ok(change.cloned());
         }
-        let found = self.read(|snapshot| snapshot.record(space, key))?;
+        let found = self.look(|reader| reader.record(space, key))?;
         Ok(self.whole(found))
     }
 
@@ -27,7 +27,7 @@ impl Store for DiskStore {
         let (record, body) = match waiting {
             Some(waiting) => (waiting, None),
             None => {
-                let (found, body) = self.read(|snapshot| snapshot.entry(space, key))?;
+                let (found, body) = self.look(|reader| reader.entry(space, key))?;
                 (self.whole(found), body)
             }
         };
@@ -47,14 +47,14 @@ impl Store for DiskStore {
         if let Some(body) = self.state().body(digest) {
             return Ok(body.cloned());
         }
-        self.read(|snapshot| snapshot.body(digest))
+        self.look(|reader| reader.body(digest))
     }
 
     fn has_body(&self, digest: &Digest) -> Result<bool, GetError> {
         if let Some(body) = self.state().body(digest) {
             return Ok(body.is_some());
         }
-        self.read(|snapshot| snapshot.has_body(digest))
+        self.look(|reader| reader.has_body(digest))
     }
 
     fn report_damage(&self, digest: &Digest) {
@@ -89,7 +89,7 @@ impl Store for DiskStore {
         let mut state = self.state();
         // Unknown keys leave nothing behind, so that what waits is bounded by what is held. When that
         // cannot be looked up, better one too many.
-        if state.change(space, key).is_some() || self.read(|s| s.has_record(space, key)).unwrap_or(true) {
+        if state.change(space, key).is_some() || self.look(|reader| reader.has_record(space, key)).unwrap_or(true) {
             let order = state.next_order();
             state.pending.remove((space, *key), order);
         }
@@ -108,11 +108,17 @@ impl Store for DiskStore {
         )
     }
 
-    fn newest(&self, space: Space, max: usize) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
+    fn newest(
+        &self,
+        space: Space,
+        before: Option<(Millis, EntryKey)>,
+        max: usize,
+    ) -> Result<Vec<(EntryKey, StoredRecord)>, GetError> {
         let waiting: BTreeMap<EntryKey, Option<StoredRecord>> =
             self.state().changes(space).map(|(key, record)| (key, record.cloned())).collect();
-        let mut all = self.read(|snapshot| snapshot.newest(space, max, |key| waiting.contains_key(key)))?;
-        all.extend(waiting.into_iter().filter_map(|(key, record)| Some((key, record?))));
+        let mut all = self.read(|snapshot| snapshot.newest(space, before, max, |key| waiting.contains_key(key)))?;
+        let waiting = waiting.into_iter().filter_map(|(key, record)| Some((key, record?)));
+        all.extend(waiting.filter(|(key, r)| before.is_none_or(|before| (r.record.validated_at, *key) < before)));
         all.sort_by_key(|(key, record)| std::cmp::Reverse((record.record.validated_at, *key)));
         all.truncate(max);
         Ok(all)

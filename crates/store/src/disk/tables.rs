@@ -1,9 +1,12 @@
 //! The tables and their keys. Whole numbers are big-endian, so that bytes sort as numbers do.
 
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
-use wire::{Body, Digest, FamilyId, Grave, KeyId, Millis, ScopeId};
+use std::ops::Bound;
 
-use crate::{EntryKey, Space, StoredRecord, codec, store::Graves};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use wire::{FamilyId, Grave, KeyId, Millis, ScopeId};
+
+use super::readers::Reader;
+use crate::{EntryKey, Space, StoredRecord, store::Graves};
 
 /// The layout of all tables together; another number is another ghoard's.
 pub(super) const SCHEMA: u32 = 1;
@@ -126,35 +129,6 @@ impl Snapshot {
         Ok(Self(database.begin_read()?))
     }
 
-    pub(super) fn record(&self, space: Space, key: &EntryKey) -> Result<Found, redb::Error> {
-        let records = self.0.open_table(RECORDS)?;
-        let Some(bytes) = records.get(record_row(space, key))? else { return Ok(Found::Absent) };
-        Ok(codec::decode_record(space, key, bytes.value()).map_or(Found::Damaged, Found::Record))
-    }
-
-    /// The record, and its body if that is held.
-    pub(super) fn entry(&self, space: Space, key: &EntryKey) -> Result<(Found, Option<Body>), redb::Error> {
-        let found = self.record(space, key)?;
-        let body = match &found {
-            Found::Record(record) => self.body(&record.record.version.digest)?,
-            Found::Damaged | Found::Absent => None,
-        };
-        Ok((found, body))
-    }
-
-    pub(super) fn has_record(&self, space: Space, key: &EntryKey) -> Result<bool, redb::Error> {
-        Ok(self.0.open_table(RECORDS)?.get(record_row(space, key))?.is_some())
-    }
-
-    pub(super) fn body(&self, digest: &Digest) -> Result<Option<Body>, redb::Error> {
-        let bodies = self.0.open_table(BODIES)?;
-        Ok(bodies.get(digest.0)?.and_then(|bytes| codec::decode_body(bytes.value())))
-    }
-
-    pub(super) fn has_body(&self, digest: &Digest) -> Result<bool, redb::Error> {
-        Ok(self.0.open_table(BODIES)?.get(digest.0)?.is_some())
-    }
-
     pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {
         Ok(self.0.open_table(META)?.get(name)?.map(|value| value.value().to_vec()))
     }
@@ -176,22 +150,27 @@ impl Snapshot {
         rows.map(|row| Ok(last_key(&row?.0.value()))).collect()
     }
 
-    /// The newest records that are not `skipped`, newest first.
+    /// The newest records before `before` that are not `skipped`, newest first.
     pub(super) fn newest(
         &self,
         space: Space,
+        before: Option<(Millis, EntryKey)>,
         max: usize,
         skipped: impl Fn(&EntryKey) -> bool,
     ) -> Result<Vec<(EntryKey, StoredRecord)>, redb::Error> {
-        let newest = self.0.open_table(NEWEST)?;
+        let (newest, reader) = (self.0.open_table(NEWEST)?, Reader::of(&self.0)?);
         let mut found = Vec::new();
-        for row in newest.range(span::<41>(&[space as u8]))?.rev() {
+        let all = span::<41>(&[space as u8]);
+        let end = before.map_or(Bound::Included(*all.end()), |(validated_at, key)| {
+            Bound::Excluded(newest_row(space, validated_at, &key))
+        });
+        for row in newest.range::<[u8; 41]>((Bound::Included(*all.start()), end))?.rev() {
             if found.len() == max {
                 break;
             }
             let key = last_key(&row?.0.value());
             if !skipped(&key)
-                && let Found::Record(record) = self.record(space, &key)?
+                && let Found::Record(record) = reader.record(space, &key)?
             {
                 found.push((key, record));
             }

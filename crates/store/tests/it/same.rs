@@ -74,11 +74,15 @@ fn seen(store: &dyn Store) -> impl PartialEq + std::fmt::Debug {
         (store.has_body(&digest).unwrap(), store.body(&digest).unwrap())
     });
     let newest = [Space::Local, Space::Fleet].map(|space| {
-        let all = store.newest(space, 100).unwrap();
+        let all = store.newest(space, None, 100).unwrap();
         for (key, record) in &all {
             assert_eq!(store.get(space, key).unwrap().as_ref(), Some(record));
         }
-        assert_eq!(store.newest(space, 2).unwrap()[..], all[..all.len().min(2)]);
+        assert_eq!(store.newest(space, None, 2).unwrap()[..], all[..all.len().min(2)]);
+        if let Some((key, record)) = all.first() {
+            let before = Some((record.record.validated_at, *key));
+            assert_eq!(store.newest(space, before, 100).unwrap()[..], all[1..]);
+        }
         all
     });
     (bodies, newest)
