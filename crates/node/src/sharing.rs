@@ -28,6 +28,7 @@ use tokio::sync::{
     Semaphore, broadcast,
     mpsc::{self, error::TrySendError},
 };
+    watch,
 use tracing::debug;
 use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Peer, Record, Role, ScopeId, Version};
 
@@ -58,14 +59,14 @@ pub struct Sharing {
     pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
-    sizes: Mutex<Sizes>,
+    sizes: watch::Sender<Sizes>,
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
     pub(crate) roster: Roster,
 }
 
 /// What the core holds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// Answers that it knows of.
     pub index: usize,
@@ -136,7 +137,7 @@ impl Sharing {
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
-            sizes: Mutex::default(),
+            sizes: watch::Sender::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
             roster,
@@ -323,7 +324,13 @@ impl Sharing {
     }
 
     pub fn sizes(&self) -> Sizes {
-        *self.sizes.lock().expect("no panic while held")
+        *self.sizes.borrow()
+    }
+
+    /// Waits until this node has heard of so many answers.
+    pub async fn index_reaches(&self, len: usize) {
+        // Its sender is this handle's own.
+        let _ = self.sizes.subscribe().wait_for(|sizes| sizes.index >= len).await;
     }
 
     /// Clients that wait for the core's word.
