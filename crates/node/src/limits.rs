@@ -40,6 +40,9 @@ pub const DISK_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a new node waits for a neighbour's word before it calls itself ready all the same.
 pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Segments of one body that have come and wait to be opened; those that wait are opened at once. 512 KiB.
+pub const OPEN_AHEAD_SEGMENTS: usize = 8;
+
 /// Status pages that wait for the core's word on the members.
 pub const ROSTER_QUESTIONS_MAX: usize = 64;
 
