@@ -239,15 +239,40 @@ impl Sharing {
         }
     }
 
-    /// The origin told this credential this: keep it for the fleet, and announce it. Who waits for the
-    /// lease is told.
-    pub async fn filled(&self, ask: &Ask, mut record: Record, body: Body, lease: Option<Lease>) {
+    /// What is announced of what the origin told this credential.
+    pub fn announcement(&self, ask: &Ask, mut record: Record, body: Body) -> Announcement {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = credential.map(|credential| TagKey::of(credential).tag(key, &record));
-        let announcement = Announcement { key, scope, record, tag, body: Some(body), holder: None };
-        self.share(announcement, lease).await;
+        Announcement { key, scope, record, tag, body: Some(body), holder: None }
+    }
+
+    /// Keeps for the fleet what is to be announced, and returns whether that worked: what is not held cannot
+    /// be offered. Blocks on the store.
+    pub fn hold(&self, announcement: &Announcement) -> bool {
+        // A fleet of one reads what is kept for this machine's clients anyway.
+        if self.net.is_none() {
+            return true;
+        }
+        let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
+        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
+        self.store.put(Space::Fleet, EntryKey { scope, key }, stored, body).is_ok()
+    }
+
+    /// Announces what is held. Who waits for the lease is told.
+    pub fn announce(&self, mut announcement: Announcement, lease: Option<Lease>) {
+        let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
+        announcement.body = announcement.body.filter(small);
+        self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
+    }
+
+    /// Keeps for the fleet what no client has asked for, and announces it.
+    pub(crate) async fn share(self: &Arc<Self>, announcement: Announcement) {
+        let (sharing, held) = (self.clone(), announcement.clone());
+        if self.tasks.block(move || sharing.hold(&held)).await == Some(true) {
+            self.announce(announcement, None);
+        }
     }
 
     /// The origin refused this credential this: what those are told who asked with the same one.
@@ -257,23 +282,6 @@ impl Sharing {
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = Some(TagKey::of(credential).tag_refusal(key, &record));
         Some(LeaseEnd::Told(Box::new(Announcement { key, scope, record, tag, body: Some(body), holder: None })))
-    }
-
-    pub(crate) async fn share(&self, mut announcement: Announcement, lease: Option<Lease>) {
-        let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
-        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
-        // A fleet of one reads what is kept for this machine's clients anyway.
-        if self.net.is_some() {
-            let store = self.store.clone();
-            let put = move || store.put(Space::Fleet, EntryKey { scope, key }, stored, body);
-            if !matches!(self.tasks.block(put).await, Some(Ok(()))) {
-                // What is not held cannot be offered.
-                return;
-            }
-        }
-        let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
-        announcement.body = announcement.body.filter(small);
-        self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
     }
 
     /// A write goes out or was answered.

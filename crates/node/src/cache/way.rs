@@ -367,12 +367,22 @@ impl NodeCache {
         self.tasks.spawn(async move {
             let _underway = underway;
             assert!(!canary::sings(canary::Bug::PanicsInATask), "a canary sings");
-            let (called, asked_at) = (keeper.graves.called(&ask), stored.record.validated_at);
-            keeper.keep(called, at, stored.clone(), body.clone()).await;
-            let doubtful = keeper.is_doubtful(called.as_ref(), at, &stored.record, false)
-                || keeper.graves.heard_since(called.as_ref(), asked_at);
-            match sharing.filter(|_| !doubtful) {
-                Some(sharing) => sharing.filled(&ask, stored.record, body, lease).await,
+            let called = keeper.graves.called(&ask);
+            let share = {
+                let keeper = keeper.clone();
+                let (record, shared) = (stored.record.clone(), body.clone());
+                move || {
+                    let is_doubtful = keeper.is_doubtful(called.as_ref(), at, &record, false)
+                        || keeper.graves.heard_since(called.as_ref(), record.validated_at);
+                    let sharing = sharing.filter(|_| !is_doubtful)?;
+                    let announcement = sharing.announcement(&ask, record, shared);
+                    Some((sharing.hold(&announcement).then_some(announcement), sharing))
+                }
+            };
+            match keeper.keep_and(called, at, stored, body, share).await.flatten() {
+                Some((Some(announcement), sharing)) => sharing.announce(announcement, lease),
+                // What is not held cannot be offered.
+                Some((None, _)) => {}
                 // For a second or two after a write no answer may be kept: were the waiters to ask one
                 // after the other, each would wait for all before it.
                 None => lease.into_iter().for_each(|lease| lease.ended(LeaseEnd::Alone)),
