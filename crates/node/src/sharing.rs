@@ -5,6 +5,7 @@
 
 mod carry;
 mod effects;
+mod hand;
 mod lease;
 mod pulls;
 mod roster;
@@ -27,12 +28,13 @@ use task::Tasks;
 use tokio::sync::{
     Semaphore, broadcast,
     mpsc::{self, error::TrySendError},
-};
     watch,
+};
 use tracing::debug;
 use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Peer, Record, Role, ScopeId, Version};
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, dialler::Told, keeper::Keeper, limits};
+use hand::Hand;
 pub use lease::Lease;
 use pulls::Brought;
 use roster::Roster;
@@ -55,6 +57,7 @@ pub struct Sharing {
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
     shelf: mpsc::Sender<Job>,
+    hand: Hand,
     waiting: Mutex<Waiting>,
     pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
@@ -134,6 +137,7 @@ impl Sharing {
             tasks: tasks.clone(),
             inputs,
             shelf,
+            hand: Hand::default(),
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
@@ -172,6 +176,12 @@ impl Sharing {
         self.ask_for(key, scope, credential.map(TagKey::of), want, across, known, claim).await
     }
 
+    /// Whether the body of what this credential was told elsewhere has just come inside an announce.
+    pub fn is_at_hand(&self, ask: &Ask) -> bool {
+        let credential = ask.credential.as_ref().map(Credential::reveal);
+        self.hand.has((self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential)))
+    }
+
     pub(crate) async fn ask_for(
         self: &Arc<Self>,
         key: KeyId,
@@ -202,16 +212,19 @@ impl Sharing {
             Outcome::Told { told } => return (Word::Refused(told), None),
             Outcome::Failed { status } => return (Word::Failed(status), None),
         };
-        (self.lead(record, brought).await.map_or(Word::Nothing, word), lease)
+        (self.lead((key, scope), record, brought).await.map_or(Word::Nothing, word), lease)
     }
 
-    /// Takes the body that was pulled for this question, or reads that of a record that the index says is
-    /// held.
-    async fn lead(&self, record: Record, brought: Option<Brought>) -> Option<Lead> {
+    /// Takes the body that was pulled for this question, or has just been announced, or reads that of a
+    /// record that the index says is held.
+    async fn lead(&self, at: (KeyId, ScopeId), record: Record, brought: Option<Brought>) -> Option<Lead> {
         let is_it = |brought: &Brought| {
             brought.digest == record.version.digest && brought.plain.len() as u64 <= record.body_bytes
         };
         if let Some(Brought { body, plain, .. }) = brought.filter(is_it) {
+            return Some(Lead { record, body, plain });
+        }
+        if let Some((body, plain)) = self.hand.give(at, &record) {
             return Some(Lead { record, body, plain });
         }
         let (store, digest, bytes) = (self.store.clone(), record.version.digest, record.body_bytes);
@@ -264,6 +277,7 @@ impl Sharing {
     pub fn announce(&self, mut announcement: Announcement, lease: Option<Lease>) {
         let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
         announcement.body = announcement.body.filter(small);
+        self.hand.drop_at((announcement.key, announcement.scope));
         self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
     }
 
