@@ -98,6 +98,13 @@ pub async fn answer(node: &Node, ask: Ask) -> Option<(Arc<Answer>, How)> {
     }
 }
 
+/// Waits until a node has heard of so many answers, ten seconds at most. A clock would be too coarse here: the
+/// runtime's sleeps are of whole milliseconds.
+pub async fn heard(node: &Node, told: usize) -> Result<(), Failure> {
+    tokio::time::timeout(PATIENCE, node.index_reaches(told)).await.map_err(|_| "nothing was heard")?;
+    Ok(())
+}
+
 /// Waits until `is_so`, ten seconds at most.
 pub async fn until(is_so: impl Fn() -> bool) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
@@ -105,7 +112,7 @@ pub async fn until(is_so: impl Fn() -> bool) -> Result<(), Failure> {
         if Instant::now() > deadline {
             return Err("waited in vain".into());
         }
-        tokio::time::sleep(Duration::from_micros(200)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
 }

@@ -1,38 +1,21 @@
-//! A body of 5 MB from node to node, against a bare stream.
-//!
-//! The bare stream is Noise, Yamux and frames of 64 KiB between two members on loopback, with nothing
-//! sealed, unpacked, hashed or kept.
+//! A bare stream, to compare a large body from node to node with: it is Noise, Yamux and frames of 64 KiB between two members on
+//! loopback, with nothing sealed, unpacked, hashed or kept.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use bench::{Failure, answer, ask, until};
+use bench::Failure;
 use bytes::Bytes;
 use crypto::{FleetKeys, MembershipKeys};
-use gateway::How;
 use net::{Config, Event, Identity, Net};
-use node::Node;
 use task::Tasks;
 use wire::Peer;
 
 pub const BODY_BYTES: usize = 5 << 20;
 const FRAME_BYTES: usize = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_millis(250);
-
-/// From the question of B's client to its answer, the body pulled from A and kept.
-pub async fn pull(a: &Node, b: &Node, round: usize, told: usize) -> Result<Duration, Failure> {
-    let question = ask(&format!("/repos/octocat/Hello-World/git/blobs/size-{}?round=0", BODY_BYTES + round));
-    answer(a, question.clone()).await.ok_or("A got no answer")?;
-    until(|| b.index_len() == told).await?;
-    let asked = Instant::now();
-    let (_, how) = answer(b, question).await.ok_or("B got no answer")?;
-    if how != How::PeerHit {
-        return Err(format!("B got its answer by {how:?}").into());
-    }
-    Ok(asked.elapsed())
-}
 
 /// From the question to the last byte.
 pub async fn bare_stream(BarePair { reader, server, .. }: &BarePair) -> Result<Duration, Failure> {

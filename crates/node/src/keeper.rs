@@ -202,9 +202,22 @@ impl Keeper {
     }
 
     /// Writes a record and its body. Failing costs hits, nothing else.
-    pub async fn keep(&self, called: Option<Called>, at: EntryKey, stored: StoredRecord, body: Body) -> bool {
+    pub async fn keep(&self, called: Option<Called>, at: EntryKey, stored: StoredRecord, body: Body) {
+        self.keep_and(called, at, stored, body, || ()).await;
+    }
+
+    /// The same, and then does `next`, where it may block, and whether it was kept or not. `None` if the
+    /// answer is doubtful, or the machine went down.
+    pub async fn keep_and<R: Send + 'static>(
+        &self,
+        called: Option<Called>,
+        at: EntryKey,
+        stored: StoredRecord,
+        body: Body,
+        next: impl FnOnce() -> R + Send + 'static,
+    ) -> Option<R> {
         if self.is_doubtful(called.as_ref(), at, &stored.record, stored.source == Source::Peer) {
-            return false;
+            return None;
         }
         let (store, replacing) = (self.store.clone(), self.replacing[1].clone());
         let put = move || {
@@ -215,15 +228,13 @@ impl Keeper {
             }
             store.put(Space::Local, at, stored, Some(body))
         };
-        match self.tasks.block(put).await {
-            Some(Ok(())) => true,
-            Some(Err(error)) => {
-                self.counters.keep_failures.one();
-                warn!(%error, "an answer was served but not kept");
-                false
-            }
-            None => false,
+        // One job for both: a way to another thread and back takes as long as the work there.
+        let (kept, done) = self.tasks.block(move || (put(), next())).await?;
+        if let Err(error) = kept {
+            self.counters.keep_failures.one();
+            warn!(%error, "an answer was served but not kept");
         }
+        Some(done)
     }
 
     /// Drops what is kept for one key and scope, and what is still on its way. Durable on return.

@@ -20,6 +20,15 @@ pub const FAMILIES_MAX: usize = 4096;
 /// Inputs that wait for the fleet's core.
 pub const FLEET_QUEUE_MAX: usize = 4096;
 
+/// Bodies that came inside announces and are at hand without the disk: a minute of a busy fleet. 2 MiB.
+pub const AT_HAND_BYTES_MAX: usize = 2 << 20;
+
+/// What a body at hand counts beside its own length, so that empty ones are bounded, too.
+pub const AT_HAND_ENTRY_BYTES: usize = 256;
+
+/// A longer one is unpacked and hashed where that may take its time: this takes some 0.1 ms.
+pub const AT_HAND_BODY_BYTES_MAX: u64 = 64 << 10;
+
 /// Records of members that wait for the disk; over it they are not kept.
 pub const SHELF_QUEUE_MAX: usize = 4096;
 
@@ -35,6 +44,9 @@ pub const PULL_PARTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Segments that are sealed at once while those before them are sent. 256 KiB.
 pub const SEAL_AHEAD_SEGMENTS: u32 = 4;
+
+/// Segments of one body that have come and wait to be opened; those that wait are opened at once. 512 KiB.
+pub const OPEN_AHEAD_SEGMENTS: usize = 8;
 
 /// Bodies sent to peers at once.
 pub const PULLS_SERVED_MAX: usize = 64;

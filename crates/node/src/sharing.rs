@@ -5,6 +5,7 @@
 
 mod carry;
 mod effects;
+mod hand;
 mod lease;
 mod memories;
 mod pulls;
@@ -28,11 +29,13 @@ use task::Tasks;
 use tokio::sync::{
     Semaphore, broadcast,
     mpsc::{self, error::TrySendError},
+    watch,
 };
 use tracing::debug;
 use wire::{Announcement, Body, Digest, KeyId, LeaseEnd, LimitNotice, Millis, Peer, Record, Role, ScopeId, Version};
 
 use crate::{Counters, Share, budgets::Budgets, cache::now, dialler::Told, keeper::Keeper, limits};
+use hand::Hand;
 pub use lease::Lease;
 use pulls::Brought;
 use roster::Roster;
@@ -55,18 +58,19 @@ pub struct Sharing {
     tasks: Tasks,
     inputs: mpsc::Sender<Input>,
     shelf: mpsc::Sender<Job>,
+    hand: Hand,
     waiting: Mutex<Waiting>,
     pulls: pulls::Table,
     pulls_served: Arc<Semaphore>,
     received: broadcast::Sender<(KeyId, ScopeId, Peer)>,
-    sizes: Mutex<Sizes>,
+    sizes: watch::Sender<Sizes>,
     caught_up: AtomicBool,
     doubt_all: AtomicBool,
     pub(crate) roster: Roster,
 }
 
 /// What the core holds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// Answers that it knows of.
     pub index: usize,
@@ -134,10 +138,11 @@ impl Sharing {
             tasks: tasks.clone(),
             inputs,
             shelf,
+            hand: Hand::default(),
             waiting: Mutex::default(),
             pulls_served: Arc::new(Semaphore::new(limits::PULLS_SERVED_MAX)),
             received: broadcast::Sender::new(limits::RECEIPTS_MAX),
-            sizes: Mutex::default(),
+            sizes: watch::Sender::default(),
             caught_up: AtomicBool::default(),
             doubt_all: AtomicBool::default(),
             roster,
@@ -172,6 +177,12 @@ impl Sharing {
         self.ask_for(key, scope, credential.map(TagKey::of), want, across, known, claim).await
     }
 
+    /// Whether the body of what this credential was told elsewhere has just come inside an announce.
+    pub fn is_at_hand(&self, ask: &Ask) -> bool {
+        let credential = ask.credential.as_ref().map(Credential::reveal);
+        self.hand.has((self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential)))
+    }
+
     pub(crate) async fn ask_for(
         self: &Arc<Self>,
         key: KeyId,
@@ -202,16 +213,19 @@ impl Sharing {
             Outcome::Told { told } => return (Word::Refused(told), None),
             Outcome::Failed { status } => return (Word::Failed(status), None),
         };
-        (self.lead(record, brought).await.map_or(Word::Nothing, word), lease)
+        (self.lead((key, scope), record, brought).await.map_or(Word::Nothing, word), lease)
     }
 
-    /// Takes the body that was pulled for this question, or reads that of a record that the index says is
-    /// held.
-    async fn lead(&self, record: Record, brought: Option<Brought>) -> Option<Lead> {
+    /// Takes the body that was pulled for this question, or has just been announced, or reads that of a
+    /// record that the index says is held.
+    async fn lead(&self, at: (KeyId, ScopeId), record: Record, brought: Option<Brought>) -> Option<Lead> {
         let is_it = |brought: &Brought| {
             brought.digest == record.version.digest && brought.plain.len() as u64 <= record.body_bytes
         };
         if let Some(Brought { body, plain, .. }) = brought.filter(is_it) {
+            return Some(Lead { record, body, plain });
+        }
+        if let Some((body, plain)) = self.hand.give(at, &record) {
             return Some(Lead { record, body, plain });
         }
         let (store, digest, bytes) = (self.store.clone(), record.version.digest, record.body_bytes);
@@ -239,15 +253,41 @@ impl Sharing {
         }
     }
 
-    /// The origin told this credential this: keep it for the fleet, and announce it. Who waits for the
-    /// lease is told.
-    pub async fn filled(&self, ask: &Ask, mut record: Record, body: Body, lease: Option<Lease>) {
+    /// What is announced of what the origin told this credential.
+    pub fn announcement(&self, ask: &Ask, mut record: Record, body: Body) -> Announcement {
         let credential = ask.credential.as_ref().map(Credential::reveal);
         let (key, scope) = (self.keys.ids.key_id(&ask.key()), self.keys.ids.scope_id(credential));
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = credential.map(|credential| TagKey::of(credential).tag(key, &record));
-        let announcement = Announcement { key, scope, record, tag, body: Some(body), holder: None };
-        self.share(announcement, lease).await;
+        Announcement { key, scope, record, tag, body: Some(body), holder: None }
+    }
+
+    /// Keeps for the fleet what is to be announced, and returns whether that worked: what is not held cannot
+    /// be offered. Blocks on the store.
+    pub fn hold(&self, announcement: &Announcement) -> bool {
+        // A fleet of one reads what is kept for this machine's clients anyway.
+        if self.net.is_none() {
+            return true;
+        }
+        let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
+        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
+        self.store.put(Space::Fleet, EntryKey { scope, key }, stored, body).is_ok()
+    }
+
+    /// Announces what is held. Who waits for the lease is told.
+    pub fn announce(&self, mut announcement: Announcement, lease: Option<Lease>) {
+        let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
+        announcement.body = announcement.body.filter(small);
+        self.hand.drop_at((announcement.key, announcement.scope));
+        self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
+    }
+
+    /// Keeps for the fleet what no client has asked for, and announces it.
+    pub(crate) async fn share(self: &Arc<Self>, announcement: Announcement) {
+        let (sharing, held) = (self.clone(), announcement.clone());
+        if self.tasks.block(move || sharing.hold(&held)).await == Some(true) {
+            self.announce(announcement, None);
+        }
     }
 
     /// The origin refused this credential this: what those are told who asked with the same one.
@@ -257,23 +297,6 @@ impl Sharing {
         record.family = self.keys.ids.family_id(ask.family.as_str());
         let tag = Some(TagKey::of(credential).tag_refusal(key, &record));
         Some(LeaseEnd::Told(Box::new(Announcement { key, scope, record, tag, body: Some(body), holder: None })))
-    }
-
-    pub(crate) async fn share(&self, mut announcement: Announcement, lease: Option<Lease>) {
-        let Announcement { key, scope, record, tag, body, .. } = announcement.clone();
-        let stored = StoredRecord { record, etag: None, source: Source::Origin, tag };
-        // A fleet of one reads what is kept for this machine's clients anyway.
-        if self.net.is_some() {
-            let store = self.store.clone();
-            let put = move || store.put(Space::Fleet, EntryKey { scope, key }, stored, body);
-            if !matches!(self.tasks.block(put).await, Some(Ok(()))) {
-                // What is not held cannot be offered.
-                return;
-            }
-        }
-        let small = |body: &Body| body.encoded.len() <= wire::limits::PUSH_BYTES_MAX;
-        announcement.body = announcement.body.filter(small);
-        self.tell(Input::Filled { announcement, ask: lease.and_then(Lease::answered) });
     }
 
     /// A write goes out or was answered.
@@ -324,7 +347,13 @@ impl Sharing {
     }
 
     pub fn sizes(&self) -> Sizes {
-        *self.sizes.lock().expect("no panic while held")
+        *self.sizes.borrow()
+    }
+
+    /// Waits until this node has heard of so many answers.
+    pub async fn index_reaches(&self, len: usize) {
+        // Its sender is this handle's own.
+        let _ = self.sizes.subscribe().wait_for(|sizes| sizes.index >= len).await;
     }
 
     /// Clients that wait for the core's word.

@@ -71,7 +71,7 @@ pub async fn write(sharing: &Arc<Sharing>, entry: SmokeEntry) {
     let Awaited { key, scope, tag_key } = awaited;
     let tag = tag_key.map(|tag_key| tag_key.tag(key, &record));
     let body = Some(Body::from_plain(entry.payload));
-    sharing.share(Announcement { key, scope, record, tag, body, holder: None }, None).await;
+    sharing.share(Announcement { key, scope, record, tag, body, holder: None }).await;
 }
 
 /// What came from peers since this was made.

@@ -30,6 +30,10 @@ impl NodeCache {
         let at = self.keeper.key_of(&ask);
         let family = self.keeper.family_of(&ask);
         let may_keep = self.exclusions.may_keep(&ask);
+        if let Some(answer) = self.just_told(&ask, at, family).await {
+            self.count_hit(&ask, &answer);
+            return Flown::Answer { answer, how: How::PeerHit };
+        }
         let mut own = if may_keep { self.keeper.known(&ask, at).await } else { None };
         if let Some(known) = own.as_ref().filter(|known| will_do(&ask, &known.answer)) {
             self.keeper.remember(&ask, at, &known.stored.record, &known.answer);
@@ -75,6 +79,16 @@ impl NodeCache {
             return Flown::Told(Told::not_cached());
         }
         self.ask_origin(ask, at, family, may_keep, own.as_ref(), offer.as_ref(), lease).await
+    }
+
+    /// What this credential was told elsewhere a moment ago: the body has come along, and is newer than what
+    /// the disk may hold, which need not be read for it.
+    async fn just_told(&self, ask: &Ask, at: EntryKey, family: FamilyId) -> Option<Arc<Answer>> {
+        let is_plain = ask.wants.directives == github::ClientDirectives::default();
+        let sharing = self.sharing_of(ask).filter(|sharing| is_plain && sharing.is_at_hand(ask))?;
+        let Word::Told(lead) = sharing.ask(ask, Want::Fresh, Across::Nothing, None, None).await.0 else { return None };
+        let told = self.take_up(ask, at, family, lead, None)?;
+        Some(told.answer).filter(|answer| will_do(ask, answer))
     }
 
     /// Asks the origin, with what may be confirmed, and keeps what it says if that may be kept.
@@ -367,12 +381,22 @@ impl NodeCache {
         self.tasks.spawn(async move {
             let _underway = underway;
             assert!(!canary::sings(canary::Bug::PanicsInATask), "a canary sings");
-            let (called, asked_at) = (keeper.graves.called(&ask), stored.record.validated_at);
-            keeper.keep(called, at, stored.clone(), body.clone()).await;
-            let doubtful = keeper.is_doubtful(called.as_ref(), at, &stored.record, false)
-                || keeper.graves.heard_since(called.as_ref(), asked_at);
-            match sharing.filter(|_| !doubtful) {
-                Some(sharing) => sharing.filled(&ask, stored.record, body, lease).await,
+            let called = keeper.graves.called(&ask);
+            let share = {
+                let keeper = keeper.clone();
+                let (record, shared) = (stored.record.clone(), body.clone());
+                move || {
+                    let is_doubtful = keeper.is_doubtful(called.as_ref(), at, &record, false)
+                        || keeper.graves.heard_since(called.as_ref(), record.validated_at);
+                    let sharing = sharing.filter(|_| !is_doubtful)?;
+                    let announcement = sharing.announcement(&ask, record, shared);
+                    Some((sharing.hold(&announcement).then_some(announcement), sharing))
+                }
+            };
+            match keeper.keep_and(called, at, stored, body, share).await.flatten() {
+                Some((Some(announcement), sharing)) => sharing.announce(announcement, lease),
+                // What is not held cannot be offered.
+                Some((None, _)) => {}
                 // For a second or two after a write no answer may be kept: were the waiters to ask one
                 // after the other, each would wait for all before it.
                 None => lease.into_iter().for_each(|lease| lease.ended(LeaseEnd::Alone)),

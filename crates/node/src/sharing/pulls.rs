@@ -9,10 +9,11 @@ use bytes::Bytes;
 use fleet::{AskId, Input, PullFailure};
 use futures::{
     FutureExt,
-    future::{Abortable, ready},
+    future::{Abortable, try_join},
 };
 use net::{PullError, PullStream};
 use store::{EntryKey, Source, Space, StoredRecord};
+use tokio::sync::mpsc;
 use tracing::{debug, info};
 use wire::{Announcement, EncodeError, Form, Peer, PullReply, PullRequest, Record, Tag, limits::SEGMENT_BYTES};
 
@@ -20,7 +21,7 @@ use super::{
     Sharing,
     carry::{BadMessage, Carrier, Opening, segments_of},
 };
-use crate::limits::PULL_STALL_MAX;
+use crate::limits::{OPEN_AHEAD_SEGMENTS, PULL_STALL_MAX};
 use table::{Beaten, Entered, SharedPart, Turn, Untaken};
 
 pub use table::{Brought, Table};
@@ -157,8 +158,8 @@ impl Sharing {
         Ok(brought)
     }
 
-    /// Asks for a body, and puts its segments together: each is opened, unpacked and hashed while the next
-    /// one comes. `None`: nobody waits for it.
+    /// Asks for a body, and puts its segments together: those that are here are opened, unpacked and hashed
+    /// while the next ones come. `None`: nobody waits for it.
     async fn receive(
         &self,
         ask: Option<AskId>,
@@ -189,21 +190,31 @@ impl Sharing {
         let is_short = encoded_bytes <= SEGMENT_BYTES as u64;
         let part = if is_short { SharedPart::default() } else { part.clone() };
         let lengths = (encoded_bytes, record.body_bytes);
-        let arriving = Arriving { opening, part: part.clone(), turn: None, form, lengths, from_segment };
-        let mut working = ready(Some(Ok(arriving))).left_future();
-        for number in from_segment..segments_of(encoded_bytes) {
-            let sealed = self.next_segment(ask, from, &mut stream).await?.ok_or(PullTrouble::Short)?;
-            let (arriving, sender) = (settled(working).await?, from.clone());
-            let work = self.tasks.compute(move || arriving.take(&sender, sealed.into()));
-            working = work.right_future();
-            if number == from_segment {
-                working = ready(Some(Ok(settled(working).await?))).left_future();
-                if let Some(ask) = ask.filter(|_| !is_short) {
+        let mut arriving = Arriving { opening, part: part.clone(), turn: None, form, lengths, from_segment };
+        let (came, mut coming) = mpsc::channel(OPEN_AHEAD_SEGMENTS);
+        let reading = async move {
+            for _ in from_segment..segments_of(encoded_bytes) {
+                let sealed = self.next_segment(ask, from, &mut stream).await?.ok_or(PullTrouble::Short)?;
+                if came.send(sealed).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<_, PullTrouble>(())
+        };
+        let opening = async move {
+            let mut batch = Vec::new();
+            while coming.recv_many(&mut batch, OPEN_AHEAD_SEGMENTS).await > 0 {
+                let (sealed, sender, is_first) = (std::mem::take(&mut batch), from.clone(), arriving.turn.is_none());
+                let work = self.tasks.compute(move || arriving.take(&sender, sealed));
+                arriving = work.await.unwrap_or(Err(PullTrouble::Short))?;
+                if let Some(ask) = ask.filter(|_| is_first && !is_short) {
                     self.tell(Input::PullBegan { ask, from: from.clone() });
                 }
             }
-        }
-        let turn = settled(working).await?.turn.ok_or(PullTrouble::Short)?;
+            Ok::<_, PullTrouble>(arriving)
+        };
+        let ((), arriving) = try_join(reading, opening).await?;
+        let turn = arriving.turn.ok_or(PullTrouble::Short)?;
         Ok(part.take(turn, record.version.digest)?)
     }
 
@@ -257,21 +268,17 @@ struct Arriving {
 }
 
 impl Arriving {
-    /// Opens the next segment and adds it. The first one that opens makes `from` the sender.
-    fn take(mut self, from: &Peer, sealed: Vec<u8>) -> Result<Self, PullTrouble> {
-        let segment = self.opening.open(sealed)?;
-        let turn = match self.turn {
-            Some(turn) => turn,
-            None => self.part.begin(from, self.form, self.lengths, self.from_segment)?,
-        };
-        self.turn = Some(turn);
-        self.part.add(turn, &segment)?;
+    /// Opens the next segments and adds them. The first one that opens makes `from` the sender.
+    fn take(mut self, from: &Peer, sealed: Vec<Bytes>) -> Result<Self, PullTrouble> {
+        for sealed in sealed {
+            let segment = self.opening.open(sealed.into())?;
+            let turn = match self.turn {
+                Some(turn) => turn,
+                None => self.part.begin(from, self.form, self.lengths, self.from_segment)?,
+            };
+            self.turn = Some(turn);
+            self.part.add(turn, &segment)?;
+        }
         Ok(self)
     }
-}
-
-async fn settled(
-    working: impl Future<Output = Option<Result<Arriving, PullTrouble>>>,
-) -> Result<Arriving, PullTrouble> {
-    working.await.unwrap_or(Err(PullTrouble::Short))
 }

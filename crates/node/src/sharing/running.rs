@@ -80,8 +80,8 @@ impl Running {
 
     fn tell_sizes(&self) {
         let (kept, led) = self.fleet.leases_len();
-        *self.sharing.sizes.lock().expect("no panic while held") =
-            Sizes { index: self.fleet.index_len(), leases: kept + led, members: self.fleet.members_len() };
+        let sizes = Sizes { index: self.fleet.index_len(), leases: kept + led, members: self.fleet.members_len() };
+        self.sharing.sizes.send_if_modified(|told| std::mem::replace(told, sizes) != sizes);
     }
 
     /// Takes up what the store holds of the fleet's answers, so that a restarted node is useful at once.

@@ -42,6 +42,12 @@ pub async fn run(sharing: Weak<Sharing>, mut jobs: mpsc::Receiver<Job>) {
 impl Sharing {
     /// Leaves work for the shelf. Over the limit a record is not kept, and its body not promised.
     pub(super) fn shelve(&self, job: Job) {
+        if let Job::Keep { announcement, .. } = &job
+            && let Some(body) = &announcement.body
+        {
+            let at = (announcement.key, announcement.scope);
+            self.hand.take(at, announcement.record.version.digest, body.clone());
+        }
         match self.shelf.try_send(job) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(Job::Keep { announcement, .. })) => {
