@@ -189,8 +189,7 @@ fn drive_all(servers: &[Server], case: Case, rounds: usize, time: Duration) -> R
 
 fn built() -> Result<PathBuf, String> {
     run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from);
-    Ok(target.join("release/ghoard"))
+    Ok(run::target().join("release/ghoard"))
 }
 
 /// A folder that is removed with this value.
