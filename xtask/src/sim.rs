@@ -39,18 +39,13 @@ pub(crate) fn lint(_arguments: &[String]) -> Outcome {
 /// Builds the simulator, and returns where it is.
 pub(crate) fn build() -> Result<PathBuf, String> {
     run::check(&mut cargo(&["build", "--quiet", "--bin", "ghoard-sim"]))?;
-    Ok(target().join("debug/ghoard-sim"))
+    Ok(run::target().join("debug/ghoard-sim"))
 }
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = run::cargo(arguments);
-    command.env("CARGO_TARGET_DIR", target()).current_dir(run::root().join("sim"));
+    command.env("CARGO_TARGET_DIR", run::target()).current_dir(run::root().join("sim"));
     command
-}
-
-/// One folder for both workspaces, so that what both need is built once.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from)
 }
 
 /// Checks that the simulator and what is shipped are the same code, and that nothing of the
@@ -75,7 +70,7 @@ pub(crate) fn apart(_arguments: &[String]) -> Outcome {
     }
 
     run::check(&mut run::cargo(&["build", "--quiet", "--package", "ghoard"]))?;
-    for (program, may_be_wrong) in [(target().join("debug/ghoard"), false), (build()?, true)] {
+    for (program, may_be_wrong) in [(run::target().join("debug/ghoard"), false), (build()?, true)] {
         let bytes = fs::read(&program).map_err(|cause| format!("could not read {}: {cause}", program.display()))?;
         let mark = MARK.concat();
         if bytes.windows(mark.len()).any(|window| window == mark.as_bytes()) != may_be_wrong {

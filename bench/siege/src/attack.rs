@@ -52,27 +52,47 @@ impl Kind {
     }
 }
 
-/// A transport: its name, what its addresses have in them, whether there is a relay, and who comes.
-type Front = (&'static str, &'static str, bool, &'static [Kind]);
+/// One transport.
+struct Front {
+    name: &'static str,
+    /// What the address has in it that the strangers come to.
+    having: &'static str,
+    /// And that of the members. Not the strangers' own address, whose places before the gate are few.
+    members: &'static str,
+    by_relay: bool,
+    kinds: &'static [Kind],
+}
 
 const FRONTS: [Front; 4] = [
-    ("TCP", "/ip4/127.0.0.1/tcp/", false, &ON_STREAMS),
-    ("WebSocket", "/ws", false, &[Kind::HalfOpen, Kind::Dripping]),
-    ("QUIC", "/quic-v1", false, &ON_PACKETS),
-    ("a circuit", "/p2p-circuit", true, &ON_PACKETS),
+    Front { name: "TCP", having: "/ip4/127.0.0.1/tcp/", members: "/ip6/::1/tcp/", by_relay: false, kinds: &ON_STREAMS },
+    Front {
+        name: "WebSocket",
+        having: "/ws",
+        members: "/ip6/::1/tcp/",
+        by_relay: false,
+        kinds: &[Kind::HalfOpen, Kind::Dripping],
+    },
+    Front {
+        name: "QUIC",
+        having: "/ip4/127.0.0.1/udp/",
+        members: "/ip6/::1/udp/",
+        by_relay: false,
+        kinds: &ON_PACKETS,
+    },
+    Front { name: "a circuit", having: "/p2p-circuit", members: "/ip6/::1/tcp/", by_relay: true, kinds: &ON_PACKETS },
 ];
 
-/// Returns whether the node stood all of it.
-pub(crate) async fn all(count: u32, lasting: Duration) -> Result<bool, Failure> {
+/// Returns whether the node stood all of it, or what comes over the one transport.
+pub(crate) async fn all(count: u32, lasting: Duration, over: Option<&str>) -> Result<bool, Failure> {
     print(
         "| over | strangers | knocks | refused | RSS before, MiB | most | grown | a member waited at most | messages taken |",
     );
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|");
     let mut stood = true;
-    for (name, having, by_relay, kinds) in FRONTS {
-        for kind in kinds {
-            say(&format!("{count} strangers over {name}, {}, for {} s", kind.name(), lasting.as_secs()));
-            stood &= one(name, having, by_relay, *kind, count, lasting).await?;
+    for front in FRONTS.iter().filter(|front| over.is_none_or(|name| front.name.eq_ignore_ascii_case(name))) {
+        for kind in front.kinds {
+            say(&format!("{count} strangers over {}, {}, for {} s", front.name, kind.name(), lasting.as_secs()));
+            stood &= one(front, *kind, count, lasting).await?;
         }
     }
     print(&format!(
@@ -84,19 +104,11 @@ pub(crate) async fn all(count: u32, lasting: Duration) -> Result<bool, Failure> 
     Ok(stood)
 }
 
-async fn one(
-    name: &str,
-    having: &str,
-    by_relay: bool,
-    kind: Kind,
-    count: u32,
-    lasting: Duration,
-) -> Result<bool, Failure> {
-    let relay = if by_relay { Some(relay::start().await?) } else { None };
+async fn one(front: &Front, kind: Kind, count: u32, lasting: Duration) -> Result<bool, Failure> {
+    let relay = if front.by_relay { Some(relay::start().await?) } else { None };
     let mut victim = Victim::start(relay.as_deref())?;
-    // Not the address of the strangers, whose places before the gate are few.
-    let plain = victim.address("/ip6/")?.to_owned();
-    let at: Multiaddr = victim.address(having)?.parse()?;
+    let plain = victim.address(front.members)?.to_owned();
+    let at: Multiaddr = victim.address(front.having)?.parse()?;
     members::visit(&plain).await?;
     sleep(WARM_UP).await;
     let (before, started) = (victim.resident_bytes()?, victim.counters()?);
@@ -124,7 +136,8 @@ async fn one(
     let grown = most - before;
     let messages = ended.messages - started.messages;
     print(&format!(
-        "| {name} | {count} {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.0} ms | {messages} |",
+        "| {} | {count} {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.0} ms | {messages} |",
+        front.name,
         kind.name(),
         knocks.load(Ordering::Relaxed),
         ended.refused - started.refused,

@@ -28,6 +28,9 @@ struct Options {
     /// How long each attack lasts
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Only the attacks over this transport: tcp, websocket, quic or "a circuit"
+    #[arg(long)]
+    over: Option<String>,
     /// Connections that come at once and say one byte
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=4000))]
     crowd: u32,
@@ -63,7 +66,10 @@ async fn main() -> ExitCode {
 /// Returns whether the node stood all of it.
 async fn siege(options: &Options) -> Result<bool, Failure> {
     let lasting = Duration::from_secs(options.seconds);
-    let attacks = attack::all(options.strangers, lasting).await?;
+    let attacks = attack::all(options.strangers, lasting, options.over.as_deref()).await?;
+    if options.over.is_some() {
+        return Ok(attacks);
+    }
     let crowd = crowd::run(options.crowd).await?;
     let members = members::run().await?;
     Ok(attacks && crowd && members)

@@ -10,8 +10,13 @@ use crate::{Failure, print};
 
 /// Where it listens: one port for each transport, and another family, so that who comes by it comes from
 /// another address.
-const LISTEN: [&str; 4] =
-    ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws", "/ip6/::1/tcp/0"];
+const LISTEN: [&str; 5] = [
+    "/ip4/127.0.0.1/tcp/0",
+    "/ip4/127.0.0.1/udp/0/quic-v1",
+    "/ip4/127.0.0.1/tcp/0/ws",
+    "/ip6/::1/tcp/0",
+    "/ip6/::1/udp/0/quic-v1",
+];
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const SEED: u8 = 1;
 

@@ -12,16 +12,14 @@ use libp2p::{
         },
         upgrade::Version,
     },
-    noise, quic, relay, tcp, yamux,
+    noise, relay, tcp, yamux,
 };
 
+use self::quic::Quic;
 pub use self::websocket::{Tls, WebSocket};
-use crate::{
-    Address, Carrier, Identity, Limits, StartError,
-    gate::Gate,
-    limits::{MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_IDLE_TIME, QUIC_STREAM_BYTES_MAX},
-};
+use crate::{Address, Carrier, GateError, Identity, Limits, StartError, gate::Gate, limits::MUXER_STREAMS_MAX};
 
+mod quic;
 mod websocket;
 
 /// A plain, ordered byte stream between two machines.
@@ -120,10 +118,11 @@ pub(crate) fn gated(
         .authenticate(noise)
         .multiplex(muxer)
         .boxed();
-    let quic = transports.quic.then(|| quic::tokio::Transport::new(quic_config(identity)));
+    let quic = transports.quic.then(|| Quic::new(identity, limits));
     let connections = streams
+        .map(|(peer, muxer), _| (peer, muxer, None))
         .or_transport(optional(
-            quic.map(|quic| quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()),
+            quic.map(|quic| quic.map(|(peer, muxer, place), _| (peer, StreamMuxerBox::new(muxer), place)).boxed()),
         ))
         .map(|connection, _| connection.into_inner())
         .boxed();
@@ -132,7 +131,13 @@ pub(crate) fn gated(
         TransportTimeoutError::TimerError(cause) | TransportTimeoutError::Other(cause) => cause,
     });
     Ok(connections
-        .and_then(move |(peer, muxer), endpoint| gate.admit(peer, muxer, endpoint))
+        .and_then(move |(peer, muxer, place), endpoint| async move {
+            let admitted = gate.admit(peer, muxer, endpoint).await?;
+            if let Some(place) = place {
+                place.give_back();
+            }
+            Ok::<_, GateError>(admitted)
+        })
         .map_err(|error| match error {
             Either::Left(cause) => cause,
             Either::Right(refused) => io::Error::other(refused),
@@ -142,13 +147,4 @@ pub(crate) fn gated(
 
 fn optional<T>(transport: Option<T>) -> OptionalTransport<T> {
     transport.map_or_else(OptionalTransport::none, OptionalTransport::some)
-}
-
-fn quic_config(identity: &Identity) -> quic::Config {
-    let mut config = quic::Config::new(identity.pair());
-    config.max_idle_timeout = u32::try_from(QUIC_IDLE_TIME.as_millis()).expect("half a minute");
-    config.max_concurrent_stream_limit = u32::try_from(MUXER_STREAMS_MAX).expect("some hundreds");
-    config.max_stream_data = QUIC_STREAM_BYTES_MAX;
-    config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;
-    config
 }

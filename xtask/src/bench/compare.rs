@@ -189,12 +189,7 @@ fn drive_all(servers: &[Server], case: Case, rounds: usize, time: Duration) -> R
 
 fn built() -> Result<PathBuf, String> {
     run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard"]))?;
-    Ok(release_dir().join("ghoard"))
-}
-
-/// Where release builds are.
-pub(super) fn release_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from).join("release")
+    Ok(run::target().join("release/ghoard"))
 }
 
 /// A folder that is removed with this value.

@@ -33,7 +33,7 @@ pub(crate) fn kill(Kills { kills, release }: &Kills) -> Outcome {
 /// Builds the daemon and fakehub as well, whose start is measured beside the store's.
 pub(crate) fn start(arguments: &Arguments) -> Outcome {
     run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard", "--package", "fakehub"]))?;
-    let built = |name: &str| super::compare::release_dir().join(name).display().to_string();
+    let built = |name: &str| run::target().join("release").join(name).display().to_string();
     let binaries = ["--ghoard".to_owned(), built("ghoard"), "--fakehub".to_owned(), built("fakehub")];
     run("start", &Arguments { arguments: [&binaries[..], &arguments.arguments].concat() })
 }

@@ -117,7 +117,7 @@ impl Daemon {
 
     /// Leaves its log under `target/nat-lab`, and returns where.
     pub(crate) fn keep_log(&self, name: &str) -> String {
-        let folder = target().join("nat-lab");
+        let folder = run::target().join("nat-lab");
         let path = folder.join(format!("{}.log", name.replace(['/', ':'], "-")));
         // A log that could not be kept is no reason to lose the finding.
         let _ = fs::create_dir_all(folder).and_then(|()| fs::copy(self.home.join("log"), &path).map(drop));
@@ -148,9 +148,5 @@ fn spawn(command: &mut std::process::Command, log: &Path) -> Result<Process, Str
 }
 
 pub(crate) fn program(name: &str) -> PathBuf {
-    target().join("debug").join(name)
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| run::root().join("target"), PathBuf::from)
+    run::target().join("debug").join(name)
 }

@@ -67,15 +67,7 @@ fn udp_blocked(number: usize) -> Result<Duration, String> {
             "table ip no_udp {\n chain f { type filter hook forward priority -10; meta l4proto udp drop; }\n}\n",
         )?;
     }
-    let relay = world.start_relay(0)?;
-    let quic = Transport::Quic.address(RELAYS[0], &relay.peer_id);
-    let bootstrap = format!("{quic},{}", Transport::Tcp.address(RELAYS[0], &relay.peer_id));
-    let started = Instant::now();
-    let a = world.start_host(&world.a, "a", &bootstrap, BOTH)?;
-    let b = world.start_host(&world.b, "b", &bootstrap, BOTH)?;
-    until("A and B are connected directly", RECOVERY_TIME, || Ok(is_direct(&a.member(&b.peer_id)?)))?;
-    cross(&a, &b, BODY_BYTES)?;
-    Ok(started.elapsed())
+    direct_from_the_start(&world, &[Transport::Quic, Transport::Tcp])
 }
 
 /// A's own firewall lets no TCP connection in, and no UDP at all; it dials.
@@ -85,8 +77,14 @@ fn tcp_blocked_inbound(number: usize) -> Result<Duration, String> {
         "table ip fw {\n chain i { type filter hook input priority 0; ct state established,related accept;\n \
          iifname lo accept; meta l4proto { tcp, udp } drop; }\n}\n",
     )?;
+    direct_from_the_start(&world, &[Transport::Tcp])
+}
+
+/// How long two hosts that start now take until data crosses directly; the relay is known by these transports.
+fn direct_from_the_start(world: &World, known_by: &[Transport]) -> Result<Duration, String> {
     let relay = world.start_relay(0)?;
-    let bootstrap = Transport::Tcp.address(RELAYS[0], &relay.peer_id);
+    let addresses: Vec<_> = known_by.iter().map(|transport| transport.address(RELAYS[0], &relay.peer_id)).collect();
+    let bootstrap = addresses.join(",");
     let started = Instant::now();
     let a = world.start_host(&world.a, "a", &bootstrap, BOTH)?;
     let b = world.start_host(&world.b, "b", &bootstrap, BOTH)?;

@@ -1,0 +1,179 @@
+//! QUIC on quinn, which asks who may begin a handshake before anything is made for him.
+//!
+//! libp2p's own transport, of which this is the counterpart, accepts each first packet at once. That makes a connection, some 75 KB,
+//! which stays for three of its timeouts after it was turned away: for 3 s, as no round trip was measured yet. At thousands
+//! of packets a second this is hundreds of MiB, and nothing above the transport can prevent it.
+
+mod config;
+mod connection;
+mod listener;
+mod places;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use libp2p::{
+    Multiaddr, PeerId, Transport,
+    core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent},
+    multiaddr::Protocol,
+};
+
+use self::{
+    config::Configs,
+    connection::{Connection, peer_of},
+    listener::Listener,
+    places::{Place, Places},
+};
+use crate::{Identity, Limits};
+
+/// libp2p's peers are known by their certificates; rustls wants a name.
+const SERVER_NAME: &str = "l";
+
+/// A connection, and the place that it holds until its peer has proved its membership, if the peer came to us.
+type Made = (PeerId, Connection, Option<Place>);
+
+type Making = BoxFuture<'static, io::Result<Made>>;
+
+pub(super) struct Quic {
+    configs: Configs,
+    places: Arc<Places>,
+    listeners: Vec<Listener>,
+    /// What dials where nothing listens, by family: is it IPv6?
+    dialers: BTreeMap<bool, quinn::Endpoint>,
+    waker: Option<Waker>,
+}
+
+impl Quic {
+    pub(super) fn new(identity: &Identity, limits: &Limits) -> Self {
+        let places = Places::new(limits.pending_per_ip, limits.pending_incoming as usize);
+        Self {
+            configs: Configs::new(identity),
+            places: Arc::new(places),
+            listeners: Vec::new(),
+            dialers: BTreeMap::new(),
+            waker: None,
+        }
+    }
+
+    /// From the port that we listen on where that is possible, so that routers see one address of ours.
+    fn endpoint_to(&mut self, remote: IpAddr, port: PortUse) -> io::Result<quinn::Endpoint> {
+        let is_ipv6 = remote.is_ipv6();
+        if port == PortUse::Reuse {
+            let listening = self.listeners.iter().find(|listener| listener.reaches(remote));
+            if let Some(known) = listening.map(Listener::endpoint).or(self.dialers.get(&is_ipv6)) {
+                return Ok(known.clone());
+            }
+        }
+        let any: IpAddr = if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let endpoint = self.configs.dialer(SocketAddr::new(any, 0))?;
+        if port == PortUse::Reuse {
+            self.dialers.insert(is_ipv6, endpoint.clone());
+        }
+        Ok(endpoint)
+    }
+}
+
+impl Transport for Quic {
+    type Output = Made;
+    type Error = io::Error;
+    type ListenerUpgrade = Making;
+    type Dial = Making;
+
+    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        let local = socket_of(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
+        let listener = Listener::new(id, local, &self.configs, Arc::clone(&self.places));
+        self.listeners.push(listener.map_err(TransportError::Other)?);
+        // From now on dials leave from the new port.
+        self.dialers.remove(&local.is_ipv6());
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        let found = self.listeners.iter_mut().find(|listener| listener.id() == id);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        found.map(|listener| listener.close(Ok(()))).is_some()
+    }
+
+    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Making, TransportError<io::Error>> {
+        let remote = socket_of(&address).filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified());
+        let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
+        // In a hole punch both sides dial, and both connections may come about: the gate needs no dialler.
+        let endpoint = self.endpoint_to(remote.ip(), options.port_use).map_err(TransportError::Other)?;
+        let client = self.configs.client.clone();
+        let dial = async move {
+            let connection = endpoint.connect_with(client, remote, SERVER_NAME).map_err(io::Error::other)?.await?;
+            Ok((peer_of(&connection)?, Connection::new(connection), None))
+        };
+        Ok(dial.boxed())
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Making, io::Error>> {
+        let mut at = 0;
+        while let Some(listener) = self.listeners.get_mut(at) {
+            match listener.poll(cx) {
+                Poll::Ready(Some(event)) => {
+                    // The others come first the next time.
+                    self.listeners.rotate_left(at + 1);
+                    return Poll::Ready(event);
+                }
+                Poll::Ready(None) => drop(self.listeners.remove(at)),
+                Poll::Pending => at += 1,
+            }
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Of `/ip4|ip6/…/udp/…/quic-v1`, with the peer's name or without.
+fn socket_of(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next()? {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    let (Protocol::Udp(port), Protocol::QuicV1) = (parts.next()?, parts.next()?) else { return None };
+    parts.all(|part| matches!(part, Protocol::P2p(_))).then_some(SocketAddr::new(ip, port))
+}
+
+fn address_of(socket: SocketAddr) -> Multiaddr {
+    Multiaddr::from(socket.ip()).with(Protocol::Udp(socket.port())).with(Protocol::QuicV1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_quic_names_a_socket_and_no_other_does() {
+        let peer = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
+        for (text, socket) in [
+            ("/ip4/192.0.2.7/udp/9100/quic-v1".to_owned(), Some("192.0.2.7:9100")),
+            ("/ip6/::1/udp/9100/quic-v1".to_owned(), Some("[::1]:9100")),
+            (format!("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/{peer}"), Some("192.0.2.7:9100")),
+            (format!("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/{peer}/p2p-circuit"), None),
+            ("/ip4/192.0.2.7/udp/9100".to_owned(), None),
+            ("/ip4/192.0.2.7/tcp/9100".to_owned(), None),
+            ("/dns4/example.org/udp/9100/quic-v1".to_owned(), None),
+        ] {
+            let found = socket_of(&text.parse().unwrap());
+            assert_eq!(found, socket.map(|socket| socket.parse().unwrap()), "{text}");
+            if let Some(found) = found {
+                assert!(text.starts_with(&address_of(found).to_string()), "{text}");
+            }
+        }
+    }
+}

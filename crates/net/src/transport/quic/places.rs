@@ -1,0 +1,130 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use crate::limits::QUIC_LINGER_TIME;
+
+/// How many connections there may be that are not yet a member's, those included that are dying.
+pub(super) struct Places(Mutex<Table>);
+
+/// Not longer than there are places.
+struct Table {
+    per_source_max: usize,
+    all_max: usize,
+    taken: BTreeMap<IpAddr, usize>,
+    /// Places of connections that have ended, and until when these still take memory; in order.
+    dying: VecDeque<(Instant, IpAddr)>,
+}
+
+/// Held while a connection is not yet a member's.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    source: IpAddr,
+    has_memory: bool,
+}
+
+impl Places {
+    pub(super) fn new(per_source_max: usize, all_max: usize) -> Self {
+        Self(Mutex::new(Table { per_source_max, all_max, taken: BTreeMap::new(), dying: VecDeque::new() }))
+    }
+
+    /// `None` if all are taken, or all that one source may have.
+    pub(super) fn take(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
+        let is_taken = self.table().take(source, Instant::now());
+        is_taken.then(|| Place { places: Arc::clone(self), source, has_memory: true })
+    }
+
+    /// Whether so many are taken that they are only for who shows that his address is true.
+    pub(super) fn are_scarce(&self) -> bool {
+        let table = self.table();
+        table.all() * 2 > table.all_max
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Another one may have it at once: the connection is a member's now, or there was none.
+    pub(crate) fn give_back(mut self) {
+        self.has_memory = false;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.places.table();
+        if self.has_memory {
+            table.dying.push_back((Instant::now() + QUIC_LINGER_TIME, self.source));
+        } else {
+            table.free(self.source);
+        }
+    }
+}
+
+impl Table {
+    fn take(&mut self, source: IpAddr, now: Instant) -> bool {
+        while let Some((_, gone)) = self.dying.pop_front_if(|(gone_at, _)| *gone_at <= now) {
+            self.free(gone);
+        }
+        let of_source = self.taken.get(&source).copied().unwrap_or_default();
+        let has_room = self.all() < self.all_max && of_source < self.per_source_max;
+        if has_room {
+            self.taken.insert(source, of_source + 1);
+        }
+        has_room
+    }
+
+    fn free(&mut self, source: IpAddr) {
+        if let Some(count) = self.taken.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.taken.remove(&source);
+            }
+        }
+    }
+
+    fn all(&self) -> usize {
+        self.taken.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[test]
+    fn a_source_has_few_places_and_all_have_not_many() {
+        let places = Arc::new(Places::new(2, 3));
+        let held = [places.take(A), places.take(A)].map(Option::unwrap);
+        assert!(places.take(A).is_none());
+        assert!(places.are_scarce());
+        let other = places.take(B).unwrap();
+        assert!(places.take(B).is_none(), "all are taken");
+        for place in held {
+            place.give_back();
+        }
+        assert!(!places.are_scarce());
+        other.give_back();
+        assert!(places.table().taken.is_empty());
+    }
+
+    #[test]
+    fn who_was_turned_away_keeps_his_place_until_the_connection_is_gone() {
+        let places = Arc::new(Places::new(1, 8));
+        drop(places.take(A).unwrap());
+        assert!(places.take(A).is_none());
+        assert!(places.take(B).is_some());
+        let later = Instant::now() + QUIC_LINGER_TIME;
+        assert!(places.table().take(A, later));
+        assert!(!places.table().take(A, later));
+    }
+}
