@@ -16,7 +16,8 @@ pub const HEADERS_MAX: usize = 100;
 /// Up to this, head and body are copied into one piece before they are written.
 pub const JOINED_BYTES_MAX: usize = 4 << 10;
 
-/// A connection's last question is recognised by its head, up to this size. Most clients send less than 1 KB.
+/// A connection's headers are recognised when they come again, and its target, each up to this size. Most clients
+/// send less than 1 KB.
 pub const MEMO_BYTES_MAX: usize = 4 << 10;
 
 /// A connection that has not sent a whole head by then is closed, kept alive or new.
