@@ -38,3 +38,8 @@ pub const LEARNT_HOST_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// How long a new connection to the origin may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What was sent to the origin and not acknowledged for so long will not be: the connection is dead, as those are that
+/// were open when the machine's address changed. Five retransmissions; the system alone would go on for minutes, and
+/// a client waits half a minute at most.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);
