@@ -1,68 +1,56 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use github::{Ask, Plan};
 use http::{HeaderMap, HeaderValue, Method, Version, request::Parts};
 
 use crate::{Memo, limits};
 
-/// The last question of a connection, to be recognised when it is asked again: who polls sends the same
-/// head each time, and neither its meaning nor its key changes.
+/// The headers of a connection's plain GETs and what they mean, to be recognised when they come again: a client
+/// sends the same ones each time, whatever it asks for.
 ///
-/// It is kept when a target comes twice in a row. It holds the client's credential, and ends with the
+/// They are kept when they come twice in a row. They hold the client's credential, and end with the
 /// client's connection.
-pub(crate) struct Again<P> {
-    /// A hash of the target that came last.
+pub(crate) struct Again<T> {
+    /// A hash of the headers that came last.
     last: u64,
-    known: Option<Known<P>>,
+    known: Option<(HeaderMap, T)>,
 }
 
-/// A head, and what it means.
-pub(crate) struct Known<P> {
-    target: String,
-    headers: HeaderMap,
-    pub(crate) ask: Box<Ask>,
-    /// What the door knows of it.
-    pub(crate) place: P,
-}
-
-impl<P: Send + 'static> Again<P> {
-    /// What `head` means, if it is the same as before, each byte of it.
-    pub(crate) fn recall<'a>(memo: &'a Memo, head: &Parts) -> Option<&'a Known<P>> {
-        let known = memo.as_ref()?.downcast_ref::<Self>()?.known.as_ref()?;
-        (target(head) == Some(known.target.as_str()) && is_same(&known.headers, &head.headers)).then_some(known)
+impl<T: Send + 'static> Again<T> {
+    /// What the headers of `head` mean, if they are the same as before, each byte of them.
+    pub(crate) fn recall<'a>(memo: &'a mut Memo, head: &Parts) -> Option<&'a mut T> {
+        let (headers, known) = memo.as_mut()?.downcast_mut::<Self>()?.known.as_mut()?;
+        (is_plain(head) && is_same(headers, &head.headers)).then_some(known)
     }
 
-    /// Notes a head for the next time. `plan` is asked once more, with headers that are a copy: what is kept
+    /// Notes the headers for the next time. `known` is asked what they mean with a copy of them: what is kept
     /// must not hold the connection's whole read buffer.
-    pub(crate) fn note(memo: &mut Memo, head: &Parts, place: P, plan: impl FnOnce(&HeaderMap) -> Plan) {
-        let Some(target) = target(head) else { return };
-        let mut hasher = DefaultHasher::new();
-        target.hash(&mut hasher);
-        let last = hasher.finish();
-        let again = memo.as_mut().and_then(|memo| memo.downcast_mut::<Self>());
-        let came_before = again.is_some_and(|again| std::mem::replace(&mut again.last, last) == last);
-        if memo.is_none() {
-            *memo = Some(Box::new(Self { last, known: None }));
+    pub(crate) fn note(memo: &mut Memo, head: &Parts, known: impl FnOnce(&HeaderMap) -> T) {
+        let bytes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+        if !is_plain(head) || bytes > limits::MEMO_BYTES_MAX {
+            return;
         }
-        let bytes =
-            target.len() + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
-        if !came_before || bytes > limits::MEMO_BYTES_MAX {
+        let mut hasher = DefaultHasher::new();
+        head.headers.values().for_each(|value| value.as_bytes().hash(&mut hasher));
+        let last = hasher.finish();
+        let came_before = memo.as_ref().and_then(|memo| memo.downcast_ref::<Self>()).is_some_and(|it| it.last == last);
+        if !came_before {
+            *memo = Some(Box::new(Self { last, known: None }));
             return;
         }
         let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
         let headers = head.headers.iter().map(|(name, value)| Some((name.clone(), copied(value)?)));
         let Some(headers) = headers.collect::<Option<HeaderMap>>() else { return };
-        if let Plan::Cache(ask) = plan(&headers) {
-            let known = Some(Known { target: target.to_owned(), headers, ask, place });
-            *memo = Some(Box::new(Self { last, known }));
-        }
+        let known = known(&headers);
+        *memo = Some(Box::new(Self { last, known: Some((headers, known)) }));
     }
 }
 
-/// The target of a plain GET; others are not kept.
-fn target(head: &Parts) -> Option<&str> {
-    let is_plain = head.method == Method::GET && head.version == Version::HTTP_11 && head.uri.authority().is_none();
-    is_plain.then(|| head.uri.path_and_query().map(http::uri::PathAndQuery::as_str))?
+/// Whether it is a GET like nearly all, and its target short enough to be kept.
+fn is_plain(head: &Parts) -> bool {
+    head.method == Method::GET
+        && head.version == Version::HTTP_11
+        && head.uri.authority().is_none()
+        && head.uri.path_and_query().is_some_and(|target| target.as_str().len() <= limits::MEMO_BYTES_MAX)
 }
 
 fn is_same(known: &HeaderMap, headers: &HeaderMap) -> bool {
@@ -71,7 +59,6 @@ fn is_same(known: &HeaderMap, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use github::{API_HOST, Target};
     use http::Request;
 
     use super::*;
@@ -84,48 +71,43 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn note(memo: &mut Memo, head: &Parts) {
-        let target = Target::parse(head.uri.path(), head.uri.query()).unwrap();
-        Again::note(memo, head, 7, |headers| github::plan(&head.method, API_HOST, target, headers, false));
-    }
-
-    fn recalls(memo: &Memo, head: &Parts) -> bool {
-        Again::<i32>::recall(memo, head).is_some()
+    fn recalled(memo: &mut Memo, head: &Parts) -> Option<usize> {
+        Again::<usize>::recall(memo, head).copied()
     }
 
     #[test]
-    fn what_comes_twice_is_known_the_third_time_and_nothing_else_is() {
-        let (mut memo, token) = (None, ("authorization", "token a"));
-        let first = head("GET", "/repos/o/r?page=2", &[("host", "localhost"), token]);
-        note(&mut memo, &first);
-        assert!(!recalls(&memo, &first), "once");
-        note(&mut memo, &first);
-        let known = Again::<i32>::recall(&memo, &first).unwrap();
-        assert_eq!((known.place, known.ask.target.text().as_str()), (7, "/repos/o/r?page=2"));
-
-        let host = ("host", "localhost");
-        for other in [
-            head("GET", "/repos/o/r?page=3", &[host, token]),
-            head("GET", "/repos/o/r", &[host, token]),
-            head("HEAD", "/repos/o/r?page=2", &[host, token]),
-            head("GET", "/repos/o/r?page=2", &[host, ("authorization", "token b")]),
-            head("GET", "/repos/o/r?page=2", &[host]),
-            head("GET", "/repos/o/r?page=2", &[host, token, ("cache-control", "no-cache")]),
-            head("GET", "/repos/o/r?page=2", &[host, token, token]),
-            head("GET", "http://localhost/repos/o/r?page=2", &[host, token]),
-        ] {
-            assert!(!recalls(&memo, &other), "{other:?}");
+    fn headers_that_come_twice_are_known_the_third_time_and_no_others_are() {
+        let (mut memo, host, token) = (None, ("host", "localhost"), ("authorization", "token a"));
+        let first = head("GET", "/repos/o/r?page=2", &[host, token]);
+        Again::note(&mut memo, &first, HeaderMap::len);
+        assert_eq!(recalled(&mut memo, &first), None, "once");
+        let second = head("GET", "/repos/o/s", &[host, token]);
+        Again::note(&mut memo, &second, HeaderMap::len);
+        for known in [&first, &second, &head("GET", "/user", &[host, token])] {
+            assert_eq!(recalled(&mut memo, known), Some(2));
         }
-        note(&mut memo, &head("GET", "/repos/o/s", &[host, token]));
-        assert!(recalls(&memo, &first), "one question in between is not enough");
+
+        for other in [
+            head("HEAD", "/repos/o/r", &[host, token]),
+            head("GET", "/repos/o/r", &[host, ("authorization", "token b")]),
+            head("GET", "/repos/o/r", &[host]),
+            head("GET", "/repos/o/r", &[host, token, ("cache-control", "no-cache")]),
+            head("GET", "/repos/o/r", &[host, token, token]),
+            head("GET", "http://localhost/repos/o/r", &[host, token]),
+            head("GET", &format!("/{}", "x".repeat(limits::MEMO_BYTES_MAX)), &[host, token]),
+        ] {
+            assert_eq!(recalled(&mut memo, &other), None, "{other:?}");
+        }
+        Again::note(&mut memo, &head("GET", "/", &[host, ("authorization", "token b")]), HeaderMap::len);
+        assert_eq!(recalled(&mut memo, &first), None, "others came between");
     }
 
     #[test]
     fn a_large_head_is_not_kept() {
         let (mut memo, value) = (None, "x".repeat(limits::MEMO_BYTES_MAX));
         let large = head("GET", "/repos/o/r", &[("host", "localhost"), ("user-agent", &value)]);
-        note(&mut memo, &large);
-        note(&mut memo, &large);
-        assert!(!recalls(&memo, &large));
+        Again::note(&mut memo, &large, HeaderMap::len);
+        Again::note(&mut memo, &large, HeaderMap::len);
+        assert_eq!(recalled(&mut memo, &large), None);
     }
 }

@@ -16,6 +16,9 @@ pub trait Cache: Send + Sync + 'static {
     /// Returns where the answer to `ask`, for its credential, is kept.
     fn key(&self, ask: &Ask) -> Self::Key;
 
+    /// The same, for an `ask` with the credential of the one that has `other`.
+    fn key_beside(&self, ask: &Ask, other: Self::Key) -> Self::Key;
+
     /// Returns an answer that may be served now, unmarked, if memory has one. Never waits. `key` is that
     /// of `ask`.
     fn fresh(&self, ask: &Ask, key: Self::Key, now: Millis) -> Option<Hit>;

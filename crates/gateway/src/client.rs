@@ -5,13 +5,14 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, StreamBody};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::{Body, Broken, Origin, OriginError, limits};
 
@@ -68,6 +69,7 @@ impl HttpOrigin {
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .connect_timeout(limits::CONNECT_TIMEOUT)
+                .tcp_user_timeout(limits::UNACKNOWLEDGED_MAX)
                 .tls_certs_merge(trusted.iter().cloned())
         };
         let client = builder().build().map_err(ClientError::Tls)?;
@@ -81,6 +83,7 @@ impl HttpOrigin {
         let mut headers = head.headers;
         let length = headers.remove(header::CONTENT_LENGTH);
         let client = if is_loopback(&host) { &self.direct } else { &self.client };
+        let is_read = matches!(head.method, Method::GET | Method::HEAD);
         let mut outgoing = client.request(head.method, head.uri.to_string()).headers(headers);
         let moved = Arc::new(Mutex::new(Instant::now()));
         if !hyper::body::Body::is_end_stream(&body) {
@@ -92,7 +95,17 @@ impl HttpOrigin {
         if let Some(length) = length {
             outgoing = outgoing.header(header::CONTENT_LENGTH, length);
         }
-        let response = match self.patiently(outgoing.send(), &moved).await {
+        let again = outgoing.try_clone().filter(|_| is_read);
+        let mut sent = self.patiently(outgoing.send(), &moved).await;
+        // A connection that was kept may be dead and nobody knew: the machine has another address by now, say. Once
+        // more, on another one, in what is left of the time.
+        if let (Some(Err(error)), Some(again)) = (&sent, again)
+            && !error.is_connect()
+        {
+            debug!(%host, "the origin's connection died before its answer; asking again");
+            sent = self.patiently(again.send(), &moved).await;
+        }
+        let response = match sent {
             None => return Err(OriginError::Timeout { host }),
             Some(Err(error)) if error.is_timeout() => return Err(OriginError::Timeout { host }),
             Some(Err(error)) if error.is_connect() => {
@@ -163,6 +176,10 @@ impl Origin for HttpOrigin {
 #[cfg(test)]
 mod tests {
     use github::Target;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -174,6 +191,37 @@ mod tests {
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(refused(bad), "its certificate 1 cannot be read");
         assert_eq!(refused("-----BEGIN CERTIFICATE-----\nAAAA\n"), "its certificate 1 cannot be read");
+    }
+
+    /// Answers the first request of each connection, and drops it at the second one.
+    async fn drop_at_the_second(listener: TcpListener) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4096];
+            for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""] {
+                assert!(stream.read(&mut buffer).await.unwrap() > 0);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_on_a_dead_connection_is_sent_once_more_and_a_write_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = HttpOrigin::new(Duration::from_secs(60)).unwrap();
+        let send = async |method: &str| {
+            let request = Request::builder().method(method).uri(format!("http://{address}/")).body(crate::empty());
+            origin.send(request.unwrap()).await.map(|response| response.status().as_u16())
+        };
+        let asked = async {
+            assert_eq!(send("GET").await.unwrap(), 200);
+            assert_eq!(send("GET").await.unwrap(), 200, "on a new connection");
+            assert!(matches!(send("DELETE").await, Err(OriginError::Broken { .. })));
+        };
+        tokio::select! {
+            () = asked => {}
+            () = drop_at_the_second(listener) => {}
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Door {
                 .header_read_timeout(limits::HEAD_TIMEOUT)
                 .max_headers(limits::HEADERS_MAX)
                 .max_buf_size(limits::HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(Joined(connection)), answer);
+                .serve_connection(TokioIo::new(Joined::new(connection)), answer);
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -16,7 +16,8 @@ pub const HEADERS_MAX: usize = 100;
 /// Up to this, head and body are copied into one piece before they are written.
 pub const JOINED_BYTES_MAX: usize = 4 << 10;
 
-/// A connection's last question is recognised by its head, up to this size. Most clients send less than 1 KB.
+/// A connection's headers are recognised when they come again, and its target, each up to this size. Most clients
+/// send less than 1 KB.
 pub const MEMO_BYTES_MAX: usize = 4 << 10;
 
 /// A connection that has not sent a whole head by then is closed, kept alive or new.
@@ -37,3 +38,8 @@ pub const LEARNT_HOST_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// How long a new connection to the origin may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What was sent to the origin and not acknowledged for so long will not be: the connection is dead, as those are that
+/// were open when the machine's address changed. Five retransmissions; the system alone would go on for minutes, and
+/// a client waits half a minute at most.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);

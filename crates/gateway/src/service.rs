@@ -6,8 +6,8 @@ use futures::{
     future::{Either, ready},
 };
 use github::{
-    API_HOST, Ask, ClientDirectives, Credential, ENTERPRISE_PATH, Graphql, Plan, Site, Target, Touches, Verdict,
-    cacheable_form, classify, judge, plan, plan_query,
+    API_HOST, Ask, ClientDirectives, Credential, ENTERPRISE_PATH, Graphql, Plan, Said, Site, Target, Touches, Verdict,
+    cacheable_form, classify, judge, plan_query, plan_said,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
@@ -23,7 +23,7 @@ use crate::{
     limits,
     relay::{rebase, relay_head},
     rename::rename_body,
-    strict::{Checked, check},
+    strict::{Checked, check, check_target},
     unpack::unpack,
 };
 
@@ -291,18 +291,51 @@ impl<C: Cache> Service<C> {
     }
 
     /// Which site a request is for, with the target in its API; `None` if it is for no API.
-    fn place(&self, checked: &mut Checked) -> Option<Place> {
+    fn place(&self, host: &str, target: Target, by_enterprise: bool) -> Option<(Place, Target)> {
         if self.kind == DoorKind::BaseUrl {
-            return Some(Place { at: 0, by_enterprise: checked.by_enterprise });
+            return Some((Place { at: 0, by_enterprise }, target));
         }
-        let at = self.served.iter().position(|served| served.site.is_called(&checked.host))?;
+        let at = self.served.iter().position(|served| served.site.is_called(host))?;
+        let place = Place { at, by_enterprise: false };
         // Of the normal form, so that no other spelling of the path goes round the cache.
-        let path = self.served[at].site.api_path(checked.target.path())?;
-        if path != checked.target.path() {
-            checked.target = Target::parse(path, checked.target.query()).ok()?;
+        let path = self.served[at].site.api_path(target.path())?;
+        if path == target.path() {
+            return Some((place, target));
         }
-        Some(Place { at, by_enterprise: false })
+        Some((place, Target::parse(path, target.query()).ok()?))
     }
+
+    /// What memory has for the next question of a client whose headers are known.
+    fn hit_beside(&self, uri: &Uri, known: &mut Known<C::Key>) -> Option<Response<Body>> {
+        let text = uri.path_and_query()?.as_str();
+        if known.last.as_ref().is_none_or(|last| last.text != text) {
+            let (target, by_enterprise) = check_target(uri, self.kind).ok()?;
+            let (place, target) = self.place(&known.host, target, by_enterprise)?;
+            let site = &self.served[place.at].site.name;
+            let Plan::Cache(ask) = plan_said(&Method::GET, site, target, &known.said, false) else { return None };
+            let key = self.cache.key_beside(&ask, known.key);
+            known.last = Some(Last { text: text.to_owned(), place, ask, key });
+        }
+        let Last { place, ask, key, .. } = known.last.as_ref()?;
+        self.hit(ask, *key, *place)
+    }
+}
+
+/// What a client's headers mean, and what it asked for last.
+struct Known<K> {
+    host: String,
+    said: Said,
+    /// Of a question with the same credential.
+    key: K,
+    last: Option<Last<K>>,
+}
+
+struct Last<K> {
+    /// The target as it was sent.
+    text: String,
+    place: Place,
+    ask: Box<Ask>,
+    key: K,
 }
 
 impl Served {
@@ -324,32 +357,33 @@ impl<C: Cache> Handle for Service<C> {
 
     fn answer_next(self: Arc<Self>, request: Request<Body>, memo: &mut Memo) -> Answering {
         let (head, body) = request.into_parts();
-        if let Some(known) = Again::<(Place, C::Key)>::recall(memo, &head) {
-            let (place, key) = known.place;
-            if let Some(response) = self.hit(&known.ask, key, place) {
-                return Either::Left(ready(response));
-            }
+        let known = Again::<Known<C::Key>>::recall(memo, &head);
+        if let Some(response) = known.and_then(|known| self.hit_beside(&head.uri, known)) {
+            return Either::Left(ready(response));
         }
-        let mut checked = match check(&head, self.kind) {
+        let checked = match check(&head, self.kind) {
             Ok(checked) => checked,
             Err(refusal) => return Either::Left(ready(refusal.into_response())),
         };
-        let Some(place) = self.place(&mut checked) else {
+        let Some((place, target)) = self.place(&checked.host, checked.target.clone(), checked.by_enterprise) else {
             return Either::Right(async move { self.other_host(head, checked, body).await }.boxed());
         };
-        let site = &self.served[place.at].site.name;
-        match plan(&head.method, site, checked.target.clone(), &head.headers, checked.has_body) {
+        let (site, said) = (&self.served[place.at].site.name, Said::read(&head.headers));
+        match plan_said(&head.method, site, target.clone(), &said, checked.has_body) {
             Plan::Cache(ask) => {
                 // What memory can answer is answered before this returns.
                 let key = self.cache.key(&ask);
                 if let Some(response) = self.hit(&ask, key, place) {
-                    let plan = |headers: &_| plan(&head.method, site, checked.target, headers, checked.has_body);
-                    Again::note(memo, &head, (place, key), plan);
+                    let known = |headers: &_| Known { host: checked.host, said: Said::read(headers), key, last: None };
+                    Again::note(memo, &head, known);
                     return Either::Left(ready(response));
                 }
                 Either::Right(async move { self.fetch(place, *ask).await }.boxed())
             }
-            plan => Either::Right(async move { self.pass_on(place, plan, head, checked, body).await }.boxed()),
+            plan => {
+                let checked = Checked { target, ..checked };
+                Either::Right(async move { self.pass_on(place, plan, head, checked, body).await }.boxed())
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 use github::{Target, enterprise_path};
-use http::{HeaderMap, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, StatusCode, Uri, Version, header, request::Parts};
 
 use crate::{DoorKind, Refusal};
 
@@ -31,18 +31,22 @@ pub fn check(head: &Parts, kind: DoorKind) -> Result<Checked, Refusal> {
     }
 
     let host = host(head)?;
-    let enterprise = match kind {
-        DoorKind::Socket => None,
-        DoorKind::BaseUrl => {
-            check_own_name(&host)?;
-            // Clients that believe to talk to an Enterprise Server have a prefix.
-            enterprise_path(head.uri.path())
-        }
-    };
-    let target = Target::parse(enterprise.unwrap_or(head.uri.path()), head.uri.query())
-        .map_err(|error| Refusal::bad_request(error.to_string(), "send the plain path of the resource"))?;
+    if kind == DoorKind::BaseUrl {
+        check_own_name(&host)?;
+    }
+    let (target, by_enterprise) = check_target(&head.uri, kind)?;
     let host = without_https_port(&host).to_owned();
-    Ok(Checked { host, target, by_enterprise: enterprise.is_some(), has_body: has_body(headers) })
+    Ok(Checked { host, target, by_enterprise, has_body: has_body(headers) })
+}
+
+/// The part of it that is about the target, which may change while the headers stay. Returns whether
+/// the client came by the paths of an Enterprise Server, too.
+pub(crate) fn check_target(uri: &Uri, kind: DoorKind) -> Result<(Target, bool), Refusal> {
+    // Clients that believe to talk to an Enterprise Server have a prefix.
+    let enterprise = if kind == DoorKind::BaseUrl { enterprise_path(uri.path()) } else { None };
+    let target = Target::parse(enterprise.unwrap_or(uri.path()), uri.query())
+        .map_err(|error| Refusal::bad_request(error.to_string(), "send the plain path of the resource"))?;
+    Ok((target, enterprise.is_some()))
 }
 
 /// The same for a door to an origin of which nothing is known: the target and all fields are its own

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::{ClientDirectives, Credential, EtagInput, Family, GraphqlQuery, Route, Target, Touches, USER_AGENT, etag};
+use crate::{
+    ClientWants, Credential, EtagInput, Family, GraphqlQuery, Route, Said, Target, Touches, USER_AGENT, etag,
+    said::is_known,
+};
 
 /// A cacheable question in its normal form: exactly what is sent to the origin, and nothing else.
 ///
@@ -30,20 +33,6 @@ pub struct SentQuery {
     pub body: Bytes,
 }
 
-/// What this client wants of the answer. None of it is in the key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientWants {
-    /// A HEAD: answered from its GET.
-    pub head_only: bool,
-    /// The client is one for which GitHub lays JSON out.
-    pub pretty: bool,
-    pub gzip: bool,
-    /// The client holds answers with these ETags.
-    pub if_none_match: Vec<String>,
-    /// All that it says about age and staleness.
-    pub directives: ClientDirectives,
-}
-
 /// What is done with a request.
 #[derive(Clone, Debug)]
 pub enum Plan {
@@ -55,41 +44,13 @@ pub enum Plan {
     Write { touches: Touches },
 }
 
-/// Request headers that select the body, so that they are in the key.
-static SELECTING: [HeaderName; 4] = [
-    header::ACCEPT,
-    HeaderName::from_static("graphql-features"),
-    HeaderName::from_static("x-github-api-version"),
-    HeaderName::from_static("x-github-next-global-id"),
-];
-
-/// Request headers that change no body; they are read here or dropped, and never sent on.
-fn is_without_effect(name: &str) -> bool {
-    matches!(
-        name,
-        "accept-encoding"
-            | "accept-language"
-            | "authorization"
-            | "cache-control"
-            | "connection"
-            | "content-type"
-            | "host"
-            | "if-modified-since"
-            | "if-none-match"
-            | "keep-alive"
-            | "pragma"
-            | "priority"
-            | "proxy-connection"
-            | "sec-fetch-mode"
-            | "time-zone"
-            | "user-agent"
-            | "x-gh-cache-ttl"
-            | "x-request-id"
-    )
-}
-
 /// Decides what to do with a request. `has_body` is whether it carries any content.
 pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, has_body: bool) -> Plan {
+    plan_said(method, host, target, &Said::read(headers), has_body)
+}
+
+/// The same for headers that have been read.
+pub fn plan_said(method: &Method, host: &str, target: Target, said: &Said, has_body: bool) -> Plan {
     match *method {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return Plan::Pass { why: "OPTIONS is not cacheable" },
@@ -104,35 +65,30 @@ pub fn plan(method: &Method, host: &str, target: Target, headers: &HeaderMap, ha
     if has_body {
         return Plan::Pass { why: "a GET with a body" };
     }
-    if headers.keys().any(|name| !is_known(name)) {
-        return Plan::Pass { why: "a request header that may change the answer" };
-    }
-    if selects_twice(headers) {
-        return Plan::Pass { why: "a header that selects the answer is there twice" };
+    if let Some(why) = said.doubt {
+        return Plan::Pass { why };
     }
     if query_has_secret(&target) {
         return Plan::Pass { why: "a credential in the query" };
     }
-    let directives = ClientDirectives::read(headers);
-    if directives.no_store {
+    if said.wants.directives.no_store {
         return Plan::Pass { why: "the client says no-store" };
     }
-    let (family, head_only) = (Family::of(host, &target), method == Method::HEAD);
-    Plan::Cache(Box::new(Ask::new(host, target, route, family, headers, directives, head_only)))
+    let family = Family::of(host, &target);
+    let mut ask = Ask::new(host, target, route, family, said);
+    ask.wants.head_only = method == Method::HEAD;
+    Plan::Cache(Box::new(ask))
 }
 
 /// The cacheable question that a GraphQL query is; `None` if its headers may change the answer in a way
 /// that is not known.
 pub fn plan_query(host: &str, target: Target, headers: &HeaderMap, query: GraphqlQuery, body: Bytes) -> Option<Ask> {
-    let is_clear = headers.keys().all(|name| is_known(name) || name == header::CONTENT_LENGTH)
-        && !selects_twice(headers)
-        && target.query().is_none();
-    let directives = ClientDirectives::read(headers);
-    if !is_clear || directives.no_store {
+    let said = Said::read_beside(headers, |name| name == header::CONTENT_LENGTH);
+    if said.doubt.is_some() || target.query().is_some() || said.wants.directives.no_store {
         return None;
     }
     let family = query.family(host);
-    let ask = Ask::new(host, target, Route::Graphql, family, headers, directives, false);
+    let ask = Ask::new(host, target, Route::Graphql, family, &said);
     Some(Ask { query: Some(Arc::new(SentQuery { query, body })), ..ask })
 }
 
@@ -150,29 +106,15 @@ pub fn cacheable_form(host: &str, target: Target, headers: &HeaderMap) -> Option
 }
 
 impl Ask {
-    fn new(
-        host: &str,
-        target: Target,
-        route: Route,
-        family: Family,
-        headers: &HeaderMap,
-        directives: ClientDirectives,
-        head_only: bool,
-    ) -> Self {
+    fn new(host: &str, target: Target, route: Route, family: Family, said: &Said) -> Self {
         Self {
             host: host.to_owned(),
             target,
             route,
             family,
-            credential: headers.get(header::AUTHORIZATION).map(Credential::from_authorization),
-            selecting: selecting(headers),
-            wants: ClientWants {
-                head_only,
-                pretty: wants_pretty(headers),
-                gzip: accepts_gzip(headers),
-                if_none_match: if_none_match(headers),
-                directives,
-            },
+            credential: said.credential.clone(),
+            selecting: said.selecting.clone(),
+            wants: said.wants.clone(),
             query: None,
         }
     }
@@ -226,79 +168,10 @@ impl Ask {
     }
 }
 
-fn is_known(name: &HeaderName) -> bool {
-    is_without_effect(name.as_str()) || SELECTING.contains(name)
-}
-
-fn selects_twice(headers: &HeaderMap) -> bool {
-    SELECTING.iter().any(|name| headers.get_all(name).iter().count() > 1)
-}
-
-fn selecting(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let value_of = |name: &HeaderName| {
-        let value = headers.get(name).cloned();
-        if *name == header::ACCEPT { Some(canonical_accept(value)) } else { value }
-    };
-    SELECTING.iter().filter_map(|name| Some((name.clone(), value_of(name)?))).collect()
-}
-
-/// Empty, absent, anything, v3 and the present name are one media type to GitHub. Without this, gh,
-/// Octokit and PyGithub would never share an answer.
-fn canonical_accept(accept: Option<HeaderValue>) -> HeaderValue {
-    let default = HeaderValue::from_static("application/vnd.github+json");
-    let Some(accept) = accept else { return default };
-    match accept.as_bytes().trim_ascii() {
-        b"" | b"*/*" | b"application/json" | b"application/vnd.github.v3+json" | b"application/vnd.github+json" => {
-            default
-        }
-        other => HeaderValue::from_bytes(other).unwrap_or(accept),
-    }
-}
-
 fn query_has_secret(target: &Target) -> bool {
     let names = ["access_token", "client_secret", "token"];
     let mut pairs = target.query().unwrap_or_default().split('&');
     pairs.any(|pair| names.contains(&pair.split('=').next().unwrap_or_default().to_ascii_lowercase().as_str()))
-}
-
-/// GitHub looks for these names in `User-Agent`; observed, not documented.
-fn wants_pretty(headers: &HeaderMap) -> bool {
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().as_bytes();
-    agent.iter().enumerate().any(|(at, first)| {
-        let name: &[u8] = match first {
-            b'c' => b"curl",
-            b'W' => b"Wget",
-            b'S' => b"Safari",
-            b'F' => b"Firefox",
-            _ => return false,
-        };
-        agent[at..].starts_with(name)
-    })
-}
-
-/// Whether gzip is acceptable (RFC 9110, §12.5.3); `gzip;q=0` is a refusal, also beside a `*`.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let (mut gzip, mut any) = (None, None);
-    for coding in values.flat_map(|value| value.split(',')) {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim();
-        let weight = weight.strip_prefix("q=").or_else(|| weight.strip_prefix("Q="));
-        let is_refused = weight.is_some_and(|q| q.trim().parse() == Ok(0.0));
-        match name.trim() {
-            "*" => any = Some(!is_refused),
-            name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                gzip = Some(!is_refused);
-            }
-            _ => {}
-        }
-    }
-    gzip.or(any).unwrap_or(false)
-}
-
-fn if_none_match(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect()
 }
 
 #[cfg(test)]

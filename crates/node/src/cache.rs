@@ -63,6 +63,10 @@ impl Cache for NodeCache {
         self.keeper.key_of(ask)
     }
 
+    fn key_beside(&self, ask: &Ask, other: EntryKey) -> EntryKey {
+        EntryKey { scope: other.scope, key: self.keeper.ids.key_id(&ask.key()) }
+    }
+
     fn fresh(&self, ask: &Ask, at: EntryKey, now: Millis) -> Option<Hit> {
         if self.mode == Mode::Shadow || !self.exclusions.may_keep(ask) {
             return None;

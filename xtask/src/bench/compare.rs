@@ -24,6 +24,9 @@ const GENERATOR_CORE: &str = "1";
 /// Name and bytes of the bodies.
 const SIZES: [(&str, usize); 3] = [("1 KB", 1 << 10), ("10 KB", 10 << 10), ("100 KB", 100 << 10)];
 
+/// The URLs of the cases that ask for another one each time.
+const ROTATING_URLS: usize = 100;
+
 /// What `gh` sends; the token makes the answer one credential's own.
 const GENERATOR_HEADERS: [&str; 5] = [
     "User-Agent: GitHub CLI 2.60.0",
@@ -70,6 +73,8 @@ struct Case {
     connections: usize,
     /// By a unix socket, with a new connection each, as `gh` does it.
     by_socket: bool,
+    /// One of many URLs after the other, so that no connection asks for what it has just asked for.
+    rotates: bool,
 }
 
 impl Case {
@@ -78,19 +83,23 @@ impl Case {
         for size in 0..SIZES.len() {
             for gzip in [false, true] {
                 for connections in [1, 64] {
-                    cases.push(Self { size, gzip, connections, by_socket: false });
+                    cases.push(Self { size, gzip, connections, by_socket: false, rotates: false });
                 }
             }
         }
-        cases.push(Self { size: 0, gzip: false, connections: 1, by_socket: true });
-        cases.push(Self { size: 0, gzip: false, connections: 8, by_socket: true });
+        let small = |connections, by_socket| Self { size: 0, gzip: false, connections, by_socket, rotates: !by_socket };
+        cases.extend([small(1, false), small(64, false), small(1, true), small(8, true)]);
         cases
     }
 
     fn name(self) -> String {
         let coding = if self.gzip { "gzip" } else { "plain" };
-        let by = if self.by_socket { "unix socket, new connection each, " } else { "" };
-        format!("{} {coding}, {by}{} at once", SIZES[self.size].0, self.connections)
+        let how = match self {
+            Self { by_socket: true, .. } => "unix socket, new connection each, ".to_owned(),
+            Self { rotates: true, .. } => format!("{ROTATING_URLS} URLs in turn, "),
+            _ => String::new(),
+        };
+        format!("{} {coding}, {how}{} at once", SIZES[self.size].0, self.connections)
     }
 }
 
@@ -168,6 +177,12 @@ fn check(server: &Server, origin: &Origin) -> Outcome {
         }
         if stored.gzip.len() >= stored.plain.len() {
             return Err("the list cannot be packed".to_owned());
+        }
+    }
+    for at in 1..=ROTATING_URLS {
+        let (head, body) = server.get(&origin::rotating_path(at), false, false)?;
+        if !head.starts_with("http/1.1 200") || body != origin.bodies[0].plain {
+            return Err(format!("{} does not serve URL {at} as it is:\n{head}", server.name));
         }
     }
     Ok(())

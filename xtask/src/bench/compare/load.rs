@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Case, GENERATOR_CORE, GENERATOR_HEADERS, origin, server::Server};
+use super::{Case, GENERATOR_CORE, GENERATOR_HEADERS, ROTATING_URLS, origin, server::Server};
 use crate::run::{self, Outcome};
 
 /// What one server did for one generator in one stretch of time.
@@ -60,7 +60,14 @@ fn wrk(server: &Server, case: Case, time: Duration) -> Result<Seen, String> {
     if case.gzip {
         command.args(["-H", "Accept-Encoding: gzip"]);
     }
-    let text = run::output(command.arg(format!("http://{}{}", server.address, origin::path(case.size))))?;
+    if case.rotates {
+        command.arg("-s").arg(run::root().join("bench/rivals/rotate.lua"));
+    }
+    command.arg(format!("http://{}{}", server.address, origin::path(case.size)));
+    if case.rotates {
+        command.arg("--").arg(ROTATING_URLS.to_string());
+    }
+    let text = run::output(&mut command)?;
     let text = String::from_utf8_lossy(&text).into_owned();
     read_wrk(&text).ok_or_else(|| format!("{}: {text}", server.name))
 }

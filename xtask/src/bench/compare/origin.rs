@@ -55,6 +55,11 @@ pub(super) fn path(size: usize) -> String {
     format!("/repos/octocat/hello-{size}/issues")
 }
 
+/// The same list as the first one, under one of many paths, counted from 1; `bench/rivals/rotate.lua` has it, too.
+pub(super) fn rotating_path(at: usize) -> String {
+    format!("/repos/octocat/turn-{at}/issues")
+}
+
 #[expect(clippy::disallowed_methods, reason = "no simulated time here")]
 pub(super) fn in_thread(work: impl FnOnce() + Send + 'static) {
     std::thread::spawn(work);
@@ -71,6 +76,7 @@ fn serve(stream: &TcpStream, bodies: &[Stored], asked: &AtomicU64) {
         }
         let target = first.split(' ').nth(1).unwrap_or_default();
         let found = (0..bodies.len()).find(|size| target == path(*size));
+        let found = found.or_else(|| target.starts_with("/repos/octocat/turn-").then_some(0));
         asked.fetch_add(1, Ordering::Relaxed);
         let answer = found.map_or_else(
             || b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(),

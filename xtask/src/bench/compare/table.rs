@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_those_to_the_better_rival_of_the_round() {
-        let case = Case { size: 0, gzip: false, connections: 64, by_socket: false };
+        let case = Case { size: 0, gzip: false, connections: 64, by_socket: false, rotates: false };
         let runs =
             vec![run("nginx", [10.0, 10.0, 10.0]), run("varnish", [5.0, 20.0, 5.0]), run("ghoard", [16.0, 20.0, 18.0])];
         let results = [(case, runs)];
