@@ -203,6 +203,7 @@ fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
         registry: registry(config, is_seal_off),
         mdns: config.mdns,
         exchange: config.peer_exchange,
+        circuits: true,
         blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),
     }
 }

@@ -6,6 +6,8 @@ mod discover;
 mod exchange;
 mod folder;
 mod kinds;
+mod neighbours;
+mod networks;
 mod reasons;
 pub(crate) mod registry;
 mod resolve;
@@ -21,20 +23,25 @@ use std::{
 
 use discovery::{Directory, IssueRegistry, PeerRecord, Signatures};
 use github::Credential;
-use net::{Address, Direction, Event, Identity, Net, Refusal};
+use net::{Address, Direction, Event, Identity, Net, PeerInfo, Refusal};
 use task::Tasks;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 use tracing::{info, warn};
 use wire::{Exchange, Message, Millis, Peer, Role};
 
-use crate::{cache::now, limits};
+use crate::{
+    cache::now,
+    circuits::{self, Heard, Scene},
+    limits,
+};
 use book::{Book, Named};
 use exchange::PeerExchange;
 use folder::Folder;
 pub(crate) use kinds::{Kind, Kinds};
+use networks::Networks;
 pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
 pub use resolve::{Resolve, System, resolve};
@@ -60,13 +67,24 @@ pub struct Discovery {
     /// For real networks only.
     pub mdns: bool,
     pub exchange: bool,
+    /// Through relays that are connected, members that were heard of. Without [`net::Reach::relay_client`] it is
+    /// switched off.
+    pub circuits: bool,
     /// Members that are neither dialled nor kept.
     pub blocked: BTreeSet<Peer>,
 }
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true, blocked: BTreeSet::new() }
+        Self {
+            service: None,
+            resolver: None,
+            registry: None,
+            mdns: false,
+            exchange: true,
+            circuits: true,
+            blocked: BTreeSet::new(),
+        }
     }
 }
 
@@ -153,6 +171,8 @@ pub struct Surroundings {
     /// The registry, and what says that it has something new.
     pub registry: Option<Arc<Mutex<IssueRegistry>>>,
     pub look: Arc<Notify>,
+    /// The members that say that they are there, as far as somebody may be missed.
+    pub heard: watch::Receiver<Vec<Heard>>,
 }
 
 /// Signs as this machine.
@@ -221,6 +241,7 @@ impl Dialler {
                     None => return,
                 },
                 () = self.around.look.notified() => self.read_registry(),
+                Ok(()) = self.around.heard.changed() => self.on_heard(),
                 () = tokio::time::sleep_until(next) => self.on_time().await,
             }
             self.tell_status();
@@ -264,12 +285,17 @@ impl Dialler {
                     // What most others can dial comes first: it is what a directory has room for.
                     let rank = |address: &Address| (address.carrier(), address.ip().is_some_and(|ip| ip.is_ipv6()));
                     known.listening.sort_by_key(rank);
+                    self.book.set_networks(Networks::of(&known.listening));
                 }
                 self.announce().await;
             }
             Event::NotListening { address } => {
                 info!(%address, "not listening there any more");
-                self.around.known.lock().expect("no panic while held").listening.retain(|other| *other != address);
+                {
+                    let mut known = self.around.known.lock().expect("no panic while held");
+                    known.listening.retain(|other| *other != address);
+                    self.book.set_networks(Networks::of(&known.listening));
+                }
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
@@ -317,6 +343,51 @@ impl Dialler {
         }
     }
 
+    /// Members say that they are there: where they may be reached through a relay goes into the book.
+    fn on_heard(&mut self) {
+        let peers = self.around.net.peers();
+        let relays = peers.iter().filter_map(|info| Some((info.peer.clone(), info.relays_at.clone()?)));
+        let is_on = self.kinds.get(&Kind::Circuits).is_some_and(|state| state.running);
+        let now = Instant::now();
+        let places = {
+            let heard = self.around.heard.borrow_and_update();
+            let scene = Scene {
+                me: self.around.net.me(),
+                heard: heard.iter().map(|heard| &heard.peer).collect(),
+                connected: peers.iter().map(|info| info.peer.clone()).collect(),
+                relays: relays.filter(|_| is_on).collect(),
+            };
+            circuits::places(&scene, now)
+        };
+        for (address, at) in places {
+            self.found(Kind::Circuits);
+            let named = Named { address, said_at: Millis::ZERO };
+            self.book.add(Kind::Circuits, &named, now + limits::CIRCUIT_LIFE, at);
+        }
+        self.give_up(peers);
+    }
+
+    /// Lets neighbours go that are too many.
+    fn give_up(&self, peers: Vec<PeerInfo>) {
+        if peers.len() <= limits::NEIGHBOURS_MAX {
+            return;
+        }
+        let mut anchors = self.anchors();
+        // What holds a place for this node is worth as much.
+        anchors.extend(self.around.net.reach().circuits.into_iter().map(|circuit| circuit.relay));
+        let connected = peers.into_iter().map(|info| (info.peer, info.address)).collect();
+        for peer in self.book.superfluous(connected, &anchors) {
+            self.around.net.drop_peer(&peer, "there are others enough");
+        }
+    }
+
+    /// Members that say that they are anchors.
+    fn anchors(&self) -> BTreeSet<Peer> {
+        let heard = self.around.heard.borrow();
+        let heard = heard.iter().filter(|heard| heard.role == Role::Anchor).map(|heard| &heard.peer);
+        heard.chain(self.exchange.anchors()).cloned().collect()
+    }
+
     fn failed(&self, place: String, why: Option<String>) {
         let (mut known, at) = (self.around.known.lock().expect("no panic while held"), now());
         known.failures.retain(|_, failure| at.since(failure.at) < limits::FAILURE_LIFE);
@@ -329,6 +400,8 @@ impl Dialler {
     /// Dials whoever is due and not connected; returns how many.
     fn dial(&mut self) -> usize {
         let connected = self.connected();
+        let anchors = if self.book.is_large() { self.anchors() } else { BTreeSet::new() };
+        self.book.choose(&anchors, &connected, Instant::now());
         let due = self.book.due(&connected, limits::DIALS_MAX, || rand::random_range(0.75..1.0), Instant::now());
         let due: Vec<Address> = due.into_iter().filter(Address::is_dialable_now).collect();
         due.iter().for_each(|address| self.around.net.dial(address.clone()));

@@ -179,9 +179,9 @@ impl Node {
                 config.mdns = dialler.discovery.mdns;
                 let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, told) = start(keys, role, Some((net.clone(), events)));
-                if reach.relay_client {
-                    tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
-                }
+                dialler.discovery.circuits &= reach.relay_client;
+                let (tell_heard, heard) = watch::channel(Vec::new());
+                tasks.spawn(circuits::keep_hearing(net.clone(), sharing.clone(), tell_heard));
                 let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
                 let registry = dialler.discovery.registry.as_ref().map(|registry| {
                     let (me, sealing) = (net.me().clone(), sharing.keys.sealing.clone());
@@ -199,7 +199,7 @@ impl Node {
                     Box::new(move |to: &Peer, message: &Message| sharing.send(to, message))
                 };
                 let (tasks_, known) = (tasks.clone(), known.clone());
-                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look };
+                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look, heard };
                 tasks.spawn(Dialler::new(dialler, around).run(told));
                 registrar.iter().for_each(|registrar| tasks.spawn(registrar.clone().run()));
                 Some(sharing)

@@ -27,6 +27,7 @@ impl Dialler {
             (Kind::Issue, self.around.registry.is_some()),
             (Kind::Mdns, discovery.mdns),
             (Kind::Exchange, discovery.exchange),
+            (Kind::Circuits, discovery.circuits),
         ];
         for (kind, configured) in is_configured {
             let state = self.kinds.entry(kind).or_default();

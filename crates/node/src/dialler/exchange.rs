@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{Exchange, Millis, Peer, SignedPeer, limits::EXCHANGE_RECORDS_MAX};
+use wire::{Exchange, Millis, Peer, Role, SignedPeer, limits::EXCHANGE_RECORDS_MAX};
 
 use crate::limits;
 
@@ -100,6 +100,11 @@ impl PeerExchange {
         (taken, answer)
     }
 
+    /// Machines that say of themselves that they are anchors.
+    pub fn anchors(&self) -> impl Iterator<Item = &Peer> {
+        self.known.values().map(|(record, _)| record).filter(|record| record.role == Role::Anchor).map(|r| &r.peer)
+    }
+
     /// When a neighbour last said something.
     pub fn last(&self) -> Option<Millis> {
         self.last
@@ -133,8 +138,6 @@ impl PeerExchange {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use wire::Role;
 
     use super::*;
 
