@@ -59,13 +59,14 @@ pub fn places(scene: &Scene<'_>, now: Instant) -> Vec<(Address, Instant)> {
     places
 }
 
-/// Says who is there, for as long as the network is up: while somebody may be missed, or there are more than
+/// Says who is there, for as long as the network is up: while somebody may be missed, or there may be more than
 /// one can have as neighbours.
-pub async fn keep_hearing(net: Net, sharing: Arc<Sharing>, heard: watch::Sender<Vec<Heard>>) {
+pub async fn keep_hearing(net: Net, sharing: Arc<Sharing>, looks_up: bool, heard: watch::Sender<Vec<Heard>>) {
     loop {
         tokio::time::sleep(limits::CIRCUIT_INTERVAL).await;
         let peers = net.peers();
         let is_missing = wanted(peers.len()) > 0 && peers.iter().any(|info| info.relays_at.is_some());
+        let is_missing = is_missing || (looks_up && !peers.is_empty());
         if !is_missing && peers.len() < limits::NEIGHBOURS_WANTED {
             continue;
         }

@@ -6,8 +6,10 @@ mod discover;
 mod exchange;
 mod folder;
 mod kinds;
+mod lookups;
 mod neighbours;
 mod networks;
+mod public;
 mod reasons;
 pub(crate) mod registry;
 mod resolve;
@@ -41,7 +43,9 @@ use book::{Book, Named};
 use exchange::PeerExchange;
 use folder::Folder;
 pub(crate) use kinds::{Kind, Kinds};
+use lookups::Lookups;
 use networks::Networks;
+use public::PublicNodes;
 pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
 pub use resolve::{Resolve, System, resolve};
@@ -70,6 +74,10 @@ pub struct Discovery {
     /// Through relays that are connected, members that were heard of. Without [`net::Reach::relay_client`] it is
     /// switched off.
     pub circuits: bool,
+    /// Members keep each other's addresses in a Kademlia of their own. For real networks only.
+    pub kademlia: bool,
+    /// Public nodes to go to while nobody else is found, each with its peer id; empty: none, ever.
+    pub public: Vec<Address>,
     /// Members that are neither dialled nor kept.
     pub blocked: BTreeSet<Peer>,
 }
@@ -83,6 +91,8 @@ impl Default for Discovery {
             mdns: false,
             exchange: true,
             circuits: true,
+            kademlia: false,
+            public: Vec::new(),
             blocked: BTreeSet::new(),
         }
     }
@@ -196,12 +206,15 @@ pub struct Dialler {
     folders: Vec<Folder>,
     kinds: Kinds,
     exchange: PeerExchange,
+    lookups: Lookups,
+    public: PublicNodes,
     reasons: Reasons,
     lonely_pause: Duration,
     next_lonely: Instant,
     next_refresh: Instant,
     next_heartbeat: Instant,
     next_dns: Instant,
+    next_publish: Instant,
 }
 
 impl Dialler {
@@ -214,12 +227,15 @@ impl Dialler {
             folders: config.directories.iter().cloned().map(Folder::new).collect(),
             kinds: kinds::all(),
             exchange: PeerExchange::new(me),
+            lookups: Lookups::default(),
+            public: PublicNodes::new(config.discovery.public.clone()),
             reasons: Reasons::default(),
             lonely_pause: limits::LONELY_DIAL_MIN,
             next_lonely: now,
             next_refresh: now + limits::REFRESH_INTERVAL,
             next_heartbeat: now,
             next_dns: now,
+            next_publish: now,
             config,
             around,
         };
@@ -262,6 +278,7 @@ impl Dialler {
             self.announce().await;
             self.discover().await;
             self.dial();
+            self.use_public_nodes().await;
             self.exchange_with_one();
         } else if self.connected().is_empty() && now >= self.next_lonely {
             self.lonely_pause = (2 * self.lonely_pause).min(limits::LONELY_DIAL_MAX);
@@ -269,6 +286,7 @@ impl Dialler {
             self.next_lonely = now + self.lonely_pause.mul_f64(rand::random_range(0.75..1.25));
             self.discover().await;
             self.dial();
+            self.use_public_nodes().await;
         } else {
             self.dial();
         }
@@ -310,6 +328,7 @@ impl Dialler {
                 for kind in by {
                     self.kinds.entry(kind).or_default().worked_at = Some(now());
                 }
+                self.leave_public_nodes();
             }
             Event::Ready { peer } => self.greet(&peer),
             Event::Found { peer, address } => {
@@ -321,6 +340,17 @@ impl Dialler {
             Event::Lost { peer, address } => {
                 self.book.remove(Kind::Mdns, &address.with_peer(&peer), Instant::now());
             }
+            Event::InfrastructureUp { peer, .. } => {
+                info!(%peer, "a public node answers; it is no member, and knows none");
+                let state = self.kinds.entry(Kind::PublicBootstrap).or_default();
+                (state.worked_at, state.trouble) = (Some(now()), None);
+                if !self.connected().is_empty() {
+                    self.drop_public_nodes();
+                }
+            }
+            Event::LookedUp { record } => self.on_looked_up(&record),
+            // What was renewed meanwhile is given again at once.
+            Event::AddressKept => self.next_publish = Instant::now() + limits::PUBLISH_INTERVAL,
             Event::Disconnected { peer, why } => {
                 info!(%peer, why, "a peer is gone");
                 let soon = Instant::now() + limits::LONELY_DIAL_MIN;
@@ -331,6 +361,9 @@ impl Dialler {
                 let text = self.reasons.name("dialling", address.as_ref(), peer.as_ref(), &why);
                 if let (Some(address), Refusal::WrongPeer { found }) = (&address, &why) {
                     self.book.answered_by(address, found, Instant::now());
+                }
+                if let Some(text) = text.as_ref().filter(|_| self.is_public(address.as_ref())) {
+                    self.kinds.entry(Kind::PublicBootstrap).or_default().trouble = Some(text.clone());
                 }
                 self.failed(address.map_or_else(|| "a peer".to_owned(), |address| address.to_string()), text);
             }
@@ -364,6 +397,8 @@ impl Dialler {
             let named = Named { address, said_at: Millis::ZERO };
             self.book.add(Kind::Circuits, &named, now + limits::CIRCUIT_LIFE, at);
         }
+        let connected = peers.iter().map(|info| info.peer.clone()).collect();
+        self.use_kademlia(&connected);
         self.give_up(peers);
     }
 

@@ -195,6 +195,22 @@ pub const CIRCUIT_LIFE: Duration = CIRCUIT_INTERVAL.saturating_mul(3);
 /// Members that are looked for at once.
 pub const CIRCUIT_PEERS_MAX: usize = 64;
 
+/// Members that are looked up in one turn, and the pause before one is looked up again: doubled each time.
+pub const LOOKUPS_AT_ONCE: usize = 4;
+pub const LOOKUP_PAUSE_MIN: Duration = Duration::from_secs(4);
+pub const LOOKUP_PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// How often this node's own word is given to the members' Kademlia until it is kept, and how often once it is: it
+/// counts there for 30 minutes.
+pub const PUBLISH_PAUSE: Duration = Duration::from_secs(4);
+pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// How long a node finds nobody before it goes to public nodes, if it may; how often it goes there again; and to
+/// how many of their addresses.
+pub const PUBLIC_PATIENCE: Duration = Duration::from_secs(10);
+pub const PUBLIC_INTERVAL: Duration = Duration::from_secs(300);
+pub const PUBLIC_DIALS_MAX: usize = 8;
+
 /// How long an address that others told of, in a private network that this machine is not in, waits for better
 /// ones: most such dials are in vain, and each takes as long as this.
 pub const ELSEWHERE_PAUSE: Duration = Duration::from_secs(5);

@@ -176,12 +176,14 @@ impl Node {
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
                 let mut config = net::Config::new(identity.clone(), membership, keys.topic.clone());
                 (config.listen, config.external, config.reach) = (listen, external, reach);
-                config.mdns = dialler.discovery.mdns;
+                (config.mdns, config.kademlia) = (dialler.discovery.mdns, dialler.discovery.kademlia);
+                config.infrastructure = dialler.discovery.public.iter().filter_map(Address::peer).collect();
                 let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, told) = start(keys, role, Some((net.clone(), events)));
-                dialler.discovery.circuits &= reach.relay_client;
                 let (tell_heard, heard) = watch::channel(Vec::new());
-                tasks.spawn(circuits::keep_hearing(net.clone(), sharing.clone(), tell_heard));
+                let looks_up = dialler.discovery.kademlia;
+                dialler.discovery.circuits &= reach.relay_client;
+                tasks.spawn(circuits::keep_hearing(net.clone(), sharing.clone(), looks_up, tell_heard));
                 let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
                 let registry = dialler.discovery.registry.as_ref().map(|registry| {
                     let (me, sealing) = (net.me().clone(), sharing.keys.sealing.clone());

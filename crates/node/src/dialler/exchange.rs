@@ -39,6 +39,10 @@ impl PeerExchange {
         !addresses.is_empty() && !self.own.as_ref().is_some_and(is_good)
     }
 
+    pub fn own(&self) -> Option<&SignedPeer> {
+        self.own.as_ref()
+    }
+
     pub fn set_own(&mut self, own: SignedPeer) {
         self.own = Some(own);
     }
