@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{Kind, SETTINGS, State},
+    config::{Kind, SETTINGS},
     demo::{SECONDS_MAX, SECONDS_MIN},
 };
 
@@ -203,12 +203,8 @@ fn try_parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 /// The commands, with one flag for each setting of the table.
 pub(crate) fn command() -> clap::Command {
     SETTINGS.iter().fold(Cli::command(), |command, setting| {
-        let later = match setting.state {
-            State::Works => String::new(),
-            State::Later(what) => format!(" (no effect yet: {what} comes later)"),
-        };
         let variables = setting.variables().collect::<Vec<_>>().join(", ");
-        let help = format!("{}{later} [default: {}; variables: {variables}]", setting.help, setting.default);
+        let help = format!("{} [default: {}; variables: {variables}]", setting.help, setting.default);
         let flag = Arg::new(setting.name)
             .long(setting.flag())
             .help(help)

@@ -26,7 +26,7 @@ pub(crate) use crypto::Secret;
 pub(crate) use error::{ConfigError, Source};
 pub(crate) use mesh::MeshSecret;
 pub(crate) use raw::{RawConfig, World};
-pub(crate) use settings::{Kind, SETTINGS, State};
+pub(crate) use settings::{Kind, SETTINGS};
 pub(crate) use value::{ExternalAddress, LogFormat, MoreOrigin, Rules};
 
 /// The kernel's limit for the path of a unix socket, its closing zero byte left out.
@@ -75,6 +75,9 @@ pub(crate) struct Config {
     /// Switched on, and there is a network where it could do something.
     pub(crate) mdns: bool,
     pub(crate) peer_exchange: bool,
+    pub(crate) kademlia: bool,
+    /// None unless they are switched on.
+    pub(crate) public_bootstrap_peers: Vec<String>,
     pub(crate) runner_name: String,
     pub(crate) role: Role,
     /// Whether what goes to the members is sealed.
@@ -141,16 +144,5 @@ impl Config {
     /// Whether somebody typed this setting, wherever.
     pub(crate) fn is_typed(&self, name: &str) -> bool {
         self.shown.iter().any(|shown| shown.name == name && !matches!(shown.source, Source::Default(_)))
-    }
-
-    /// Settings that somebody typed and that have no effect yet, each with what comes later.
-    pub(crate) fn later(&self) -> Vec<(&'static str, &'static str)> {
-        let typed = self.shown.iter().filter(|shown| !matches!(shown.source, Source::Default(_)));
-        typed
-            .filter_map(|shown| match settings::find(shown.name)?.state {
-                State::Later(what) => Some((shown.name, what)),
-                State::Works => None,
-            })
-            .collect()
     }
 }

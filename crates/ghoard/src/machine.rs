@@ -209,8 +209,25 @@ fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
         registry: registry(config, is_seal_off),
         mdns: config.mdns,
         exchange: config.peer_exchange,
+        circuits: true,
+        kademlia: config.kademlia,
+        public: public_nodes(config),
         blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),
     }
+}
+
+/// Public nodes, each of which must say who answers there: any other might call itself one.
+fn public_nodes(config: &Config) -> Vec<Address> {
+    const SETTING: &str = "public_bootstrap_peers";
+    let nodes = config.public_bootstrap_peers.iter().filter_map(|text| {
+        let node = address(SETTING, text)?;
+        if node.peer().is_none() {
+            output::warning(&format!("{SETTING}: {text} is left out: it does not end in /p2p/<peer id>"));
+            return None;
+        }
+        Some(node)
+    });
+    nodes.take(net::limits::INFRASTRUCTURE_MAX).collect()
 }
 
 /// The registry in an issue, if there is a token for it. May ask gh for one, which reads no network.

@@ -108,9 +108,6 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
             "  mode        shadow: every request is asked of GitHub; what the cache would have saved is counted",
         );
     }
-    for (name, what) in config.later() {
-        output::data(&format!("  note        {name} is set, but {what} comes in a later version"));
-    }
     if doors.socket.is_some() {
         output::data("point gh here: ghoard setup gh");
     }

@@ -1,5 +1,6 @@
 //! What runs over a connection, and in which order it may object to one.
 
+pub(crate) mod address_book;
 mod candidates;
 mod gossip;
 mod lan;
@@ -19,7 +20,8 @@ use rand::{SeedableRng, rngs::StdRng};
 
 pub(crate) use self::candidates::RawCandidates;
 use self::{
-    candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, per_source::PerSource, streams::Streams,
+    address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, per_source::PerSource,
+    streams::Streams,
 };
 use crate::{Config, RelayServer, StartError, class::Infrastructure, limits::PROBE_INTERVAL};
 
@@ -45,6 +47,7 @@ pub(crate) struct Behaviour {
     autonat_client: Toggle<WithoutJunk<autonat::v2::client::Behaviour<StdRng>>>,
     autonat_server: Toggle<MembersOnly<autonat::v2::server::Behaviour<StdRng>>>,
     upnp: Toggle<upnp::tokio::Behaviour>,
+    kademlia: Toggle<MembersOnly<Kademlia>>,
 }
 
 impl Behaviour {
@@ -66,6 +69,7 @@ impl Behaviour {
         let can_dial_back = reach.relay_server == RelayServer::On || !config.external.is_empty();
         let autonat_server =
             (reach.autonat && can_dial_back).then(|| autonat::v2::server::Behaviour::new(StdRng::from_seed(seed)));
+        let kademlia = config.kademlia.then(|| address_book::new(&config.topic, me));
         let connections = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending_incoming))
             .with_max_pending_outgoing(Some(limits.pending_outgoing))
@@ -92,6 +96,7 @@ impl Behaviour {
             autonat_client: autonat_client.map(WithoutJunk).into(),
             autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),
             upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
+            kademlia: kademlia.map(|book| MembersOnly::new(book, infrastructure.clone())).into(),
         })
     }
 
@@ -113,6 +118,11 @@ impl Behaviour {
         if let Some(server) = self.relay_server.as_mut() {
             server.inner_mut().set_status(Some(if serves { relay::Status::Enable } else { relay::Status::Disable }));
         }
+    }
+
+    /// `None` where it is not wanted.
+    pub(crate) fn kademlia(&mut self) -> Option<&mut Kademlia> {
+        self.kademlia.as_mut().map(MembersOnly::inner_mut)
     }
 
     pub(crate) fn streams(&mut self) -> &mut Streams {

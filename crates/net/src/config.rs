@@ -25,6 +25,8 @@ pub struct Config {
     pub reach: Reach,
     /// Look for members on the same network, and be found there. For real networks only.
     pub mdns: bool,
+    /// Keep members' address records for each other, in a Kademlia of their own. For real networks only.
+    pub kademlia: bool,
     pub limits: Limits,
 }
 
@@ -79,6 +81,7 @@ impl Config {
             external: Vec::new(),
             reach: Reach::default(),
             mdns: false,
+            kademlia: false,
             limits: Limits::default(),
         }
     }

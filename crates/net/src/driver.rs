@@ -1,5 +1,6 @@
 //! The one task that owns the swarm: commands in, events out.
 
+mod address_book;
 mod events;
 mod moved;
 mod reach;
@@ -31,7 +32,7 @@ use tokio::{
 use self::reach::Reaching;
 use crate::{
     Address, Config, Event, GateError, Limits, Refusal, StartError, Transports, Verdict,
-    behaviour::Behaviour,
+    behaviour::{Behaviour, address_book::Shelf},
     class::Infrastructure,
     counters::Meters,
     gate::Gate,
@@ -82,6 +83,8 @@ pub(crate) struct Driver {
     /// Why we are closing the connections of a peer.
     dropping: BTreeMap<PeerId, String>,
     reaching: Reaching,
+    /// Of what the members' Kademlia keeps here.
+    shelf: Shelf,
 }
 
 impl Driver {
@@ -126,6 +129,7 @@ impl Driver {
             dials: BTreeMap::new(),
             dropping: BTreeMap::new(),
             reaching,
+            shelf: Shelf::default(),
         };
         // All of them before the first is bound: `[::]` is in use as soon as `0.0.0.0` is.
         let probed: Vec<_> = config.listen.iter().map(|address| (address, probe(address))).collect();
@@ -212,6 +216,8 @@ impl Driver {
                     self.dropping.insert(peer, why);
                 }
             }
+            Command::PublishAddress(own) => self.publish_address(&own),
+            Command::LookUp(peer) => self.look_up(peer),
             Command::Shutdown(_) => unreachable!("the loop ends with it"),
         }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use libp2p::{PeerId, gossipsub::MessageId};
 use tokio::sync::mpsc;
-use wire::Peer;
+use wire::{Peer, SignedPeer};
 
 use crate::{Address, PullReplyStream, Refusal};
 
@@ -85,6 +85,12 @@ pub enum Event {
         peer: Peer,
         address: Address,
     },
+    /// Where a member is, by its own word: the signature is its, the times are not checked.
+    LookedUp {
+        record: SignedPeer,
+    },
+    /// Others keep where this node is.
+    AddressKept,
     Rtt {
         peer: Peer,
         rtt: Duration,

@@ -6,7 +6,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use wire::Peer;
+use wire::{Peer, SignedPeer};
 
 use crate::{
     Address, Config, ConnectionClass, Counters, EventStream, GossipId, Limits, PeerInfo, PullError, PullStream,
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Open { peer: PeerId, open: Open },
     Report { id: GossipId, verdict: Verdict },
     Drop { peer: PeerId, why: String },
+    PublishAddress(SignedPeer),
+    LookUp(PeerId),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -120,6 +122,20 @@ impl Net {
         shared.meters.pulls_asked.one();
         shared.meters.pull_bytes_out.many(request.len());
         Ok(PullStream::new(stream, shared.limits.stall_time, Arc::clone(&shared.meters)))
+    }
+
+    /// Has other members keep this node's own word of where it is; that some do comes as
+    /// [`crate::Event::AddressKept`]. Nothing without [`Config::kademlia`].
+    pub fn publish_address(&self, own: &SignedPeer) {
+        self.ask(Command::PublishAddress(own.clone()));
+    }
+
+    /// Asks the other members where `peer` is: what is found comes as [`crate::Event::LookedUp`], from the
+    /// same member perhaps several times. Nothing without [`Config::kademlia`].
+    pub fn look_up(&self, peer: &Peer) {
+        if let Some(peer) = id_of(peer) {
+            self.ask(Command::LookUp(peer));
+        }
     }
 
     /// Passes a gossip message on, as [`Net::report`] with [`Verdict::Accept`].

@@ -1,6 +1,6 @@
 //! Every bound of a connection, a stream and a queue.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 /// Nonces, tags and headers that sealing adds to a message, generously. 1 KiB.
 pub const SEALING_BYTES_MAX: usize = 1 << 10;
@@ -182,6 +182,24 @@ impl Default for Limits {
         }
     }
 }
+
+/// Address records kept for other members, those of them that one member may give, and the size of one. 4 MB in all.
+pub(crate) const RECORDS_MAX: usize = 2048;
+pub(crate) const RECORDS_OF_ONE_MAX: usize = RECORDS_MAX / 4;
+pub(crate) const RECORD_BYTES_MAX: usize = 2 << 10;
+
+/// Members at which one's own record is kept.
+pub(crate) const RECORD_COPIES: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
+
+/// How long a record is kept unless it is given again.
+pub(crate) const RECORD_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Questions for addresses under way at once, and for how long.
+pub(crate) const RECORD_QUERIES_MAX: usize = 8;
+pub(crate) const RECORD_QUERY_TIME: Duration = Duration::from_secs(10);
+
+/// Records that are checked in a second: some 50 us each.
+pub(crate) const RECORD_CHECKS_MAX: usize = 64;
 
 /// How often machines of the same network are asked for.
 pub(crate) const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(15);

@@ -6,6 +6,10 @@ mod discover;
 mod exchange;
 mod folder;
 mod kinds;
+mod lookups;
+mod neighbours;
+mod networks;
+mod public;
 mod reasons;
 pub(crate) mod registry;
 mod resolve;
@@ -21,20 +25,27 @@ use std::{
 
 use discovery::{Directory, IssueRegistry, PeerRecord, Signatures};
 use github::Credential;
-use net::{Address, Direction, Event, Identity, Net, Refusal};
+use net::{Address, Direction, Event, Identity, Net, PeerInfo, Refusal};
 use task::Tasks;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 use tracing::{info, warn};
 use wire::{Exchange, Message, Millis, Peer, Role};
 
-use crate::{cache::now, limits};
+use crate::{
+    cache::now,
+    circuits::{self, Heard, Scene},
+    limits,
+};
 use book::{Book, Named};
 use exchange::PeerExchange;
 use folder::Folder;
 pub(crate) use kinds::{Kind, Kinds};
+use lookups::Lookups;
+use networks::Networks;
+use public::PublicNodes;
 pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
 pub use resolve::{Resolve, System, resolve};
@@ -60,13 +71,30 @@ pub struct Discovery {
     /// For real networks only.
     pub mdns: bool,
     pub exchange: bool,
+    /// Through relays that are connected, members that were heard of. Without [`net::Reach::relay_client`] it is
+    /// switched off.
+    pub circuits: bool,
+    /// Members keep each other's addresses in a Kademlia of their own. For real networks only.
+    pub kademlia: bool,
+    /// Public nodes to go to while nobody else is found, each with its peer id; empty: none, ever.
+    pub public: Vec<Address>,
     /// Members that are neither dialled nor kept.
     pub blocked: BTreeSet<Peer>,
 }
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { service: None, resolver: None, registry: None, mdns: false, exchange: true, blocked: BTreeSet::new() }
+        Self {
+            service: None,
+            resolver: None,
+            registry: None,
+            mdns: false,
+            exchange: true,
+            circuits: true,
+            kademlia: false,
+            public: Vec::new(),
+            blocked: BTreeSet::new(),
+        }
     }
 }
 
@@ -153,6 +181,8 @@ pub struct Surroundings {
     /// The registry, and what says that it has something new.
     pub registry: Option<Arc<Mutex<IssueRegistry>>>,
     pub look: Arc<Notify>,
+    /// The members that say that they are there, as far as somebody may be missed.
+    pub heard: watch::Receiver<Vec<Heard>>,
 }
 
 /// Signs as this machine.
@@ -176,12 +206,15 @@ pub struct Dialler {
     folders: Vec<Folder>,
     kinds: Kinds,
     exchange: PeerExchange,
+    lookups: Lookups,
+    public: PublicNodes,
     reasons: Reasons,
     lonely_pause: Duration,
     next_lonely: Instant,
     next_refresh: Instant,
     next_heartbeat: Instant,
     next_dns: Instant,
+    next_publish: Instant,
 }
 
 impl Dialler {
@@ -194,12 +227,15 @@ impl Dialler {
             folders: config.directories.iter().cloned().map(Folder::new).collect(),
             kinds: kinds::all(),
             exchange: PeerExchange::new(me),
+            lookups: Lookups::default(),
+            public: PublicNodes::new(config.discovery.public.clone()),
             reasons: Reasons::default(),
             lonely_pause: limits::LONELY_DIAL_MIN,
             next_lonely: now,
             next_refresh: now + limits::REFRESH_INTERVAL,
             next_heartbeat: now,
             next_dns: now,
+            next_publish: now,
             config,
             around,
         };
@@ -221,6 +257,7 @@ impl Dialler {
                     None => return,
                 },
                 () = self.around.look.notified() => self.read_registry(),
+                Ok(()) = self.around.heard.changed() => self.on_heard(),
                 () = tokio::time::sleep_until(next) => self.on_time().await,
             }
             self.tell_status();
@@ -241,6 +278,7 @@ impl Dialler {
             self.announce().await;
             self.discover().await;
             self.dial();
+            self.use_public_nodes().await;
             self.exchange_with_one();
         } else if self.connected().is_empty() && now >= self.next_lonely {
             self.lonely_pause = (2 * self.lonely_pause).min(limits::LONELY_DIAL_MAX);
@@ -248,6 +286,7 @@ impl Dialler {
             self.next_lonely = now + self.lonely_pause.mul_f64(rand::random_range(0.75..1.25));
             self.discover().await;
             self.dial();
+            self.use_public_nodes().await;
         } else {
             self.dial();
         }
@@ -264,12 +303,17 @@ impl Dialler {
                     // What most others can dial comes first: it is what a directory has room for.
                     let rank = |address: &Address| (address.carrier(), address.ip().is_some_and(|ip| ip.is_ipv6()));
                     known.listening.sort_by_key(rank);
+                    self.book.set_networks(Networks::of(&known.listening));
                 }
                 self.announce().await;
             }
             Event::NotListening { address } => {
                 info!(%address, "not listening there any more");
-                self.around.known.lock().expect("no panic while held").listening.retain(|other| *other != address);
+                {
+                    let mut known = self.around.known.lock().expect("no panic while held");
+                    known.listening.retain(|other| *other != address);
+                    self.book.set_networks(Networks::of(&known.listening));
+                }
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
@@ -284,6 +328,7 @@ impl Dialler {
                 for kind in by {
                     self.kinds.entry(kind).or_default().worked_at = Some(now());
                 }
+                self.leave_public_nodes();
             }
             Event::Ready { peer } => self.greet(&peer),
             Event::Found { peer, address } => {
@@ -295,6 +340,17 @@ impl Dialler {
             Event::Lost { peer, address } => {
                 self.book.remove(Kind::Mdns, &address.with_peer(&peer), Instant::now());
             }
+            Event::InfrastructureUp { peer, .. } => {
+                info!(%peer, "a public node answers; it is no member, and knows none");
+                let state = self.kinds.entry(Kind::PublicBootstrap).or_default();
+                (state.worked_at, state.trouble) = (Some(now()), None);
+                if !self.connected().is_empty() {
+                    self.drop_public_nodes();
+                }
+            }
+            Event::LookedUp { record } => self.on_looked_up(&record),
+            // What was renewed meanwhile is given again at once.
+            Event::AddressKept => self.next_publish = Instant::now() + limits::PUBLISH_INTERVAL,
             Event::Disconnected { peer, why } => {
                 info!(%peer, why, "a peer is gone");
                 let soon = Instant::now() + limits::LONELY_DIAL_MIN;
@@ -306,6 +362,9 @@ impl Dialler {
                 if let (Some(address), Refusal::WrongPeer { found }) = (&address, &why) {
                     self.book.answered_by(address, found, Instant::now());
                 }
+                if let Some(text) = text.as_ref().filter(|_| self.is_public(address.as_ref())) {
+                    self.kinds.entry(Kind::PublicBootstrap).or_default().trouble = Some(text.clone());
+                }
                 self.failed(address.map_or_else(|| "a peer".to_owned(), |address| address.to_string()), text);
             }
             Event::Refused { address, why } => {
@@ -315,6 +374,53 @@ impl Dialler {
             }
             _ => {}
         }
+    }
+
+    /// Members say that they are there: where they may be reached through a relay goes into the book.
+    fn on_heard(&mut self) {
+        let peers = self.around.net.peers();
+        let relays = peers.iter().filter_map(|info| Some((info.peer.clone(), info.relays_at.clone()?)));
+        let is_on = self.kinds.get(&Kind::Circuits).is_some_and(|state| state.running);
+        let now = Instant::now();
+        let places = {
+            let heard = self.around.heard.borrow_and_update();
+            let scene = Scene {
+                me: self.around.net.me(),
+                heard: heard.iter().map(|heard| &heard.peer).collect(),
+                connected: peers.iter().map(|info| info.peer.clone()).collect(),
+                relays: relays.filter(|_| is_on).collect(),
+            };
+            circuits::places(&scene, now)
+        };
+        for (address, at) in places {
+            self.found(Kind::Circuits);
+            let named = Named { address, said_at: Millis::ZERO };
+            self.book.add(Kind::Circuits, &named, now + limits::CIRCUIT_LIFE, at);
+        }
+        let connected = peers.iter().map(|info| info.peer.clone()).collect();
+        self.use_kademlia(&connected);
+        self.give_up(peers);
+    }
+
+    /// Lets neighbours go that are too many.
+    fn give_up(&self, peers: Vec<PeerInfo>) {
+        if peers.len() <= limits::NEIGHBOURS_MAX {
+            return;
+        }
+        let mut anchors = self.anchors();
+        // What holds a place for this node is worth as much.
+        anchors.extend(self.around.net.reach().circuits.into_iter().map(|circuit| circuit.relay));
+        let connected = peers.into_iter().map(|info| (info.peer, info.address)).collect();
+        for peer in self.book.superfluous(connected, &anchors) {
+            self.around.net.drop_peer(&peer, "there are others enough");
+        }
+    }
+
+    /// Members that say that they are anchors.
+    fn anchors(&self) -> BTreeSet<Peer> {
+        let heard = self.around.heard.borrow();
+        let heard = heard.iter().filter(|heard| heard.role == Role::Anchor).map(|heard| &heard.peer);
+        heard.chain(self.exchange.anchors()).cloned().collect()
     }
 
     fn failed(&self, place: String, why: Option<String>) {
@@ -329,6 +435,8 @@ impl Dialler {
     /// Dials whoever is due and not connected; returns how many.
     fn dial(&mut self) -> usize {
         let connected = self.connected();
+        let anchors = if self.book.is_large() { self.anchors() } else { BTreeSet::new() };
+        self.book.choose(&anchors, &connected, Instant::now());
         let due = self.book.due(&connected, limits::DIALS_MAX, || rand::random_range(0.75..1.0), Instant::now());
         let due: Vec<Address> = due.into_iter().filter(Address::is_dialable_now).collect();
         due.iter().for_each(|address| self.around.net.dial(address.clone()));

@@ -86,8 +86,24 @@ pub const REDIAL_MAX: Duration = Duration::from_secs(60);
 /// What is over one round's number waits so long.
 pub const DIAL_ROUND_PAUSE: Duration = Duration::from_secs(1);
 
-/// With so many neighbours only those that the operator named are dialled.
+/// Neighbours that a node looks for. A fleet of no more members is connected each to each; of a larger one these
+/// are chosen, and over it only whom the operator named, and anchors, are dialled.
 pub const NEIGHBOURS_WANTED: usize = 64;
+
+/// Of them at least so many anchors, and so many of the same site, where there are.
+pub const ANCHORS_WANTED: usize = 8;
+pub const NEAR_WANTED: usize = 24;
+
+/// Neighbours that a node keeps, whoever dialled: over it some are given up, so that who comes anew finds one of
+/// the network's 512 places.
+pub const NEIGHBOURS_MAX: usize = 384;
+
+/// A neighbour that went, where there are others to choose from, is not asked after before: it may have
+/// given this node up.
+pub const NEIGHBOUR_PAUSE: Duration = Duration::from_secs(60);
+
+/// Who is not dialled within this is not counted on: another one is looked for.
+pub const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// So many places that were found together are dialled at once; more of them over a time of so much each, and
 /// so much at most.
@@ -188,8 +204,33 @@ pub const NEIGHBOURS_ENOUGH: usize = 8;
 pub const CIRCUIT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long the larger of two peers leaves the first dial to the smaller.
-pub const CIRCUIT_COURTESY: Duration = Duration::from_secs(3);
+pub const CIRCUIT_COURTESY: Duration = Duration::from_secs(2);
 
-/// The pause after a dial through a relay that met nobody: doubled each time.
-pub const CIRCUIT_PAUSE_MIN: Duration = Duration::from_secs(2);
-pub const CIRCUIT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long after one relay the next one is tried.
+pub const CIRCUIT_TURN: Duration = Duration::from_millis(500);
+
+/// How long a way through a relay counts unless it is named again: while one look is missed.
+pub const CIRCUIT_LIFE: Duration = CIRCUIT_INTERVAL.saturating_mul(3);
+
+/// Members that are looked for at once.
+pub const CIRCUIT_PEERS_MAX: usize = 64;
+
+/// Members that are looked up in one turn, and the pause before one is looked up again: doubled each time.
+pub const LOOKUPS_AT_ONCE: usize = 4;
+pub const LOOKUP_PAUSE_MIN: Duration = Duration::from_secs(4);
+pub const LOOKUP_PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// How often this node's own word is given to the members' Kademlia until it is kept, and how often once it is: it
+/// counts there for 30 minutes.
+pub const PUBLISH_PAUSE: Duration = Duration::from_secs(4);
+pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// How long a node finds nobody before it goes to public nodes, if it may; how often it goes there again; and to
+/// how many of their addresses.
+pub const PUBLIC_PATIENCE: Duration = Duration::from_secs(10);
+pub const PUBLIC_INTERVAL: Duration = Duration::from_secs(300);
+pub const PUBLIC_DIALS_MAX: usize = 8;
+
+/// How long an address that others told of, in a private network that this machine is not in, waits for better
+/// ones: most such dials are in vain, and each takes as long as this.
+pub const ELSEWHERE_PAUSE: Duration = Duration::from_secs(5);

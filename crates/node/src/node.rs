@@ -177,12 +177,14 @@ impl Node {
                 let membership = crypto::MembershipKeys { current: keys.membership.clone(), next: None };
                 let mut config = net::Config::new(identity.clone(), membership, keys.topic.clone());
                 (config.listen, config.external, config.reach) = (listen, external, reach);
-                config.mdns = dialler.discovery.mdns;
+                (config.mdns, config.kademlia) = (dialler.discovery.mdns, dialler.discovery.kademlia);
+                config.infrastructure = dialler.discovery.public.iter().filter_map(Address::peer).collect();
                 let (net, events) = Net::start(config, transports, tasks.clone(), rand::random())?;
                 let (sharing, told) = start(keys, role, Some((net.clone(), events)));
-                if reach.relay_client {
-                    tasks.spawn(circuits::keep_dialling(net.clone(), sharing.clone()));
-                }
+                let (tell_heard, heard) = watch::channel(Vec::new());
+                let looks_up = dialler.discovery.kademlia;
+                dialler.discovery.circuits &= reach.relay_client;
+                tasks.spawn(circuits::keep_hearing(net.clone(), sharing.clone(), looks_up, tell_heard));
                 let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
                 let registry = dialler.discovery.registry.as_ref().map(|registry| {
                     let (me, sealing) = (net.me().clone(), sharing.keys.sealing.clone());
@@ -200,7 +202,7 @@ impl Node {
                     Box::new(move |to: &Peer, message: &Message| sharing.send(to, message))
                 };
                 let (tasks_, known) = (tasks.clone(), known.clone());
-                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look };
+                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look, heard };
                 tasks.spawn(Dialler::new(dialler, around).run(told));
                 registrar.iter().for_each(|registrar| tasks.spawn(registrar.clone().run()));
                 Some(sharing)

@@ -149,7 +149,7 @@ impl Node {
                     "upnp": reach.switches.upnp,
                 },
                 "implemented": {
-                    "tcp": true, "quic": true, "websocket": true, "webrtc": false, "mdns": true, "dht": false,
+                    "tcp": true, "quic": true, "websocket": true, "webrtc": false, "mdns": true, "dht": true,
                     "rendezvous": false, "pubsub": true, "floodsub": false, "relay": true, "autonat": true,
                     "hole_punching": true, "upnp": true,
                 },

@@ -13,6 +13,7 @@ use wire::Role;
 use super::{
     Config, ConfigError, ExternalAddress, LogFormat, MoreOrigin, Rules, SOCKET_PATH_BYTES_MAX, Secret, Shown, Source,
     raw::{RawConfig, World},
+    settings::PUBLIC_NODES,
     value::{self, Parsed},
 };
 
@@ -60,9 +61,15 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
     let dns_name = r.optional("dns_name", value::service, show_service)?;
     let mdns_wanted = r.value("mdns", value::switch, true, ToString::to_string)?;
     let peer_exchange = r.value("peer_exchange", value::switch, true, ToString::to_string)?;
+    let kademlia = r.value("kademlia", value::switch, false, ToString::to_string)?;
     let force_localhost = r.optional("force_localhost", value::switch, ToString::to_string)?;
     let mdns = mdns_wanted && !listen_address.is_loopback() && force_localhost != Some(true);
-    r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
+    let is_public_wanted = r.value("enable_public_bootstrap", value::switch, false, ToString::to_string)?;
+    let well_known = PUBLIC_NODES.map(str::to_owned).to_vec();
+    let show_list = |list: &Vec<String>| list.join(",");
+    let mut public_bootstrap_peers =
+        r.value("public_bootstrap_peers", |text| Ok(value::list(text)), well_known, show_list)?;
+    public_bootstrap_peers.retain(|_| is_public_wanted);
     let remote_multiaddr = r.optional("remote_multiaddr", value::multiaddr, Clone::clone)?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let door_address = r.value("door_address", value::socket_address, local(9120), ToString::to_string)?;
@@ -110,6 +117,8 @@ pub(super) fn resolve(raw: &RawConfig, world: &World<'_>) -> Result<Config, Conf
         dns_name,
         mdns,
         peer_exchange,
+        kademlia,
+        public_bootstrap_peers,
         runner_name,
         role,
         seal,

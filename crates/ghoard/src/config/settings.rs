@@ -11,7 +11,6 @@ pub(crate) struct Setting {
     /// What holds when nobody sets it, in words for the help.
     pub(crate) default: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) state: State,
 }
 
 /// How a value is typed; its meaning is checked when it is resolved.
@@ -25,13 +24,6 @@ pub(crate) enum Kind {
     List,
     /// Text that is never shown.
     Secret,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Works,
-    /// It is read and checked and has no effect yet; the text names what comes later.
-    Later(&'static str),
 }
 
 impl Setting {
@@ -49,6 +41,15 @@ impl Setting {
     }
 }
 
+/// The nodes that libp2p keeps for everybody to begin with.
+pub(super) const PUBLIC_NODES: [&str; 5] = [
+    "/dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt",
+];
+
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
@@ -60,11 +61,7 @@ const fn works(
     default: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { name, guides, kind, default, help, state: State::Works }
-}
-
-const fn later(setting: Setting, what: &'static str) -> Setting {
-    Setting { state: State::Later(what), ..setting }
+    Setting { name, guides, kind, default, help }
 }
 
 use Kind::{List, Number, Secret, Switch, Text};
@@ -135,11 +132,14 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Find members on the same network, and be found there"),
     works("peer_exchange", &[], Switch, "true",
         "Tell neighbours where members are, and be told"),
+    works("kademlia", &[], Switch, "false",
+        "Members keep each other's signed addresses, and are asked for whom no neighbour knows"),
     works("force_localhost", &["IPFS_ACCELERATE_P2P_FORCE_LOCALHOST"], Switch, "as the registry needs it",
         "true advertises 127.0.0.1 only, false never does"),
-    later(works("enable_public_bootstrap", &["IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP"], Switch, "false",
-        "Dial libp2p's public bootstrap nodes when no peer is known"),
-        "public bootstrap nodes"),
+    works("enable_public_bootstrap", &["IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP"], Switch, "false",
+        "Go to public_bootstrap_peers while no other machine is known"),
+    works("public_bootstrap_peers", &[], List, "those of libp2p",
+        "Multiaddrs of public libp2p nodes, each with its peer id; they are no members, and never learn of any"),
     works("remote_multiaddr", &["P2P_REMOTE_MULTIADDR"], Text, "none",
         "Member that `ghoard probe` examines"),
     works("door_address", &[], Text, "127.0.0.1:9120",

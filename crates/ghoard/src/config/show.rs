@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Config, SETTINGS, State};
+use super::{Config, SETTINGS};
 use crate::output;
 
 /// Prints every setting, its value and where it comes from: `ghoard config`.
@@ -26,17 +26,12 @@ fn json(config: &Config) -> String {
         .iter()
         .zip(SETTINGS)
         .map(|(shown, setting)| {
-            let later = match setting.state {
-                State::Works => None,
-                State::Later(what) => Some(what),
-            };
             json!({
                 "name": shown.name,
                 "value": shown.value,
                 "source": shown.source.to_string(),
                 "flag": format!("--{}", setting.flag()),
                 "variables": setting.variables().collect::<Vec<_>>(),
-                "later": later,
             })
         })
         .collect();

@@ -70,7 +70,7 @@ fn defaults_are_those_of_the_guides() {
     assert_eq!(config.runner_name, "box");
     assert_eq!(secret(""), MeshSecret::None);
     assert_eq!(config.origin, "https://api.github.com");
-    assert_eq!(config.later(), []);
+    assert!(config.public_bootstrap_peers.is_empty() && !config.kademlia);
 }
 
 #[test]
@@ -239,9 +239,15 @@ fn transports_are_named_and_a_certificate_comes_with_its_key() {
 }
 
 #[test]
-fn what_comes_later_is_said_only_if_somebody_set_it() {
-    let later = config("GHOARD_ENABLE_PUBLIC_BOOTSTRAP=1").unwrap().later();
-    assert_eq!(later, [("enable_public_bootstrap", "public bootstrap nodes")]);
+fn public_nodes_are_gone_to_only_if_somebody_says_so() {
+    let nodes = |story: &str| config(story).unwrap().public_bootstrap_peers;
+    let well_known = nodes("IPFS_ACCELERATE_ENABLE_PUBLIC_BOOTSTRAP=1");
+    assert_eq!(well_known, settings::PUBLIC_NODES);
+    let is_whole = |node: &String| node.parse::<net::Address>().is_ok_and(|node| node.peer().is_some());
+    assert!(well_known.iter().all(is_whole), "{well_known:?}");
+    let own = "public_bootstrap_peers = '/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW'";
+    assert!(nodes(own).is_empty());
+    assert_eq!(nodes(&format!("{own}\nenable_public_bootstrap = true")), ["/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW"]);
 }
 
 #[test]

@@ -45,8 +45,10 @@ fn every_value_is_shown_with_where_it_comes_from() {
         out: dns_name - default
         out: mdns true default
         out: peer_exchange true default
+        out: kademlia false default
         out: force_localhost - default
         out: enable_public_bootstrap false default
+        out: public_bootstrap_peers /dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8,/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN,/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa,/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb,/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt default
         out: remote_multiaddr - default
         out: door_address 127.0.0.1:9120 default
         out: door_socket ~/.cache/ghoard/ghoard.sock default
@@ -84,7 +86,6 @@ fn json_has_the_same() {
             "source": "GITHUB_REPOSITORY",
             "flag": "--github-repository",
             "variables": ["GHOARD_GITHUB_REPOSITORY", "IPFS_ACCELERATE_GITHUB_REPO", "GITHUB_REPOSITORY"],
-            "later": null,
         })
     );
     assert_eq!(setting("shared_secret")["value"], "(set)");

@@ -25,6 +25,7 @@ mod meeting;
 mod origins;
 mod probe;
 mod proof;
+mod public_nodes;
 mod pulls;
 mod races;
 mod registry;

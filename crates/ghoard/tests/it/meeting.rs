@@ -99,6 +99,28 @@ fn from_one_address_the_neighbours_make_a_mesh_of_all() {
 }
 
 #[test]
+fn two_that_know_a_third_one_alone_find_each_other_by_the_words_that_it_keeps() {
+    let github = GitHub::start();
+    let member = |name: &str, bootstrap: &str| {
+        let setup = Setup::new(&github).member(SECRET, "off", name).env("GHOARD_PEER_EXCHANGE", "false");
+        setup.env("GHOARD_KADEMLIA", "true").env("CACHE_BOOTSTRAP_PEERS", bootstrap).start()
+    };
+    let b = member("b", "");
+    let (a, c) = (member("a", &b.listening()), member("c", &b.listening()));
+    let began = Instant::now();
+    for machine in [&a, &b, &c] {
+        machine.wait_for_peers(2);
+    }
+    println!("a and c found each other by Kademlia after {:.1} s", began.elapsed().as_secs_f64());
+    let kinds =
+        |machine: &Machine| machine.status("/api/mcp/peers").json()["connectivity"]["discovery"]["kinds"].clone();
+    let kinds = [kinds(&a), kinds(&c)];
+    assert!(kinds.iter().any(|kinds| kinds["kademlia"]["has_worked"] == true), "{kinds:?}");
+    let others = ["dns", "file", "mdns", "peer_exchange", "issue_registry", "public_bootstrap"];
+    assert!(others.iter().all(|kind| kinds.iter().all(|kinds| kinds[kind]["configured"] == false)), "{kinds:?}");
+}
+
+#[test]
 fn machines_of_ipv6_alone_meet_and_one_of_both_meets_either() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         assert!(std::env::var_os("CI").is_none(), "CI must have IPv6");

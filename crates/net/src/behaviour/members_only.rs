@@ -14,7 +14,7 @@ use libp2p::{
     },
 };
 
-use crate::{ConnectionClass, class::Infrastructure};
+use crate::{Address, ConnectionClass, class::Infrastructure, limits::PEER_ADDRESSES_MAX};
 
 /// Shows `B` the members' connections and hides all others, circuits too if it is told so.
 ///
@@ -79,7 +79,11 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
         addresses: &[Multiaddr],
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner.handle_pending_outbound_connection(connection, peer, addresses, role)
+        let mut hints = self.inner.handle_pending_outbound_connection(connection, peer, addresses, role)?;
+        // They are others' words: no names to ask for, and not without end.
+        hints.retain(|hint| Address::reported(hint).is_dialable_now());
+        hints.truncate(PEER_ADDRESSES_MAX);
+        Ok(hints)
     }
 
     fn handle_established_outbound_connection(

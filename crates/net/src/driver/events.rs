@@ -152,6 +152,7 @@ impl Driver {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Streams(inbound) => self.on_stream(inbound),
             BehaviourEvent::Lan(event) => self.on_lan(event),
+            BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
             BehaviourEvent::Identify(identify::Event::Sent { peer_id, connection_id }) => {
                 self.on_introduced(peer_id, connection_id);
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use discovery::{Announced, PeerRecord, is_told, signed_record};
 use net::{Address, ReachInfo};
+use tokio::time::Instant;
 use tracing::warn;
 use wire::{Exchange, Message, Peer};
 
@@ -103,11 +104,12 @@ impl Dialler {
         }
     }
 
-    fn renew_own_record(&mut self) {
+    pub(super) fn renew_own_record(&mut self) {
         let addresses: Vec<String> = self.own_addresses().iter().map(ToString::to_string).collect();
         if self.exchange.needs_own(&addresses, now()) {
             let (signatures, me, role) = (&*self.around.signatures, self.around.net.me(), self.around.role);
             self.exchange.set_own(signed_record(signatures, me, role, addresses, now(), limits::OWN_RECORD_LIFE));
+            self.next_publish = Instant::now();
         }
     }
 

@@ -13,17 +13,26 @@ use net::Address;
 use tokio::time::Instant;
 use wire::{Millis, Peer};
 
-use super::kinds::Kind;
-use crate::limits;
+use super::{
+    kinds::Kind,
+    neighbours::{self, Tie},
+    networks::Networks,
+};
+use crate::{circuits, limits};
 use place::{Claim, Place};
 
 /// A book of addresses. Pure: times and jitter are handed in.
 #[derive(Debug)]
 pub struct Book {
+    me: Peer,
     /// This node, and those that the operator will not have: nobody to dial.
     barred: BTreeSet<Peer>,
     /// By what is connected to: of several peers at one place only one can still be there.
     places: BTreeMap<Address, Place>,
+    /// Of this machine: what is in others is not dialled first.
+    networks: Networks,
+    /// Whom to dial where more are known than a node has as neighbours; `None`: all.
+    wanted: Option<BTreeMap<Peer, Tie>>,
     rounds: usize,
 }
 
@@ -36,8 +45,13 @@ pub struct Named {
 
 impl Book {
     pub fn new(me: Peer, mut barred: BTreeSet<Peer>) -> Self {
-        barred.insert(me);
-        Self { barred, places: BTreeMap::new(), rounds: 0 }
+        barred.insert(me.clone());
+        Self { me, barred, places: BTreeMap::new(), networks: Networks::default(), wanted: None, rounds: 0 }
+    }
+
+    /// This machine is in these networks now.
+    pub fn set_networks(&mut self, networks: Networks) {
+        self.networks = networks;
     }
 
     /// What a kind names is now this and nothing else; of one place, what was said last. `spread`, from 0 to 1,
@@ -79,15 +93,20 @@ impl Book {
         if is_barred || (!self.places.contains_key(&key) && !self.has_room(kind)) {
             return;
         }
-        self.places.entry(key.clone()).or_insert_with(|| Place::new(key, at)).claim(kind, claim, at);
+        let is_elsewhere = kind.is_from_afar() && self.networks.is_elsewhere(&key);
+        let at = if is_elsewhere { at + limits::ELSEWHERE_PAUSE } else { at };
+        let place = self.places.entry(key.clone()).or_insert_with(|| Place::new(key, at));
+        if !place.was_dialled {
+            place.next_at = place.next_at.min(at);
+        }
+        place.claim(kind, claim, at);
     }
 
     /// What others say of others does not take the room of what the operator and the directories name.
     fn has_room(&self, kind: Kind) -> bool {
-        let is_hearsay = matches!(kind, Kind::Exchange | Kind::Mdns);
         let is_half_full = self.places.len() >= limits::KNOWN_ADDRESSES_MAX / 2;
         self.places.len() < limits::KNOWN_ADDRESSES_MAX
-            && !(is_hearsay && is_half_full && self.of_kind(kind) >= limits::KNOWN_ADDRESSES_MAX / 2)
+            && !(kind.is_hearsay() && is_half_full && self.of_kind(kind) >= limits::KNOWN_ADDRESSES_MAX / 2)
     }
 
     fn forget_unnamed(&mut self) {
@@ -110,21 +129,28 @@ impl Book {
         now: Instant,
     ) -> Vec<Address> {
         self.expire(now);
-        let is_enough = connected.len() >= limits::NEIGHBOURS_WANTED;
         let mut due: Vec<(bool, Address)> = self
             .places
             .iter()
-            .filter(|(_, place)| place.next_at <= now && place.is_open(connected))
+            .filter(|(_, place)| place.next_at <= now && self.is_wanted(place, connected))
             .map(|(key, place)| (!place.is_named_by(Kind::Static), key.clone()))
-            .filter(|(is_found, _)| !(is_enough && *is_found))
             .collect();
         due.sort();
+        // Of ways that may lead to somebody, as many as somebody is missed.
+        let mut missed = circuits::wanted(connected.len());
+        let (mut due, mut put_off): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| {
+            let is_guess = self.places[key].kinds().eq([Kind::Circuits]);
+            let is_wanted = !is_guess || missed > 0;
+            missed -= usize::from(is_guess && is_wanted);
+            is_wanted
+        });
         let found_at = due.iter().position(|(is_found, _)| *is_found).unwrap_or(due.len());
         self.rounds += 1;
         let found = &mut due[found_at..];
         found.rotate_left((self.rounds * budget) % found.len().max(1));
         let mut dialled = Vec::new();
-        for (_, key) in due.split_off(budget.min(due.len())) {
+        put_off.extend(due.split_off(budget.min(due.len())));
+        for (_, key) in put_off {
             let place = self.places.get_mut(&key).expect("it was found above");
             place.next_at = now + limits::DIAL_ROUND_PAUSE;
         }
@@ -137,10 +163,61 @@ impl Book {
 
     /// When [`Self::due`] has something to say next.
     pub fn next_due(&self, connected: &BTreeSet<Peer>) -> Option<Instant> {
+        self.places.values().filter(|place| self.is_wanted(place, connected)).map(|place| place.next_at).min()
+    }
+
+    fn is_wanted(&self, place: &Place, connected: &BTreeSet<Peer>) -> bool {
         let is_enough = connected.len() >= limits::NEIGHBOURS_WANTED;
-        let open = self.places.values().filter(|place| place.is_open(connected));
-        let open = open.filter(|place| !is_enough || place.is_named_by(Kind::Static));
-        open.map(|place| place.next_at).min()
+        let is_chosen = || match (&self.wanted, place.peer()) {
+            (Some(wanted), Some(peer)) => wanted.get(&peer).is_some_and(|tie| !is_enough || *tie == Tie::Anchor),
+            _ => !is_enough,
+        };
+        place.is_open(connected) && (place.is_named_by(Kind::Static) || is_chosen())
+    }
+
+    /// Whether more are known than a node has as neighbours.
+    pub fn is_large(&self) -> bool {
+        self.places.len() > limits::NEIGHBOURS_WANTED && self.peers().len() > limits::NEIGHBOURS_WANTED
+    }
+
+    /// Chooses whom to dial, if there are more than a node has as neighbours. Whoever was dialled twice in vain, or
+    /// has just gone, has no place among them until the next [`Self::refresh`].
+    pub fn choose(&mut self, anchors: &BTreeSet<Peer>, connected: &BTreeSet<Peer>, now: Instant) {
+        if !self.is_large() {
+            self.wanted = None;
+            return;
+        }
+        let known = self.places.values().filter_map(|place| Some((place.peer()?, place)));
+        let hopeful = known.filter(|(peer, place)| connected.contains(peer) || place.is_hopeful(now));
+        let known = hopeful.map(|(peer, place)| (peer, place.at().clone()));
+        let mut ties = self.ties(known, anchors);
+        let wanted = neighbours::wanted(&self.me, &ties, limits::NEIGHBOURS_WANTED);
+        ties.retain(|peer, _| wanted.contains(peer));
+        self.wanted = Some(ties);
+    }
+
+    /// Of those that are connected the ones to give up.
+    pub fn superfluous(&self, connected: Vec<(Peer, Address)>, anchors: &BTreeSet<Peer>) -> Vec<Peer> {
+        let ties = self.ties(connected.into_iter(), anchors);
+        neighbours::superfluous(&self.me, &ties, limits::NEIGHBOURS_MAX)
+    }
+
+    /// What each is to this node, by the best of its addresses.
+    fn ties(&self, known: impl Iterator<Item = (Peer, Address)>, anchors: &BTreeSet<Peer>) -> BTreeMap<Peer, Tie> {
+        let named = self.places.values().filter(|place| place.is_named_by(Kind::Static));
+        let named: BTreeSet<Peer> = named.filter_map(Place::who).collect();
+        let mut ties = BTreeMap::new();
+        for (peer, address) in known {
+            let is_near = || !address.is_relayed() && address.ip().is_some_and(|ip| self.networks.has(ip));
+            let tie = match () {
+                () if named.contains(&peer) => Tie::Named,
+                () if anchors.contains(&peer) => Tie::Anchor,
+                () if is_near() => Tie::Near,
+                () => Tie::Other,
+            };
+            ties.entry(peer).and_modify(|known: &mut Tie| *known = tie.min(*known)).or_insert(tie);
+        }
+        ties
     }
 
     /// A connection of `peer` to this place is up: it is dialled at once when it breaks. Returns who named it.
@@ -157,18 +234,28 @@ impl Book {
         }
     }
 
-    /// A peer is gone: it is asked after soon, and where it was the last, so is everybody.
+    /// A peer is gone: it is asked after soon, and where it was the last, so is everybody. Where there are more than
+    /// a node has as neighbours, another one takes its place.
     pub fn gone(&mut self, peer: &Peer, is_last: bool, at: Instant) {
-        for place in self.places.values_mut() {
-            if is_last || place.may_be(peer) {
+        let is_one_of_many = self.wanted.is_some();
+        for place in self.places.values_mut().filter(|place| is_last || place.may_be(peer)) {
+            if is_last || !is_one_of_many || place.is_named_by(Kind::Static) {
                 place.hurry(at);
+            } else {
+                place.next_at = place.next_at.max(at + limits::NEIGHBOUR_PAUSE);
             }
         }
     }
 
     /// Everything is dialled at once, whatever went wrong before.
     pub fn refresh(&mut self, now: Instant) {
-        self.places.values_mut().for_each(|place| place.next_at = now);
+        let is_large = self.wanted.is_some();
+        for place in self.places.values_mut() {
+            place.next_at = now;
+            if is_large {
+                place.hurry(now);
+            }
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -12,7 +12,8 @@ use wire::{Exchange, Millis, Peer, SignedPeer};
 use super::{
     Dialler, Kind,
     book::Named,
-    resolve::{self, System},
+    public::Step,
+    resolve::{self, Resolve, System},
 };
 use crate::{cache::now, limits};
 
@@ -27,6 +28,9 @@ impl Dialler {
             (Kind::Issue, self.around.registry.is_some()),
             (Kind::Mdns, discovery.mdns),
             (Kind::Exchange, discovery.exchange),
+            (Kind::Kademlia, discovery.kademlia),
+            (Kind::PublicBootstrap, !discovery.public.is_empty()),
+            (Kind::Circuits, discovery.circuits),
         ];
         for (kind, configured) in is_configured {
             let state = self.kinds.entry(kind).or_default();
@@ -95,8 +99,7 @@ impl Dialler {
     }
 
     async fn resolve_names(&mut self) {
-        let resolver = self.config.discovery.resolver.clone();
-        let resolver = resolver.unwrap_or_else(|| Arc::new(System(self.around.tasks.clone())));
+        let resolver = self.resolver();
         let mut named = Vec::new();
         self.kinds.entry(Kind::Static).or_default().trouble = None;
         // All at once: a name server that is gone costs one waiting, not one for each name.
@@ -143,6 +146,92 @@ impl Dialler {
             }
         }
         answer.into_iter().for_each(|answer| self.say(from, answer));
+    }
+
+    /// Another member's own word, that members keep for it.
+    pub(super) fn on_looked_up(&mut self, record: &SignedPeer) {
+        if !self.config.discovery.kademlia || !record.is_current(now()) {
+            return;
+        }
+        let until = Instant::now() + record.expires_at.since(now());
+        for named in addresses(record) {
+            self.found(Kind::Kademlia);
+            self.book.add(Kind::Kademlia, &named, until, Instant::now());
+        }
+    }
+
+    /// Asks for those who are heard of and not known where, and has this node's own word kept.
+    pub(super) fn use_kademlia(&mut self, connected: &BTreeSet<Peer>) {
+        if !self.config.discovery.kademlia || connected.is_empty() {
+            return;
+        }
+        let instant = Instant::now();
+        if instant >= self.next_publish {
+            self.next_publish = instant + limits::PUBLISH_PAUSE;
+            self.renew_own_record();
+            if let Some(own) = self.exchange.own() {
+                self.around.net.publish_address(own);
+            }
+        }
+        if connected.len() >= limits::NEIGHBOURS_WANTED {
+            return;
+        }
+        let (known, me) = (self.book.peers(), self.around.net.me());
+        let heard = self.around.heard.borrow().clone().into_iter().map(|heard| heard.peer);
+        let missed: Vec<Peer> =
+            heard.filter(|peer| peer != me && !connected.contains(peer) && !known.contains(peer)).collect();
+        for peer in self.lookups.next(&missed, instant) {
+            self.around.net.look_up(&peer);
+        }
+    }
+
+    /// Goes to public nodes where there is nobody else, if that is wanted.
+    pub(super) async fn use_public_nodes(&mut self) {
+        let is_alone = self.connected().is_empty() && self.book.len() == 0;
+        match self.public.next(is_alone, Instant::now()) {
+            Step::Nothing => return,
+            Step::Leave => return self.drop_public_nodes(),
+            Step::Dial => {}
+        }
+        warn!("no other machine is known: going to public nodes, which know none either");
+        let nodes = self.public.nodes().to_vec();
+        let answers = join_all(nodes.into_iter().map(|node| resolve::resolve(self.resolver(), node))).await;
+        let mut places = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(found) => places.extend(found),
+                Err(why) => self.kinds.entry(Kind::PublicBootstrap).or_default().trouble = Some(why),
+            }
+        }
+        places.retain(|place| place.is_dialable_now() && !place.is_relayed() && self.is_public(Some(place)));
+        if !places.is_empty() {
+            self.found(Kind::PublicBootstrap);
+        }
+        places.iter().take(limits::PUBLIC_DIALS_MAX).for_each(|place| self.around.net.dial(place.clone()));
+    }
+
+    /// Somebody of our own is there.
+    pub(super) fn leave_public_nodes(&mut self) {
+        if self.public.next(false, Instant::now()) == Step::Leave {
+            self.drop_public_nodes();
+        }
+    }
+
+    pub(super) fn drop_public_nodes(&self) {
+        for node in self.around.net.infrastructure() {
+            self.around.net.drop_peer(&node.peer, "there are members");
+        }
+    }
+
+    /// Whether one of the public nodes must answer there.
+    pub(super) fn is_public(&self, place: Option<&Address>) -> bool {
+        let peer = place.and_then(Address::peer);
+        peer.is_some() && self.public.nodes().iter().any(|node| node.peer() == peer)
+    }
+
+    fn resolver(&self) -> Arc<dyn Resolve> {
+        let configured = self.config.discovery.resolver.clone();
+        configured.unwrap_or_else(|| Arc::new(System(self.around.tasks.clone())))
     }
 
     /// A kind that is asked names all of these now.

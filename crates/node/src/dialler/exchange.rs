@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{Exchange, Millis, Peer, SignedPeer, limits::EXCHANGE_RECORDS_MAX};
+use wire::{Exchange, Millis, Peer, Role, SignedPeer, limits::EXCHANGE_RECORDS_MAX};
 
 use crate::limits;
 
@@ -37,6 +37,10 @@ impl PeerExchange {
                 && own.issued_at <= now
         };
         !addresses.is_empty() && !self.own.as_ref().is_some_and(is_good)
+    }
+
+    pub fn own(&self) -> Option<&SignedPeer> {
+        self.own.as_ref()
     }
 
     pub fn set_own(&mut self, own: SignedPeer) {
@@ -100,6 +104,11 @@ impl PeerExchange {
         (taken, answer)
     }
 
+    /// Machines that say of themselves that they are anchors.
+    pub fn anchors(&self) -> impl Iterator<Item = &Peer> {
+        self.known.values().map(|(record, _)| record).filter(|record| record.role == Role::Anchor).map(|r| &r.peer)
+    }
+
     /// When a neighbour last said something.
     pub fn last(&self) -> Option<Millis> {
         self.last
@@ -133,8 +142,6 @@ impl PeerExchange {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use wire::Role;
 
     use super::*;
 

@@ -15,12 +15,25 @@ pub enum Kind {
     Issue,
     Mdns,
     Exchange,
+    /// What members keep for each other, asked for by name.
+    Kademlia,
+    /// Heard of, and looked for through relays that are connected.
+    Circuits,
     PublicBootstrap,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] =
-        [Self::Static, Self::Dns, Self::File, Self::Issue, Self::Mdns, Self::Exchange, Self::PublicBootstrap];
+    pub const ALL: [Self; 9] = [
+        Self::Static,
+        Self::Dns,
+        Self::File,
+        Self::Issue,
+        Self::Mdns,
+        Self::Exchange,
+        Self::Kademlia,
+        Self::Circuits,
+        Self::PublicBootstrap,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -30,8 +43,26 @@ impl Kind {
             Self::Issue => "issue_registry",
             Self::Mdns => "mdns",
             Self::Exchange => "peer_exchange",
+            Self::Kademlia => "kademlia",
+            Self::Circuits => "circuits",
             Self::PublicBootstrap => "public_bootstrap",
         }
+    }
+
+    /// Whether others told of it that may not know better, and of any number of machines.
+    pub fn is_hearsay(self) -> bool {
+        matches!(self, Self::Mdns | Self::Exchange | Self::Kademlia | Self::Circuits)
+    }
+
+    /// Whether it may name an address that is good only where whoever is there is: what comes from the operator,
+    /// a shared folder or the network around was said of this one.
+    pub fn is_from_afar(self) -> bool {
+        matches!(self, Self::Issue | Self::Exchange | Self::Kademlia)
+    }
+
+    /// Whether it finds somebody where nobody is connected yet.
+    pub fn is_first(self) -> bool {
+        !matches!(self, Self::Circuits | Self::Kademlia | Self::PublicBootstrap)
     }
 }
 

@@ -50,6 +50,7 @@ fn dialler(bootstrap: &str, known: Arc<Mutex<Known>>) -> (Dialler, mpsc::Sender<
         say: Box::new(|_, _| {}),
         registry: None,
         look: Arc::default(),
+        heard: watch::channel(Vec::new()).1,
     };
     (Dialler::new(config, around), told, events)
 }

@@ -12,9 +12,8 @@ use crate::{
 /// Each way of finding peers by itself, and the reference's three switches.
 pub(super) fn discovery(known: &Known, registry: Option<&IssueStatus>) -> Value {
     let kinds = known.kinds.iter().map(|(kind, state)| {
-        let is_built = *kind != Kind::PublicBootstrap;
         let mut row = json!({
-            "implemented": is_built,
+            "implemented": true,
             "configured": state.configured,
             "running": state.running,
             "has_worked": state.worked_at.is_some(),
@@ -29,7 +28,7 @@ pub(super) fn discovery(known: &Known, registry: Option<&IssueStatus>) -> Value 
         (kind.name().to_owned(), row)
     });
     let is_running = |kind| known.kinds.get(&kind).is_some_and(|state| state.running);
-    json!({ "mdns": is_running(Kind::Mdns), "dht": false, "relay": false, "kinds": Map::from_iter(kinds) })
+    json!({ "mdns": is_running(Kind::Mdns), "dht": is_running(Kind::Kademlia), "relay": is_running(Kind::Circuits), "kinds": Map::from_iter(kinds) })
 }
 
 fn issue(status: &IssueStatus) -> Value {
@@ -50,8 +49,12 @@ pub(super) fn lonely(known: &Known, connected: usize, is_enabled: bool, now: Mil
     if connected > 0 || !is_enabled {
         return Value::Null;
     }
-    let running: Vec<&str> =
-        known.kinds.iter().filter(|(_, state)| state.running).map(|(kind, _)| kind.name()).collect();
+    let running: Vec<&str> = known
+        .kinds
+        .iter()
+        .filter(|(kind, state)| state.running && kind.is_first())
+        .map(|(kind, _)| kind.name())
+        .collect();
     let mut reasons: Vec<(&str, &str)> = known.failures(now).collect();
     // Another secret is what only the operator can mend.
     reasons.sort_by_key(|(_, why)| !why.contains(OTHER_SECRET));

@@ -92,9 +92,22 @@ impl Place {
         self.found.clone().or_else(|| self.named()).or_else(|| self.at.peer())
     }
 
+    pub(super) fn at(&self) -> &Address {
+        &self.at
+    }
+
+    /// Who is there, as far as anybody knows.
+    pub(super) fn who(&self) -> Option<Peer> {
+        self.peer().or_else(|| self.answered.clone())
+    }
+
     pub(super) fn is_open(&self, connected: &BTreeSet<Peer>) -> bool {
-        let peer = self.peer().or_else(|| self.answered.clone());
-        peer.is_none_or(|peer| !connected.contains(&peer))
+        self.who().is_none_or(|peer| !connected.contains(&peer))
+    }
+
+    /// Whether somebody may be there: it was not dialled in vain more than once, and is dialled soon.
+    pub(super) fn is_hopeful(&self, now: Instant) -> bool {
+        self.failures <= 1 && self.next_at <= now + limits::NEIGHBOUR_PATIENCE
     }
 
     pub(super) fn may_be(&self, peer: &Peer) -> bool {

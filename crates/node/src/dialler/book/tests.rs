@@ -217,3 +217,130 @@ fn who_answers_in_place_of_another_is_asked_for_once_at_once_and_then_in_turn() 
     book.answered_by(&moved_in, &peer(0), start);
     assert_eq!(book.next_due(&[peer(2)].into()), None, "this node itself is nobody to dial");
 }
+
+#[test]
+fn a_way_through_a_relay_is_tried_again_as_any_other_and_no_more_of_them_than_are_missed() {
+    let (mut book, start) = book();
+    let through = |relay: u8, to: u8| at(relay).circuit(&peer(relay), &peer(to)).unwrap();
+    let name = |book: &mut Book, now: Instant| {
+        for to in 1..=20 {
+            book.add(Kind::Circuits, &said(through(100, to), 0), now + limits::CIRCUIT_LIFE, now);
+        }
+    };
+    name(&mut book, start);
+    let connected: Vec<u8> = (100..107).collect();
+    assert_eq!(due(&mut book, &connected, start).len(), 1, "one neighbour is missing");
+    assert_eq!(due(&mut book, &[100], start + SECOND).len(), limits::NEIGHBOURS_ENOUGH - 1);
+    book.expire(start + limits::CIRCUIT_LIFE);
+    assert_eq!(book.len(), 0, "nobody names them any more");
+
+    let mut dials = Vec::new();
+    for tick in 0..40 {
+        let now = start + 10 * SECOND + tick * SECOND / 2;
+        book.add(Kind::Circuits, &said(through(100, 1), 0), now + limits::CIRCUIT_LIFE, now);
+        dials.extend(due(&mut book, &[100], now).iter().map(|_| f64::from(tick) / 2.0));
+    }
+    assert_eq!(dials, [0.0, 0.5, 1.5, 3.5, 7.5, 15.5]);
+}
+
+#[test]
+fn a_private_address_of_another_network_waits_for_better_ones_unless_one_who_knows_names_it() {
+    let (mut book, start) = book();
+    book.set_networks(Networks::of(&["/ip4/192.168.1.2/tcp/9100".parse().unwrap()]));
+    let place = |ip: &str, n: u8| format!("/ip4/{ip}/tcp/9100").parse::<Address>().unwrap().with_peer(&peer(n));
+    let (near, far, public) = (place("192.168.1.3", 1), place("192.168.2.3", 2), place("50.0.0.2", 2));
+    let until = start + 600 * SECOND;
+    for told in [&near, &far, &public] {
+        book.add(Kind::Exchange, &said(told.clone(), 1), until, start);
+    }
+    assert_eq!(due(&mut book, &[], start), [public.clone(), near.clone()]);
+    assert_eq!(due(&mut book, &[1, 2], start + limits::ELSEWHERE_PAUSE), [], "he was reached elsewhere");
+    assert!(due(&mut book, &[1], start + limits::ELSEWHERE_PAUSE).contains(&far), "a router may know the way");
+
+    let other = place("192.168.3.3", 3);
+    book.add(Kind::Issue, &said(other.clone(), 1), until, start);
+    assert_eq!(due(&mut book, &[1, 2], start), []);
+    set(&mut book, Kind::Static, vec![other.clone()], start);
+    assert_eq!(due(&mut book, &[1, 2], start), [other]);
+}
+
+/// Node `n` of a large fleet, at an address of another network.
+fn member(n: u32) -> (Peer, Address) {
+    let peer = Identity::from_seed(std::array::from_fn(|at| n.to_be_bytes()[at % 4])).peer();
+    let address = format!("/ip4/50.0.{}.{}/tcp/9100", n / 256, n % 256).parse::<Address>().unwrap();
+    (peer.clone(), address.with_peer(&peer))
+}
+
+/// A book that knows 300 members, the first ten of them anchors.
+fn large() -> (Book, BTreeSet<Peer>, Instant) {
+    let (mut book, start) = book();
+    set(&mut book, Kind::File, (1000..1300).map(|n| member(n).1).collect(), start);
+    let anchors = (1000..1010).map(|n| member(n).0).collect();
+    (book, anchors, start)
+}
+
+fn all_due(book: &mut Book, connected: &BTreeSet<Peer>, now: Instant) -> BTreeSet<Peer> {
+    book.due(connected, 1000, || 1.0, now).iter().filter_map(Address::peer).collect()
+}
+
+#[test]
+fn of_a_large_fleet_as_many_as_are_wanted_are_dialled_with_anchors_among_them() {
+    let (mut book, anchors, start) = large();
+    book.choose(&anchors, &BTreeSet::new(), start);
+    let dialled = all_due(&mut book, &BTreeSet::new(), start);
+    assert_eq!(dialled.len(), limits::NEIGHBOURS_WANTED);
+    assert!(dialled.intersection(&anchors).count() >= limits::ANCHORS_WANTED);
+    // Others have dialled it: what it still wants is anchors, and whom the operator named.
+    let others: BTreeSet<Peer> = (1100..1164).map(|n| member(n).0).collect();
+    book.refresh(start);
+    set(&mut book, Kind::Static, vec![member(1299).1], start);
+    book.choose(&anchors, &others, start);
+    let dialled = all_due(&mut book, &others, start);
+    assert_eq!(dialled.iter().filter(|peer| !anchors.contains(peer)).collect::<Vec<_>>(), [&member(1299).0]);
+    assert!(dialled.len() > limits::ANCHORS_WANTED, "{}", dialled.len());
+}
+
+#[test]
+fn who_does_not_answer_or_goes_gives_way_to_others() {
+    let (mut book, anchors, start) = large();
+    let alive: BTreeSet<Peer> = (1290..1300).map(|n| member(n).0).collect();
+    let mut connected = BTreeSet::new();
+    let mut now = start;
+    while connected.len() < alive.len() {
+        assert!(now < start + 20 * SECOND, "only {} of those that live were found", connected.len());
+        book.choose(&anchors, &connected, now);
+        for peer in all_due(&mut book, &connected, now).intersection(&alive) {
+            let place = (1290..1300).map(member).find(|(other, _)| other == peer).unwrap().1;
+            book.connected(&place, peer);
+            connected.insert(peer.clone());
+        }
+        now += SECOND / 2;
+    }
+    let gone = connected.pop_first().unwrap();
+    book.gone(&gone, false, now);
+    book.choose(&anchors, &connected, now + SECOND);
+    assert!(!all_due(&mut book, &connected, now + SECOND).contains(&gone), "it may have given us up");
+    book.refresh(now + 2 * SECOND);
+    book.choose(&anchors, &connected, now + 2 * SECOND);
+    assert!(
+        all_due(&mut book, &connected, now + 2 * SECOND).len() > 32,
+        "the dead are asked after again, a part of them"
+    );
+}
+
+#[test]
+fn whom_to_give_up_is_told_by_what_they_are() {
+    let (mut book, anchors, start) = large();
+    set(&mut book, Kind::Static, vec![member(1).1], start);
+    book.set_networks(Networks::of(&["/ip4/192.168.1.2/tcp/9100".parse().unwrap()]));
+    let near = |n: u32| format!("/ip4/192.168.1.{}/tcp/9100", n % 256).parse().unwrap();
+    let others = (1..=limits::NEIGHBOURS_MAX as u32 - 100).map(member);
+    let of_site = (2000..2100).map(|n| (member(n).0, near(n)));
+    let mut connected: Vec<(Peer, Address)> = others.chain(of_site).collect();
+    assert_eq!(book.superfluous(connected.clone(), &anchors), []);
+    connected.extend((1000..1010).map(member));
+    let given_up = book.superfluous(connected, &anchors);
+    assert_eq!(given_up.len(), 10);
+    let others: BTreeSet<Peer> = (2..1000).map(|n| member(n).0).collect();
+    assert!(given_up.iter().all(|peer| others.contains(peer)));
+}
