@@ -48,7 +48,7 @@ static COMMANDS: &[Command] = &[
     },
     Command {
         name: "nat-lab",
-        help: "connect real daemons through real NAT in network namespaces (--small, --transport tcp|quic …)",
+        help: "connect real daemons through real NAT in network namespaces (--small, --discovery, --delay MS --loss PERCENT …)",
         run: nat_lab::run,
     },
     Command { name: "sim-ci", help: "run the simulator's self-test and its fixed seeds", run: sim::ci },

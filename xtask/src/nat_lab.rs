@@ -6,12 +6,16 @@
 
 mod cell;
 mod daemon;
+mod discovery;
 mod expected;
 mod fault;
 mod kind;
+mod names;
 mod namespace;
 mod scene;
 mod table;
+mod upnp;
+mod wire;
 mod world;
 
 use std::{
@@ -26,9 +30,11 @@ use std::{
 
 use self::{
     cell::Cell,
+    discovery::{WAYS, Way},
     fault::{FAULTS, Fault},
     kind::Kind,
     scene::{SCENES, Scene},
+    wire::Wire,
 };
 use crate::run::{self, Outcome};
 
@@ -41,12 +47,22 @@ const INSIDE: &str = "--inside";
 struct Plan {
     cells: Vec<Cell>,
     scenes: &'static [Scene],
-    faults: Vec<&'static Fault>,
+    faults: &'static [Fault],
+    ways: Vec<&'static Way>,
+    /// Whether a router is tried that forwards ports.
+    upnp: bool,
+    /// Between the cells' hosts, where it is not the kernel's own.
+    wire: Option<Wire>,
     jobs: usize,
 }
 
 /// Runs the matrix, or with `--small` the cells that CI runs.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
+    match arguments.split_first() {
+        Some((first, rest)) if first == names::COMMAND => return names::serve(rest),
+        Some((first, rest)) if first == wire::COMMAND => return wire::serve(rest),
+        _ => {}
+    }
     let is_inside = arguments.first().is_some_and(|first| first == INSIDE);
     let plan = plan(&arguments[usize::from(is_inside)..])?;
     if is_inside {
@@ -100,22 +116,38 @@ fn within(arguments: &[String]) -> Command {
     command
 }
 
+/// What can be tried by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Cells,
+    Troubles,
+    Faults,
+    Discovery,
+    Upnp,
+}
+
 fn plan(arguments: &[String]) -> Result<Plan, String> {
-    let (mut cells, mut scenes, mut jobs) = (Cell::all(), SCENES, CELLS_AT_ONCE);
-    let mut faults: Vec<_> = FAULTS.iter().collect();
+    let (mut cells, mut jobs, mut only) = (Cell::all(), CELLS_AT_ONCE, None);
+    let mut ways: Vec<_> = WAYS.iter().collect();
+    let (mut delay_ms, mut loss_percent) = (0, 0);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        let number = |text: &str, max: u64| {
+            let number = text.parse().ok().filter(|number| *number <= max);
+            number.ok_or_else(|| format!("{argument} is a number up to {max}"))
+        };
         match argument.as_str() {
-            "--small" => cells = Cell::small(),
-            "--troubles" => {
-                cells.clear();
-                faults.clear();
+            "--small" => {
+                cells = Cell::small();
+                ways.retain(|way| way.is_quick);
             }
-            "--faults" => {
-                cells.clear();
-                scenes = &[];
-            }
+            "--troubles" => only = Some(Part::Troubles),
+            "--faults" => only = Some(Part::Faults),
+            "--discovery" => only = Some(Part::Discovery),
+            "--upnp" => only = Some(Part::Upnp),
+            "--delay" => (delay_ms, only) = (number(value()?, 1000)?, Some(Part::Cells)),
+            "--loss" => (loss_percent, only) = (number(value()?, 90)?, Some(Part::Cells)),
             "--transport" => {
                 let transport = value()?;
                 cells.retain(|cell| cell.transport.name() == transport);
@@ -127,27 +159,33 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
             "--cell" => {
                 let name = value()?;
                 cells.retain(|cell| cell.to_string() == *name);
-                scenes = &[];
-                faults.clear();
+                only = Some(Part::Cells);
             }
-            "--jobs" => {
-                let text = value()?;
-                jobs = text.parse().ok().filter(|jobs| (1..=16).contains(jobs)).ok_or("--jobs is 1 to 16")?;
-            }
+            "--jobs" => jobs = usize::try_from(number(value()?, 16)?.max(1)).expect("at most 16"),
             other => {
                 return Err(format!(
-                    "nat-lab knows --small, --troubles, --faults, --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
+                    "nat-lab knows --small, --troubles, --faults, --discovery, --upnp, --delay MS, --loss PERCENT, \
+                     --transport tcp|quic, --kind KIND, --cell NAME and --jobs N, not {other:?}"
                 ));
             }
         }
     }
-    if cells.is_empty() && scenes.is_empty() && faults.is_empty() {
+    let has = |part| only.is_none_or(|only| only == part);
+    if has(Part::Cells) && cells.is_empty() {
         return Err("no such cell; their names are like masquerade/random:tcp or one-router:masquerade:quic".to_owned());
     }
-    Ok(Plan { cells, scenes, faults, jobs })
+    Ok(Plan {
+        cells: if has(Part::Cells) { cells } else { Vec::new() },
+        scenes: if has(Part::Troubles) { SCENES } else { &[] },
+        faults: if has(Part::Faults) { FAULTS } else { &[] },
+        ways: if has(Part::Discovery) { ways } else { Vec::new() },
+        upnp: has(Part::Upnp),
+        wire: (delay_ms + loss_percent > 0).then_some(Wire { delay_ms, loss_percent }),
+        jobs,
+    })
 }
 
-fn try_all(Plan { cells, scenes, faults, jobs }: Plan) -> Outcome {
+fn try_all(Plan { cells, scenes, faults, ways, upnp, wire, jobs }: Plan) -> Outcome {
     let mut wrong = Vec::new();
     for (number, scene) in scenes.iter().enumerate() {
         let result = scene.run(number);
@@ -161,6 +199,26 @@ fn try_all(Plan { cells, scenes, faults, jobs }: Plan) -> Outcome {
         run::say(&format!("[fault] {}: {said}", fault.name));
         wrong.extend(result.err().map(|why| format!("{}: {why}", fault.name)));
     }
+    for (number, way) in ways.iter().enumerate() {
+        let result = way.run(number);
+        let said = result.as_ref().map_or("NOT FOUND".to_owned(), |found| {
+            let [first, direct] = [found.first_peer, found.direct].map(|time| time.as_secs_f64());
+            format!("first peer after {first:.1} s, direct after {direct:.1} s")
+        });
+        run::say(&format!("[discovery] {}: {said}", way.name));
+        wrong.extend(result.err().map(|why| format!("{}: {why}", way.name)));
+    }
+    if upnp {
+        match upnp::run() {
+            Ok(Some(seen)) => run::say(&format!(
+                "[upnp] forwarded address known after {:.1} s, data by it after {:.1} s",
+                seen.known.as_secs_f64(),
+                seen.reached.as_secs_f64()
+            )),
+            Ok(None) => run::say("[upnp] SKIPPED: there is no miniupnpd (Debian: apt-get install miniupnpd)"),
+            Err(why) => wrong.push(format!("upnp: {why}")),
+        }
+    }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(cells.len()) {
@@ -168,7 +226,7 @@ fn try_all(Plan { cells, scenes, faults, jobs }: Plan) -> Outcome {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(cell) = cells.get(number) else { return };
-                    let result = cell.run(number);
+                    let result = cell.run(number, wire);
                     run::say(&format!("[{}/{}] {cell}: {}", number + 1, cells.len(), table::line(&result)));
                     results.lock().expect("no panic while held").push((*cell, result));
                 }
@@ -176,11 +234,13 @@ fn try_all(Plan { cells, scenes, faults, jobs }: Plan) -> Outcome {
         }
     });
     let results = results.into_inner().expect("all threads have ended");
-    table::print(&results);
+    if !results.is_empty() {
+        table::print(&results);
+    }
     wrong.extend(results.iter().filter_map(|(cell, seen)| {
         let (why, logs) = (cell.judge(seen).err()?, seen.logs.as_deref().unwrap_or("none"));
         Some(format!("{cell}: {why}; logs: {logs}"))
     }));
-    let tried = cells.len() + scenes.len() + faults.len();
+    let tried = cells.len() + scenes.len() + faults.len() + ways.len() + usize::from(upnp);
     if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {tried}:\n{}", wrong.len(), wrong.join("\n"))) }
 }

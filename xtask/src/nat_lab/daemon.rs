@@ -15,7 +15,7 @@ use super::{kind::PORT, namespace::Namespace};
 use crate::run;
 
 /// The token of everybody in the lab.
-const TOKEN: &str = "ghp_natLabNatLabNatLabNatLabNatLabNatLab";
+pub(crate) const TOKEN: &str = "ghp_natLabNatLabNatLabNatLabNatLabNatLab";
 pub(crate) const SECRET: &str = "ghoard nat-lab, for tests only";
 /// Where fakehub is, in the bridge's network.
 pub(crate) const GITHUB: &str = "50.0.0.20";
@@ -140,11 +140,17 @@ impl Daemon {
     }
 }
 
-fn spawn(command: &mut std::process::Command, log: &Path) -> Result<Process, String> {
+/// Starts `command`; what it says goes to `log`.
+pub(crate) fn spawn(command: &mut std::process::Command, log: &Path) -> Result<Process, String> {
     let output = File::create(log).map_err(|cause| format!("{}: {cause}", log.display()))?;
     let errors = output.try_clone().map_err(|cause| format!("{}: {cause}", log.display()))?;
     let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
     child.map(Process).map_err(|cause| format!("could not run {command:?}: {cause}"))
+}
+
+/// This very program, for what must run in a namespace of the lab.
+pub(crate) fn this_program() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|cause| format!("where is this program? {cause}"))
 }
 
 pub(crate) fn program(name: &str) -> PathBuf {

@@ -33,7 +33,7 @@ impl Fault {
 }
 
 fn world(a: Kind, b: Kind, number: usize) -> Result<World, String> {
-    World::new(&Cell { a, b, transport: Transport::Tcp, one_router: false }, number)
+    World::new(&Cell { a, b, transport: Transport::Tcp, one_router: false }, number, None)
 }
 
 /// Two hosts that no hole punch can join, and two relays: the one that carries them dies.

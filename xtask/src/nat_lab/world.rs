@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use super::{
     daemon::{self, Daemon, GITHUB, Process},
     kind::Kind,
     namespace::Namespace,
+    wire::Wire,
 };
 
 /// The anchors, members that everybody reaches.
@@ -30,10 +31,12 @@ pub(crate) struct World {
     pub(crate) b: Namespace,
     /// Routers and switches, the internet last.
     pub(crate) between: Vec<Namespace>,
+    _wires: Option<Process>,
 }
 
 impl World {
-    pub(crate) fn new(cell: &Cell, number: usize) -> Result<Self, String> {
+    /// With `wire` between the internet and everybody but GitHub.
+    pub(crate) fn new(cell: &Cell, number: usize, wire: Option<Wire>) -> Result<Self, String> {
         let home = PathBuf::from(format!("/run/lab/{number}"));
         fs::create_dir_all(&home).map_err(|cause| format!("{}: {cause}", home.display()))?;
         let named = |role: &str| Namespace::new(format!("lab{number}-{role}"));
@@ -41,8 +44,14 @@ impl World {
         internet.bridge()?;
         internet.ip(&format!("addr add {GITHUB}/24 dev switch"))?;
         let relays = [named("relay0")?, named("relay1")?];
+        let mut plugs = Vec::new();
+        let mut plug = |who: &Namespace, address: &str, plug: String| {
+            who.plug("wan", &format!("{address}/24"), &internet, &plug)?;
+            plugs.push(plug);
+            Ok::<_, String>(())
+        };
         for (number, relay) in relays.iter().enumerate() {
-            relay.plug("wan", &format!("{}/24", RELAYS[number]), &internet, &format!("relay{number}"))?;
+            plug(relay, RELAYS[number], format!("relay{number}"))?;
         }
         let (a, b) = (named("a")?, named("b")?);
         let mut between = Vec::new();
@@ -53,11 +62,11 @@ impl World {
                 host.plug("lan", "192.168.1.3/24", switch, "sibling")?;
                 host.route("192.168.1.1")?;
             } else if kind == Kind::Public {
-                host.plug("wan", &format!("{address}/24"), &internet, &format!("host{side}"))?;
+                plug(host, &address, format!("host{side}"))?;
             } else {
                 let (router, switch) = (named(&format!("router{side}"))?, named(&format!("lan{side}"))?);
                 switch.bridge()?;
-                router.plug("wan", &format!("{address}/24"), &internet, &format!("router{side}"))?;
+                plug(&router, &address, format!("router{side}"))?;
                 router.plug("lan", &format!("{lan}.1/24"), &switch, "router")?;
                 router.make_router(&kind.rules(&address, &format!("{lan}.2")))?;
                 host.plug("lan", &format!("{lan}.2/24"), &switch, "host")?;
@@ -65,9 +74,20 @@ impl World {
                 between.extend([router, switch]);
             }
         }
+        let wires = wire.map(|wire| wire.lay(&internet, &plugs, &home)).transpose()?;
         let github = daemon::start_github(&internet, &home)?;
         between.push(internet);
-        Ok(Self { home, _github: github, relays, a, b, between })
+        Ok(Self { home, _github: github, relays, a, b, between, _wires: wires })
+    }
+
+    /// For files of what runs beside the daemons.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A daemon with these settings.
+    pub(crate) fn start(&self, namespace: &Namespace, name: &str, settings: &[(&str, &str)]) -> Result<Daemon, String> {
+        Daemon::start(namespace, self.home.join(name), settings)
     }
 
     /// An anchor, the first or the second, at its place in [`RELAYS`].
@@ -79,7 +99,7 @@ impl World {
             ("RUNNER_NAME", &name),
             ("GHOARD_MDNS", "false"),
         ];
-        Daemon::start(&self.relays[number], self.home.join(&name), &settings)
+        self.start(&self.relays[number], &name, &settings)
     }
 
     /// A host that knows nobody but these addresses; `transports` as in the setting.
@@ -97,7 +117,7 @@ impl World {
             ("GHOARD_UPNP", "false"),
             ("RUNNER_NAME", name),
         ];
-        Daemon::start(namespace, self.home.join(name), &settings)
+        self.start(namespace, name, &settings)
     }
 }
 
