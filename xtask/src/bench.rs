@@ -1,6 +1,9 @@
 //! `cargo xtask bench <which>`: side-by-side runs that take a command rather than `cargo bench`.
 
+mod account;
 mod compare;
+mod folder;
+mod idle;
 mod store;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +36,8 @@ enum Which {
     Mixed(store::Arguments),
     /// Two daemons' libraries on loopback: propagation beside ping, large bodies beside a bare stream.
     Fleet,
+    /// Nine daemons with nothing to do: memory and CPU of one that has eight peers.
+    Idle(idle::Arguments),
     /// Strangers by the hundred at a node's door, on every transport: its memory, and members meanwhile.
     Siege(store::Arguments),
     /// What GitHub charges in days of people's work, beside simpler ways to ask (in the simulator).
@@ -56,6 +61,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Which::Kill(kills) => store::kill(&kills),
         Which::Mixed(arguments) => store::run("mixed", &arguments),
         Which::Fleet => run::check(&mut run::cargo(&["run", "--quiet", "--release", "--package", "bench"])),
+        Which::Idle(arguments) => idle::run(&arguments),
         Which::Siege(arguments) => {
             let mut cargo = run::cargo(&["run", "--quiet", "--release", "--package", "bench-siege", "--"]);
             run::check(cargo.args(&arguments.arguments))

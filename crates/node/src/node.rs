@@ -358,13 +358,6 @@ impl Node {
         self.sharing.as_ref().map_or(0, |sharing| sharing.sizes().index)
     }
 
-    /// Waits until this node has heard of so many answers of the fleet; without a fleet, for nothing.
-    pub async fn index_reaches(&self, len: usize) {
-        if let Some(sharing) = &self.sharing {
-            sharing.index_reaches(len).await;
-        }
-    }
-
     /// What this node holds in tables that others can make grow, with the bound of each.
     pub fn tables(&self) -> Vec<Table> {
         let mut tables = vec![

@@ -13,6 +13,13 @@ use finding::{discovery, lonely, peer_exchange};
 use members::{role_name, switch};
 
 impl Node {
+    /// Waits until this node has heard of so many answers of the fleet; without a fleet, for nothing.
+    pub async fn index_reaches(&self, len: usize) {
+        if let Some(sharing) = &self.sharing {
+            sharing.index_reaches(len).await;
+        }
+    }
+
     /// `/api/mcp/cache/stats`: every key that the guides and the reference name, true, 0 or null.
     pub async fn stats(&self) -> Value {
         let members = self.members().await;

@@ -1,6 +1,5 @@
 //! `cargo xtask bench compare`: hits of the daemon beside those of nginx and Varnish.
 
-mod account;
 mod load;
 mod origin;
 mod server;
@@ -15,6 +14,7 @@ use load::Sample;
 use origin::Origin;
 use server::Server;
 
+use super::{account, folder::Folder};
 use crate::run::{self, Outcome};
 
 /// The servers share a core, the generator has another one.
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         Some(binary) => binary.clone(),
         None => built()?,
     };
-    let folder = Folder::new()?;
+    let folder = Folder::new("compare")?;
     let origin = Origin::start()?;
     let servers = start(&folder.0, &origin, &binary, arguments.before.as_deref())?;
     for server in &servers {
@@ -205,21 +205,4 @@ fn drive_all(servers: &[Server], case: Case, rounds: usize, time: Duration) -> R
 fn built() -> Result<PathBuf, String> {
     run::check(&mut run::cargo(&["build", "--quiet", "--release", "--package", "ghoard"]))?;
     Ok(run::target().join("release/ghoard"))
-}
-
-/// A folder that is removed with this value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self, String> {
-        let folder = std::env::temp_dir().join(format!("ghoard-compare-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

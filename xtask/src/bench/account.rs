@@ -12,10 +12,13 @@ pub(super) fn cpu_secs(pid: u32) -> f64 {
 
 /// The peak of the resident memory of each, added up.
 pub(super) fn peak_kb(pid: u32) -> u64 {
-    tree(pid)
-        .into_iter()
-        .filter_map(|pid| field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:"))
-        .sum()
+    tree(pid).into_iter().filter_map(|pid| status_kb(pid, "VmHWM:")).sum()
+}
+
+/// A line of `/proc/PID/status` that is in KB.
+pub(super) fn status_kb(pid: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 fn tree(pid: u32) -> Vec<u32> {
@@ -34,10 +37,6 @@ fn ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?)
-}
-
-fn field(status: &str, name: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
