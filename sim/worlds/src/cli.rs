@@ -116,9 +116,6 @@ enum Command {
         /// In place of each one's own number
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..=72))]
         hours: Option<u64>,
-        /// In place of each one's own number
-        #[arg(long, value_parser = clap::value_parser!(u32).range(2..=100))]
-        machines: Option<u32>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -349,9 +346,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
                 () => property::run(&options),
             }
         }
-        Command::Savings { cases, hours, machines, seed } => {
-            savings::run(&savings::Options { cases, hours, machines, seed })
-        }
+        Command::Savings { cases, hours, seed } => savings::run(&savings::Options { cases, hours, seed }),
         Command::Figures { jobs } => figures::run(jobs),
         Command::GossipCost { nodes, seed } => gossip_cost::run(&gossip_cost::Options { nodes, seed }),
         Command::EntryCost { seed, body_bytes } => {

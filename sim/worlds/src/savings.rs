@@ -29,8 +29,6 @@ pub struct Options {
     pub cases: Vec<Case>,
     /// In place of each case's own number.
     pub hours: Option<u64>,
-    /// In place of each case's own number.
-    pub machines: Option<u32>,
     pub seed: u64,
 }
 
@@ -90,8 +88,7 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
     let cases = if options.cases.is_empty() { Case::value_variants() } else { &options.cases };
     for case in cases {
         let hours = options.hours.unwrap_or(case.hours());
-        let machines = options.machines.unwrap_or(case.machines());
-        let trace = case.draw(options.seed, hours, machines);
+        let trace = case.draw(options.seed, hours);
         output::note(&format!(
             "{}: {} polls with {} tokens on {} machines, {} changes of {} objects",
             case.title(),
@@ -111,17 +108,17 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
             ("a central one, always revalidating", rivals::central_revalidate(&trace)),
             ("ghoard", ours),
         ];
-        for line in table(*case, hours, machines, &ways) {
+        for line in table(*case, hours, &ways) {
             output::data(&line);
         }
     }
     Ok(0)
 }
 
-fn table(case: Case, hours: u64, machines: u32, ways: &[(&str, Score)]) -> Vec<String> {
+fn table(case: Case, hours: u64, ways: &[(&str, Score)]) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "| {}, {machines} machines, {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |",
+            "| {}, {hours} h | polls | charged | free proofs | charged in the worst hour | of a budget | MB from GitHub | answers behind | at most by |",
             case.title()
         ),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),

@@ -21,9 +21,9 @@ pub enum Case {
     Dashboard,
     /// Three controllers that look at queues and runners every ten seconds
     Autoscaler,
-    /// Two jobs a machine, with a token each, that start at once, every ten minutes
+    /// 100 jobs with a token each that start at once, on 50 machines, every ten minutes
     Matrix,
-    /// Runners that come and go, with a token for each job
+    /// 50 runners that come and go, with a token for each job
     Runners,
 }
 
@@ -33,7 +33,7 @@ impl Case {
             Self::Dashboard => "dashboard",
             Self::Autoscaler => "autoscaler",
             Self::Matrix => "matrix start",
-            Self::Runners => "runners",
+            Self::Runners => "50 runners",
         }
     }
 
@@ -45,24 +45,14 @@ impl Case {
         }
     }
 
-    /// Machines that are there at once, where no other number is asked for. In one process, fifty real nodes take
-    /// the square of the time that twenty take.
-    pub fn machines(self) -> u32 {
-        match self {
-            Self::Dashboard => 4,
-            Self::Autoscaler => 3,
-            Self::Matrix | Self::Runners => 20,
-        }
-    }
-
-    pub fn draw(self, seed: u64, hours: u64, machines: u32) -> Trace {
+    pub fn draw(self, seed: u64, hours: u64) -> Trace {
         let span = Duration::from_secs(3600) * hours as u32;
         let (kinds, asked) = match self {
-            Self::Dashboard => (&KINDS[..], round(seed, span, machines, 5, Duration::from_secs(5), KINDS.len())),
+            Self::Dashboard => (&KINDS[..], round(seed, span, 4, 5, Duration::from_secs(5), KINDS.len())),
             // Each poller has an endpoint of its own, and looks at it every ten seconds.
-            Self::Autoscaler => (&QUEUE[..], autoscaler(seed, span, machines)),
-            Self::Matrix => (&KINDS[..], matrix(seed, span, machines)),
-            Self::Runners => (&KINDS[..], runners(seed, span, machines)),
+            Self::Autoscaler => (&QUEUE[..], autoscaler(seed, span)),
+            Self::Matrix => (&KINDS[..], matrix(seed, span)),
+            Self::Runners => (&KINDS[..], runners(seed, span)),
         };
         Trace::draw(seed, span, kinds, asked)
     }
@@ -96,14 +86,15 @@ fn round(seed: u64, span: Duration, machines: u32, pollers_each: u32, every: Dur
 }
 
 /// Controllers that ask everything every ten seconds.
-fn autoscaler(seed: u64, span: Duration, controllers: u32) -> Asked {
+fn autoscaler(seed: u64, span: Duration) -> Asked {
+    const CONTROLLERS: u32 = 3;
     const EVERY: Duration = Duration::from_secs(10);
-    let mut asked = staying(controllers, span);
-    for machine in 0..controllers {
+    let mut asked = staying(CONTROLLERS, span);
+    for machine in 0..CONTROLLERS {
         let phase = Stream::new(seed, &format!("controller {machine}")).range(0, EVERY.as_millis() as u64);
         let times = (0..).map(|turn| Duration::from_millis(phase) + EVERY * turn).take_while(|at| *at < span);
         for at in times {
-            let token = rotating(controllers, machine, at);
+            let token = rotating(CONTROLLERS, machine, at);
             let endpoints = 0..REPOS.len() * QUEUE.len();
             asked.polls.extend(endpoints.map(|endpoint| Poll { at, machine, token, endpoint }));
         }
@@ -112,24 +103,27 @@ fn autoscaler(seed: u64, span: Duration, controllers: u32) -> Asked {
 }
 
 /// Machines that stay, on which many jobs begin in the same five seconds.
-fn matrix(seed: u64, span: Duration, machines: u32) -> Asked {
+fn matrix(seed: u64, span: Duration) -> Asked {
+    const MACHINES: u32 = 50;
+    const JOBS: u32 = 100;
     const EVERY: Duration = Duration::from_secs(600);
-    let mut asked = Asked { machines: vec![Presence::ALWAYS; machines as usize], ..Asked::default() };
+    let mut asked = Asked { machines: vec![Presence::ALWAYS; MACHINES as usize], ..Asked::default() };
     let mut drawn = Stream::new(seed, "matrix");
     for start in (0..).map(|turn| MINUTE + EVERY * turn).take_while(|at| *at + MINUTE < span) {
         let repo = drawn.range(0, REPOS.len() as u64) as usize;
-        for job in 0..2 * machines {
+        for job in 0..JOBS {
             let at = start + Duration::from_millis(drawn.range(0, 5_000));
-            job_asks(&mut asked, job % machines, at, repo);
+            job_asks(&mut asked, job % MACHINES, at, repo);
         }
     }
     asked
 }
 
-/// One machine after the other in each of some places, and on it one job after the other.
-fn runners(seed: u64, span: Duration, places: u32) -> Asked {
+/// One machine after the other in each of 50 places, and on it one job after the other.
+fn runners(seed: u64, span: Duration) -> Asked {
+    const PLACES: u32 = 50;
     let mut asked = Asked::default();
-    for place in 0..places {
+    for place in 0..PLACES {
         let mut drawn = Stream::new(seed, &format!("place {place}"));
         let mut from = Duration::from_secs(drawn.range(0, 300));
         while from + 2 * MINUTE < span {
@@ -162,20 +156,20 @@ mod tests {
 
     #[test]
     fn the_cases_are_what_they_are_said_to_be() {
-        let counts = |case: Case, hours, machines| {
-            let trace = case.draw(1, hours, machines);
+        let counts = |case: Case, hours| {
+            let trace = case.draw(1, hours);
             (trace.polls.len(), trace.endpoints(), trace.machines.len(), trace.tokens.len())
         };
-        assert_eq!(counts(Case::Dashboard, 24, 4), (345_600, 40, 4, 100));
-        assert_eq!(counts(Case::Autoscaler, 1, 3), (10_800, 10, 3, 6));
-        assert_eq!(counts(Case::Matrix, 1, 50), (6 * 100 * 8, 40, 50, 600));
-        let (polls, _, machines, tokens) = counts(Case::Runners, 1, 50);
+        assert_eq!(counts(Case::Dashboard, 24), (345_600, 40, 4, 100));
+        assert_eq!(counts(Case::Autoscaler, 1), (10_800, 10, 3, 6));
+        assert_eq!(counts(Case::Matrix, 1), (6 * 100 * 8, 40, 50, 600));
+        let (polls, _, machines, tokens) = counts(Case::Runners, 1);
         assert!(polls == 8 * tokens && (50..150).contains(&machines), "{polls} {machines} {tokens}");
     }
 
     #[test]
     fn nobody_asks_on_a_machine_that_is_not_there() {
-        let trace = Case::Runners.draw(3, 2, 50);
+        let trace = Case::Runners.draw(3, 2);
         let is_there = |poll: &Poll| {
             let Presence { from, until } = trace.machines[poll.machine as usize];
             from < poll.at && until.is_none_or(|until| poll.at < until)
