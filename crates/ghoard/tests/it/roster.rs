@@ -35,8 +35,10 @@ fn each_machine_is_shown_with_its_role_path_index_and_version() {
             |from: &Machine, of: &Machine, role: &str| row(from, &of.peer_id()).is_some_and(|r| r["role"] == role);
         says(&a, &b, "ephemeral") && says(&b, &a, "anchor")
     });
+    // By its round trip, which is longer on a busy machine for a moment.
+    wait_until("it is near", || row(&b, &a.peer_id()).unwrap()["path"] == "near");
     let seen = row(&b, &a.peer_id()).unwrap();
-    assert_eq!((&seen["connected"], &seen["path"]), (&true.into(), &"near".into()));
+    assert_eq!(seen["connected"], true);
     assert_eq!((&seen["entries"], &seen["version"]), (&1.into(), &"0.0.0".into()));
     assert!(seen["heard_seconds_ago"].as_u64().unwrap() < 60);
     wait_until("its round trip is measured", || row(&b, &a.peer_id()).unwrap()["rtt_ms"].is_f64());
