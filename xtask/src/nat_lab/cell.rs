@@ -10,7 +10,7 @@ use super::{
     expected::{self, Expected},
     kind::{Kind, PORT},
     wire::Wire,
-    world::{CONNECT_TIME, RELAYS, World, cross, is_connected, is_direct, until},
+    world::{CONNECT_TIME, RELAYS, World, cross, cross_slowly, is_connected, is_direct, until},
 };
 
 /// How long a direct connection may take where one is possible.
@@ -146,10 +146,11 @@ impl Cell {
             if seen.direct_after.is_some() {
                 drop(relay);
             }
-            if wire.is_some() {
-                world.b.rules(NO_GITHUB)?;
+            if wire.is_none() {
+                return cross(&a, &b, BODY_BYTES);
             }
-            cross(&a, &b, BODY_BYTES)
+            world.b.rules(NO_GITHUB)?;
+            cross_slowly(&a, &b, BODY_BYTES)
         });
         seen.has_crossed = crossed.is_ok();
         if self.judge(seen).is_err() {
