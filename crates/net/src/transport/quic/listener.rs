@@ -104,7 +104,7 @@ impl Listener {
             incoming.refuse();
             return None;
         };
-        if !incoming.remote_address_validated() && self.places.are_scarce() {
+        if !incoming.remote_address_validated() && self.places.are_scarce(remote.ip()) {
             // Who has made his address up does not hear of it.
             place.give_back();
             if let Err(error) = incoming.retry() {

@@ -38,10 +38,11 @@ impl Places {
         is_taken.then(|| Place { places: Arc::clone(self), source, has_memory: true })
     }
 
-    /// Whether so many are taken that they are only for who shows that his address is true.
-    pub(super) fn are_scarce(&self) -> bool {
+    /// Whether so many are taken, of all or of this source's, that the rest is for who shows that his address is
+    /// true: with made-up ones a stranger would take all places of a member's.
+    pub(super) fn are_scarce(&self, source: IpAddr) -> bool {
         let table = self.table();
-        table.all() * 2 > table.all_max
+        table.all() * 2 > table.all_max || table.of(source) * 2 > table.per_source_max
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -72,7 +73,7 @@ impl Table {
         while let Some((_, gone)) = self.dying.pop_front_if(|(gone_at, _)| *gone_at <= now) {
             self.free(gone);
         }
-        let of_source = self.taken.get(&source).copied().unwrap_or_default();
+        let of_source = self.of(source);
         let has_room = self.all() < self.all_max && of_source < self.per_source_max;
         if has_room {
             self.taken.insert(source, of_source + 1);
@@ -87,6 +88,10 @@ impl Table {
                 self.taken.remove(&source);
             }
         }
+    }
+
+    fn of(&self, source: IpAddr) -> usize {
+        self.taken.get(&source).copied().unwrap_or_default()
     }
 
     fn all(&self) -> usize {
@@ -106,15 +111,25 @@ mod tests {
         let places = Arc::new(Places::new(2, 3));
         let held = [places.take(A), places.take(A)].map(Option::unwrap);
         assert!(places.take(A).is_none());
-        assert!(places.are_scarce());
+        assert!(places.are_scarce(B));
         let other = places.take(B).unwrap();
         assert!(places.take(B).is_none(), "all are taken");
         for place in held {
             place.give_back();
         }
-        assert!(!places.are_scarce());
+        assert!(!places.are_scarce(A));
         other.give_back();
         assert!(places.table().taken.is_empty());
+    }
+
+    #[test]
+    fn half_of_a_sources_places_are_for_who_is_truly_there() {
+        let places = Arc::new(Places::new(4, 64));
+        let held = [places.take(A), places.take(A)];
+        assert!(!places.are_scarce(A));
+        let third = places.take(A);
+        assert!(places.are_scarce(A) && !places.are_scarce(B));
+        drop((held, third));
     }
 
     #[test]
