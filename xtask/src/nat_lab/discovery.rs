@@ -239,7 +239,9 @@ fn peer_exchange(lan: &Lan) -> Result<Found, String> {
 fn running(daemon: &Daemon) -> Result<Vec<String>, String> {
     let peers = daemon.peers()?;
     let kinds = peers["connectivity"]["discovery"]["kinds"].as_object().into_iter().flatten();
-    let mut running: Vec<_> = kinds.filter(|(_, kind)| kind["running"] == true).map(|(name, _)| name.clone()).collect();
+    // Circuits lead to whom another way has told of.
+    let ways = kinds.filter(|(name, kind)| *name != "circuits" && kind["running"] == true);
+    let mut running: Vec<_> = ways.map(|(name, _)| name.clone()).collect();
     running.sort_unstable();
     Ok(running)
 }
