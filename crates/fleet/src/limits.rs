@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// (key, scope) pairs that the index knows. At some 400 bytes each, 20 MB.
+/// (key, scope) pairs that the index knows. At some 2 KB each with what hangs on them, 100 MB (measured:
+/// `docs/performance/store.md`).
 pub const INDEX_ENTRIES_MAX: usize = 50_000;
 
 /// Rival records of one (key, scope): room for an honest one beside forgeries that lost their tag.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Connections to one door at once. At some 22 KB each, and what is remembered of a head, 54 MB if somebody tries.
+/// Connections to one door at once. At some 22 KB each, and twice [`MEMO_BYTES_MAX`] for what is remembered of a
+/// head and its target, 60 MB if somebody tries.
 pub const CONNECTIONS_MAX: usize = 2048;
 
 /// The same for the status pages.

@@ -92,7 +92,7 @@ impl Driver {
     }
 }
 
-/// In the same network, by the usual sizes.
+/// In the same network, by the usual sizes of one cable: whoever says an address makes this node dial it.
 fn is_neighbour(a: &IpAddr, b: &IpAddr) -> bool {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
