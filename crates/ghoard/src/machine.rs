@@ -209,7 +209,6 @@ fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
         registry: registry(config, is_seal_off),
         mdns: config.mdns,
         exchange: config.peer_exchange,
-        circuits: true,
         kademlia: config.kademlia,
         public: public_nodes(config),
         blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),

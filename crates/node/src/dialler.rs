@@ -71,9 +71,6 @@ pub struct Discovery {
     /// For real networks only.
     pub mdns: bool,
     pub exchange: bool,
-    /// Through relays that are connected, members that were heard of. Without [`net::Reach::relay_client`] it is
-    /// switched off.
-    pub circuits: bool,
     /// Members keep each other's addresses in a Kademlia of their own. For real networks only.
     pub kademlia: bool,
     /// Public nodes to go to while nobody else is found, each with its peer id; empty: none, ever.
@@ -90,7 +87,6 @@ impl Default for Discovery {
             registry: None,
             mdns: false,
             exchange: true,
-            circuits: true,
             kademlia: false,
             public: Vec::new(),
             blocked: BTreeSet::new(),
@@ -173,6 +169,8 @@ pub type Say = Box<dyn Fn(&Peer, &Message) + Send>;
 /// What the dialler has from the rest of the node.
 pub struct Surroundings {
     pub net: Net,
+    /// Members that were heard of are looked for through relays ([`net::Reach::relay_client`]).
+    pub relay_client: bool,
     pub tasks: Tasks,
     pub known: Arc<Mutex<Known>>,
     pub signatures: Arc<dyn Signatures>,

@@ -183,7 +183,6 @@ impl Node {
                 let (sharing, told) = start(keys, role, Some((net.clone(), events)));
                 let (tell_heard, heard) = watch::channel(Vec::new());
                 let looks_up = dialler.discovery.kademlia;
-                dialler.discovery.circuits &= reach.relay_client;
                 tasks.spawn(circuits::keep_hearing(net.clone(), sharing.clone(), looks_up, tell_heard));
                 let (signatures, look) = (Arc::new(Signer(identity)), Arc::<Notify>::default());
                 let registry = dialler.discovery.registry.as_ref().map(|registry| {
@@ -201,8 +200,18 @@ impl Node {
                     let sharing = sharing.clone();
                     Box::new(move |to: &Peer, message: &Message| sharing.send(to, message))
                 };
-                let (tasks_, known) = (tasks.clone(), known.clone());
-                let around = Surroundings { net, tasks: tasks_, known, signatures, role, say, registry, look, heard };
+                let around = Surroundings {
+                    net,
+                    relay_client: reach.relay_client,
+                    tasks: tasks.clone(),
+                    known: known.clone(),
+                    signatures,
+                    role,
+                    say,
+                    registry,
+                    look,
+                    heard,
+                };
                 tasks.spawn(Dialler::new(dialler, around).run(told));
                 registrar.iter().for_each(|registrar| tasks.spawn(registrar.clone().run()));
                 Some(sharing)

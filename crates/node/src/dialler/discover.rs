@@ -30,7 +30,7 @@ impl Dialler {
             (Kind::Exchange, discovery.exchange),
             (Kind::Kademlia, discovery.kademlia),
             (Kind::PublicBootstrap, !discovery.public.is_empty()),
-            (Kind::Circuits, discovery.circuits),
+            (Kind::Circuits, self.around.relay_client),
         ];
         for (kind, configured) in is_configured {
             let state = self.kinds.entry(kind).or_default();

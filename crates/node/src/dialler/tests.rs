@@ -43,6 +43,7 @@ fn dialler(bootstrap: &str, known: Arc<Mutex<Known>>) -> (Dialler, mpsc::Sender<
     let (told, events) = mpsc::channel(8);
     let around = Surroundings {
         net,
+        relay_client: true,
         tasks: Tasks::tokio(),
         known,
         signatures: Arc::new(Signer(Identity::from_seed([2; 32]))),
