@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use libp2p::PeerId;
@@ -160,6 +160,11 @@ impl Net {
     /// The members that are connected now, each once, inbound and outbound alike.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.0.peers.of_class(ConnectionClass::Member)
+    }
+
+    /// Their names alone, which costs less.
+    pub fn members(&self) -> BTreeSet<Peer> {
+        self.0.peers.members()
     }
 
     /// The infrastructure that is connected now.

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -41,6 +41,7 @@ pub struct PeerInfo {
 pub(crate) struct Peers(Mutex<BTreeMap<PeerId, Entry>>);
 
 struct Entry {
+    name: Peer,
     links: BTreeMap<ConnectionId, Link>,
     since: Instant,
     agent: Option<String>,
@@ -59,6 +60,7 @@ pub(crate) struct Link {
     pub(crate) dialled: bool,
     pub(crate) since: Instant,
     pub(crate) rtt: Option<Duration>,
+    is_relayed: bool,
 }
 
 /// How often a peer has said to what it listens, while it was connected.
@@ -73,6 +75,7 @@ impl Peers {
     pub(crate) fn add(&self, peer: PeerId, connection: ConnectionId, link: Link) -> bool {
         let mut peers = self.lock();
         let entry = peers.entry(peer).or_insert_with(|| Entry {
+            name: peer_of(peer),
             links: BTreeMap::new(),
             since: Instant::now(),
             agent: None,
@@ -107,7 +110,7 @@ impl Peers {
         let i_am_smaller = me.to_bytes() < peer.to_bytes();
         let rated = members.map(|(connection, link)| Rated {
             connection: *connection,
-            relayed: link.address.is_relayed(),
+            relayed: link.is_relayed,
             by_smaller: link.dialled == i_am_smaller,
             since: link.since,
         });
@@ -116,14 +119,14 @@ impl Peers {
 
     /// Whether a peer is connected without a relay.
     pub(crate) fn is_direct(&self, peer: &PeerId) -> bool {
-        self.lock().get(peer).is_some_and(|entry| entry.links.values().any(|link| !link.address.is_relayed()))
+        self.lock().get(peer).is_some_and(|entry| entry.links.values().any(|link| !link.is_relayed))
     }
 
     /// The circuit by which this side dialled the peer.
     pub(crate) fn circuit_to(&self, peer: &PeerId) -> Option<Address> {
         let peers = self.lock();
         let mut links = peers.get(peer)?.links.values();
-        links.find(|link| link.dialled && link.address.is_relayed()).map(|link| link.address.clone())
+        links.find(|link| link.dialled && link.is_relayed).map(|link| link.address.clone())
     }
 
     pub(crate) fn link(&self, peer: &PeerId, connection: ConnectionId) -> Option<Link> {
@@ -132,9 +135,8 @@ impl Peers {
 
     /// Whether a member is connected directly from, or to, this address.
     pub(crate) fn is_at(&self, ip: IpAddr) -> bool {
-        let is_there = |link: &Link| {
-            link.class == ConnectionClass::Member && !link.address.is_relayed() && link.address.ip() == Some(ip)
-        };
+        let is_there =
+            |link: &Link| link.class == ConnectionClass::Member && !link.is_relayed && link.address.ip() == Some(ip);
         self.lock().values().any(|entry| entry.links.values().any(is_there))
     }
 
@@ -163,7 +165,7 @@ impl Peers {
             let moves = was_dialled && link.address.carrier() == Carrier::Quic;
             // Behind a router a peer sees another address than the one that it came from.
             let nothing_is_left = was_dialled && is_last && there.is_ipv4() == ip.is_ipv4();
-            !moves && !link.address.is_relayed() && (link.local_ip == Some(ip) || nothing_is_left)
+            !moves && !link.is_relayed && (link.local_ip == Some(ip) || nothing_is_left)
         };
         let peers = self.lock();
         let links = peers.values().flat_map(|entry| entry.links.iter());
@@ -216,12 +218,19 @@ impl Peers {
         self.lock().keys().copied().collect()
     }
 
+    /// By their names, for who needs no more of them.
+    pub(crate) fn members(&self) -> BTreeSet<Peer> {
+        let peers = self.lock();
+        let members = peers.values().filter(|entry| entry.has(ConnectionClass::Member));
+        members.map(|entry| entry.name.clone()).collect()
+    }
+
     pub(crate) fn of_class(&self, class: ConnectionClass) -> Vec<PeerInfo> {
         let peers = self.lock();
-        let infos = peers.iter().filter_map(|(peer, entry)| {
+        let infos = peers.values().filter_map(|entry| {
             let (_, link) = entry.best(class)?;
             Some(PeerInfo {
-                peer: peer_of(*peer),
+                peer: entry.name.clone(),
                 address: link.address.clone(),
                 direction: link.direction,
                 relay: link.address.relay(),
@@ -242,6 +251,20 @@ impl Peers {
     }
 }
 
+impl Link {
+    /// Of now. `dialled` is whether this side did, told alike on both.
+    pub(crate) fn new(
+        class: ConnectionClass,
+        address: Address,
+        local_ip: Option<IpAddr>,
+        direction: Direction,
+        dialled: bool,
+    ) -> Self {
+        let is_relayed = address.is_relayed();
+        Self { class, address, local_ip, direction, dialled, since: Instant::now(), rtt: None, is_relayed }
+    }
+}
+
 impl Entry {
     fn has(&self, class: ConnectionClass) -> bool {
         self.links.values().any(|link| link.class == class)
@@ -249,7 +272,7 @@ impl Entry {
 
     fn best(&self, class: ConnectionClass) -> Option<(&ConnectionId, &Link)> {
         let links = self.links.iter().filter(|(_, link)| link.class == class);
-        links.min_by_key(|(connection, link)| (link.address.is_relayed(), **connection))
+        links.min_by_key(|(connection, link)| (link.is_relayed, **connection))
     }
 }
 
@@ -265,7 +288,7 @@ mod tests {
         let add = |id: usize, address: &str, local_ip, direction| {
             let peer = Identity::from_seed([id as u8; 32]).peer_id();
             let (class, address) = (ConnectionClass::Member, address.parse().unwrap());
-            let link = Link { class, address, local_ip, direction, dialled: true, since: Instant::now(), rtt: None };
+            let link = Link::new(class, address, local_ip, direction, true);
             peers.add(peer, ConnectionId::new_unchecked(id), link);
             (peer, ConnectionId::new_unchecked(id))
         };
@@ -283,7 +306,7 @@ mod tests {
         peers.set_observed(&seen, dialled, here);
         assert_eq!(peers.stranded(here, &[other]), [came, dialled]);
         let loopback = "127.0.0.1".parse().unwrap();
-        let all: std::collections::BTreeSet<_> = peers.stranded(here, &[loopback]).into_iter().collect();
+        let all: BTreeSet<_> = peers.stranded(here, &[loopback]).into_iter().collect();
         assert_eq!(all, [came, dialled, unknown].into(), "nothing else is left that they could run from");
     }
 }

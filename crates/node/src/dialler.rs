@@ -442,7 +442,7 @@ impl Dialler {
     }
 
     fn connected(&self) -> BTreeSet<Peer> {
-        self.around.net.peers().into_iter().map(|info| info.peer).collect()
+        self.around.net.members()
     }
 
     fn tell_status(&mut self) {

@@ -30,7 +30,7 @@ impl Node {
         let served = hits + c.stale.get() + c.collapsed.get();
         let hit_rate = if requests == 0 { 0.0 } else { served as f64 / requests as f64 };
         let known = self.known();
-        let peers = self.net().map_or(0, |net| net.peers().len());
+        let peers = self.net().map_or(0, |net| net.members().len());
         let mut stats = json!({
             "available": true,
             "mode": if self.mode() == Mode::Shadow { "shadow" } else { "serve" },
@@ -183,7 +183,7 @@ impl Node {
         gauge("counter", "store_expirations_total", store.expirations);
         gauge("gauge", "index_entries", self.index_len() as u64);
         if let Some(net) = self.net() {
-            gauge("gauge", "connected_peers", net.peers().len() as u64);
+            gauge("gauge", "connected_peers", net.members().len() as u64);
             let counters = net.counters();
             for (name, count) in reach::counts(&counters) {
                 gauge("counter", &format!("{name}_total"), count);

@@ -9,8 +9,6 @@ use libp2p::{
     swarm::{ConnectionError, ConnectionId, SwarmEvent},
 };
 
-use tokio::time::Instant;
-
 use super::Driver;
 use crate::{
     Address, ConnectionClass, Direction, Event, GateError, GossipId, Refusal,
@@ -81,15 +79,7 @@ impl Driver {
         let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
         let address = self.place_of(id, endpoint);
         let was_direct = self.peers.is_direct(&id);
-        let link = Link {
-            class,
-            address: address.clone(),
-            local_ip: local_ip(endpoint),
-            direction,
-            dialled: links::is_dialler(endpoint),
-            since: Instant::now(),
-            rtt: None,
-        };
+        let link = Link::new(class, address.clone(), local_ip(endpoint), direction, links::is_dialler(endpoint));
         let first = self.peers.add(id, connection, link);
         self.on_link(id, connection, endpoint);
         if !first {

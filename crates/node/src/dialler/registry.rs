@@ -36,7 +36,7 @@ impl Registrar {
     /// Runs rounds as they come due, until the machine goes down.
     pub async fn run(self: Arc<Self>) {
         loop {
-            let at = self.registry.lock().expect("no panic while held").next_at(self.net.peers().len());
+            let at = self.registry.lock().expect("no panic while held").next_at(self.net.members().len());
             let pause = at.since(now());
             if !pause.is_zero() {
                 tokio::time::sleep(pause.min(limits::REGISTRY_TICK)).await;
@@ -53,7 +53,7 @@ impl Registrar {
         let members = self.sharing.members().await.into_iter();
         let candidate =
             |view: fleet::MemberView| Candidate { peer: view.peer, role: view.member.role, since: view.member.since };
-        let around = Around { peers: self.net.peers().len(), members: members.map(candidate).collect() };
+        let around = Around { peers: self.net.members().len(), members: members.map(candidate).collect() };
         let before = self.status();
         loop {
             let next = self.registry.lock().expect("no panic while held").next(&around, rand::random(), now());
