@@ -13,8 +13,8 @@ mod tests;
 
 /// Where a peer may be reached: a multiaddr of a kind that ghoard knows.
 ///
-/// Valid are TCP, QUIC and WebSocket (`/ws`, `/tls/ws`) under an IP address or a DNS name,
-/// `/dnsaddr/…`, and a circuit through a named relay; each may end in `/p2p/<peer>`.
+/// Valid are TCP, QUIC and WebSocket (`/ws`, `/tls/ws`, `/tls/sni/<name>/ws`) under an IP address or a DNS
+/// name, `/dnsaddr/…`, and a circuit through a named relay; each may end in `/p2p/<peer>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(Multiaddr);
 
@@ -66,10 +66,11 @@ impl Address {
         }
     }
 
-    /// The same address with its DNS name replaced by what it resolved to.
+    /// The same address with its DNS name replaced by what it resolved to. TLS still asks for the name.
     #[must_use]
     pub fn resolved(&self, ip: IpAddr) -> Self {
-        Self(self.0.replace(0, |_| Some(ip.into())).expect("an address has a first part"))
+        let resolved = self.0.replace(0, |_| Some(ip.into())).expect("an address has a first part");
+        Self(self.dns_name().map_or_else(|| resolved.clone(), |name| with_server_name(&resolved, &name)))
     }
 
     /// The same, if the name may stand for that kind of address: `dns4` and `dns6` are of one kind each.
@@ -220,6 +221,22 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
+/// The same, with the name that a server behind TLS must have a certificate for, if nobody has named another.
+fn with_server_name(address: &Multiaddr, name: &str) -> Multiaddr {
+    let sni = || Protocol::Sni(name.to_owned().into());
+    let mut named = Multiaddr::empty();
+    for part in address {
+        match part {
+            Protocol::Wss(path) => named = named.with(Protocol::Tls).with(sni()).with(Protocol::Ws(path)),
+            Protocol::Ws(path) if matches!(named.iter().last(), Some(Protocol::Tls)) => {
+                named = named.with(sni()).with(Protocol::Ws(path));
+            }
+            part => named.push(part),
+        }
+    }
+    named
+}
+
 /// The relay of a circuit: the last peer that is named before it.
 pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
     let mut relay = None;
@@ -247,11 +264,12 @@ fn is_global(ip: &IpAddr) -> bool {
 }
 
 fn is_known(address: &Multiaddr) -> bool {
-    use Protocol::{Dns, Dns4, Dns6, Dnsaddr, Ip4, Ip6, P2p, P2pCircuit, QuicV1, Tcp, Tls, Udp, Ws, Wss};
+    use Protocol::{Dns, Dns4, Dns6, Dnsaddr, Ip4, Ip6, P2p, P2pCircuit, QuicV1, Sni, Tcp, Tls, Udp, Ws, Wss};
     let parts: Vec<_> = address.iter().collect();
     let place = match parts.as_slice() {
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Udp(_), QuicV1, ..] => 3,
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), Tls, Ws(_), ..] => 4,
+        [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), Tls, Sni(_), Ws(_), ..] => 5,
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), Ws(_) | Wss(_), ..] => 3,
         [Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_), Tcp(_), ..] => 2,
         [Dnsaddr(_), ..] => 1,

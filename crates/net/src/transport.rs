@@ -20,6 +20,7 @@ pub use self::websocket::{Tls, WebSocket};
 use crate::{Address, Carrier, GateError, Identity, Limits, StartError, gate::Gate, limits::MUXER_STREAMS_MAX};
 
 mod quic;
+mod renamed;
 mod websocket;
 
 /// A plain, ordered byte stream between two machines.
@@ -107,7 +108,7 @@ pub(crate) fn gated(
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(MUXER_STREAMS_MAX);
     let noise = noise::Config::new(identity.pair()).map_err(|cause| StartError::Noise(cause.to_string()))?;
-    let websocket = transports.websocket.map(websocket::transport).transpose()?;
+    let websocket = transports.websocket.as_ref().map(websocket::transport).transpose()?;
     // Circuits first: the others would take the way to the relay for the whole address.
     let streams = optional(relay.map(|relay| relay.map(|io, _| boxed(io)).boxed()))
         .or_transport(optional(transports.raw.map(|raw| raw.inner)))

@@ -56,8 +56,13 @@ pub(crate) fn transports(config: &Config) -> Transports {
     Transports {
         raw: has(Carrier::Tcp).then(net::tcp_transport),
         quic: has(Carrier::Quic),
-        websocket: websocket.then(|| WebSocket { tls: tls(config) }),
+        websocket: websocket.then(|| WebSocket { tls: tls(config), trusted_pem: trusted(config) }),
     }
+}
+
+/// Certificates that are trusted besides the usual ones. A file that cannot be read has been an error before.
+fn trusted(config: &Config) -> Vec<u8> {
+    config.extra_ca.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default()
 }
 
 fn tls(config: &Config) -> Option<Tls> {

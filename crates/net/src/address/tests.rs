@@ -26,6 +26,7 @@ fn valid_and_dialable_are_two_questions() {
         ("/ip4/192.0.2.7/tcp/9443/ws", true),
         ("/ip4/192.0.2.7/tcp/9443/tls/ws/p2p/PEER", true),
         ("/dns4/cache.example/tcp/9443/tls/ws", false),
+        ("/ip4/192.0.2.7/tcp/9443/tls/sni/cache.example/ws/p2p/PEER", true),
         ("/ip4/192.0.2.7/tcp/9100/p2p/RELAY/p2p-circuit", false),
         ("/ip4/192.0.2.7/tcp/9100/p2p/RELAY/p2p-circuit/p2p/PEER", true),
         ("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/RELAY/p2p-circuit/p2p/PEER", true),
@@ -77,6 +78,20 @@ fn a_name_is_resolved_by_the_caller() {
     let resolved = address.resolved("192.0.2.7".parse().unwrap());
     assert_eq!(resolved, parse("/ip4/192.0.2.7/tcp/9100/p2p/PEER").unwrap());
     assert!(resolved.is_dialable_now());
+}
+
+#[test]
+fn tls_asks_for_the_name_that_was_resolved() {
+    for (named, resolved) in [
+        ("/dns4/a.example/tcp/443/tls/ws/p2p/PEER", "/ip4/192.0.2.7/tcp/443/tls/sni/a.example/ws/p2p/PEER"),
+        ("/dns/a.example/tcp/443/wss", "/ip4/192.0.2.7/tcp/443/tls/sni/a.example/ws"),
+        ("/dns/a.example/tcp/443/tls/sni/b.example/ws", "/ip4/192.0.2.7/tcp/443/tls/sni/b.example/ws"),
+        ("/dns/a.example/tcp/80/ws", "/ip4/192.0.2.7/tcp/80/ws"),
+    ] {
+        let found = parse(named).unwrap().resolved("192.0.2.7".parse().unwrap());
+        assert_eq!(found, parse(resolved).unwrap());
+        assert_eq!(found.resolved("192.0.2.9".parse().unwrap()).carrier(), Carrier::WebSocket);
+    }
 }
 
 #[test]

@@ -88,7 +88,8 @@ async fn websocket_over_tls_with_a_certificate_of_the_fleets_own() {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let tls =
         Tls { certificates_pem: made.cert.pem().into_bytes(), key_pem: made.signing_key.serialize_pem().into_bytes() };
-    let transports = || Transports { raw: None, quic: false, websocket: Some(WebSocket { tls: Some(tls.clone()) }) };
+    let websocket = || WebSocket { tls: Some(tls.clone()), ..WebSocket::default() };
+    let transports = || Transports { raw: None, quic: false, websocket: Some(websocket()) };
     let mut settings = config(1, keys(7));
     settings.listen = vec!["/ip4/127.0.0.1/tcp/0/tls/ws".parse().unwrap()];
     let mut a = start_with(settings, transports());
@@ -97,6 +98,40 @@ async fn websocket_over_tls_with_a_certificate_of_the_fleets_own() {
     let mut b = start_with(settings, transports());
     b.net.dial(a.listening().await);
     b.ready_for(&a.peer).await;
+    assert_eq!(only(&b).carrier, Carrier::WebSocket);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_tls_is_asked_for_by_its_name() {
+    let made = rcgen::generate_simple_self_signed(vec!["cache.example".to_owned()]).unwrap();
+    let certificates_pem = made.cert.pem().into_bytes();
+    let tls =
+        Tls { certificates_pem: certificates_pem.clone(), key_pem: made.signing_key.serialize_pem().into_bytes() };
+    let over = |websocket| Transports { raw: None, quic: false, websocket: Some(websocket) };
+    let mut settings = config(1, keys(7));
+    settings.listen = vec!["/ip4/127.0.0.1/tcp/0/tls/ws".parse().unwrap()];
+    let mut a = start_with(settings, over(WebSocket { tls: Some(tls), ..WebSocket::default() }));
+    let port = a.listening().await.port().unwrap();
+    // The other has no certificate, and trusts the one who made this.
+    let mut settings = config(2, keys(7));
+    settings.listen.clear();
+    let trusting = WebSocket { trusted_pem: certificates_pem, ..WebSocket::default() };
+    let mut b = start_with(settings, over(trusting));
+    for (kind, is_right) in [("dns4/other.example", false), ("dns4/cache.example", true)] {
+        let named: net::Address = format!("/{kind}/tcp/{port}/tls/ws").parse().unwrap();
+        b.net.dial(named.resolved("127.0.0.1".parse().unwrap()));
+        if is_right {
+            b.ready_for(&a.peer).await;
+        } else {
+            let why = b
+                .wait("failed dial", |event| match event {
+                    Event::DialFailed { why, .. } => Some(why.to_string()),
+                    _ => None,
+                })
+                .await;
+            assert!(why.contains("certificate"), "{why}");
+        }
+    }
     assert_eq!(only(&b).carrier, Carrier::WebSocket);
 }
 
@@ -110,7 +145,7 @@ async fn a_key_that_is_none_is_an_error_and_no_panic() {
             b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec(),
         ),
     ] {
-        let websocket = Some(WebSocket { tls: Some(Tls { certificates_pem, key_pem }) });
+        let websocket = Some(WebSocket { tls: Some(Tls { certificates_pem, key_pem }), ..WebSocket::default() });
         let transports = Transports { raw: None, quic: false, websocket };
         let started = net::Net::start(config(1, keys(7)), transports, task::Tasks::tokio(), [9; 32]);
         assert!(matches!(started, Err(net::StartError::Tls(_))));
