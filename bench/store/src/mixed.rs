@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Where the store works; the system's temporary directory unless given.
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Halfway, removes three entries of four and puts nothing for a moment: the store compacts its file.
+    /// Halfway, removes three entries of four, and then leaves the store alone until it has compacted its file.
     #[arg(long)]
     compact: bool,
     /// Where the plot goes.
@@ -58,6 +58,16 @@ const MIDDLE: u64 = 95;
 /// How far back a question may go, in entries: further than both tiers hold.
 const ASKED_BACK: u64 = 40_000;
 
+/// How often somebody asks. Who waits longer keeps others waiting, who are counted, too: a single reader would see one
+/// long look-up where a fleet's clients see hundreds.
+const ASK_EVERY: Duration = Duration::from_micros(250);
+
+/// How long the store has for a compaction that is due.
+const COMPACTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long somebody still asks when there is much to compact: longer than the store waits for a quiet moment.
+const ASKED_ON: Duration = Duration::from_secs(2 * store::limits::COMPACT_QUIET.as_secs());
+
 /// How long one entry is of use at most. Half of them expire, the others are evicted.
 const LIFE_MS: u64 = 120_000;
 
@@ -69,6 +79,8 @@ struct Load {
     put: AtomicU64,
     /// When a flush made the file shorter.
     compactions: Mutex<Vec<Compaction>>,
+    /// Nobody asks.
+    is_quiet: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -108,6 +120,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         start: Instant::now(),
         put: AtomicU64::new(0),
         compactions: Mutex::default(),
+        is_quiet: AtomicBool::new(false),
         is_over: AtomicBool::new(false),
     });
     let length = Duration::from_secs_f64(options.minutes * 60.0);
@@ -166,13 +179,22 @@ impl Load {
         }
     }
 
-    /// Removes three entries of four, and waits until a flush has nothing else to do. Returns how long it took.
+    /// Removes three entries of four. Then nothing is put, after a while nobody asks either, and the store may
+    /// compact. Returns how long it took.
     fn shrink(&self) -> Duration {
         let begun = Instant::now();
-        for scope in (1..4).map(|n| key(n).scope) {
+        let is_compacted = || !self.compactions.lock().expect("no panic while held").is_empty();
+        for scope in [0, 2, 3].map(|n| key(n).scope) {
             self.store.remove_scope(Space::Local, &scope).expect("the disk is read");
         }
-        std::thread::sleep(WINDOW * 6);
+        std::thread::sleep(ASKED_ON);
+        let asked_on = if is_compacted() { "compacted while somebody asked" } else { "not compacted" };
+        print(&format!("\n{ASKED_ON:?} after much was removed: {asked_on}\n"));
+        self.is_quiet.store(true, Ordering::Release);
+        while !is_compacted() && begun.elapsed() < COMPACTED_WITHIN {
+            std::thread::sleep(WINDOW);
+        }
+        self.is_quiet.store(false, Ordering::Release);
         begun.elapsed()
     }
 
@@ -199,7 +221,8 @@ impl Load {
         let mut seen = Seen::default();
         while Instant::now() < until {
             let put = self.put.load(Ordering::Acquire);
-            if put == 0 {
+            if put == 0 || self.is_quiet.load(Ordering::Acquire) {
+                std::thread::sleep(ASK_EVERY);
                 continue;
             }
             let back = (random.random::<f64>().powi(3) * put.min(ASKED_BACK) as f64) as u64;
@@ -207,17 +230,17 @@ impl Load {
             let start = Instant::now();
             if let Some(body) = self.hot.get(&key) {
                 std::hint::black_box(body.encoded.len());
-                seen.memory_hits.push(start.elapsed().as_secs_f64());
+                each_who_waited(start.elapsed(), |took| seen.memory_hits.push(took));
             } else if let Some((_, body)) = self.store.load(Space::Local, &key).expect("the disk is read") {
-                let took = start.elapsed().as_secs_f64();
+                let took = start.elapsed();
                 let bytes = body.encoded.len() as u64;
                 self.hot.insert(key, Arc::new(body), bytes);
-                seen.disk_hits.push(took);
+                each_who_waited(took, |took| seen.disk_hits.push(took));
             } else {
                 seen.misses += 1;
             }
             // Some thousands of questions in a second are a busy machine; the rest of the time is others'.
-            std::thread::sleep(Duration::from_micros(100));
+            std::thread::sleep(ASK_EVERY.saturating_sub(start.elapsed()));
         }
         seen
     }
@@ -251,6 +274,15 @@ impl Load {
             of(&seen.disk_hits, 1.0),
         ));
         point
+    }
+}
+
+/// The time of one who asked, and of all who would have asked while that one waited.
+fn each_who_waited(took: Duration, mut note: impl FnMut(f64)) {
+    let mut left = Some(took);
+    while let Some(took) = left {
+        note(took.as_secs_f64());
+        left = took.checked_sub(ASK_EVERY).filter(|left| *left > ASK_EVERY);
     }
 }
 

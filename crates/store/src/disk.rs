@@ -83,6 +83,8 @@ pub struct DiskStore {
     is_suspect: AtomicBool,
     /// The database contradicted itself: all of it is to be read when it is opened again.
     is_contradictory: AtomicBool,
+    /// Somebody looked something up since the last flush.
+    is_asked: AtomicBool,
     /// A record could not be decoded: the next flush derives everything anew.
     is_damaged: AtomicBool,
 }
@@ -98,6 +100,8 @@ struct State {
     /// All tombstones, whether committed or not.
     graves: Graves,
     retry_at: Millis,
+    /// Since this flush nobody has put or looked up anything.
+    quiet_since: Option<Millis>,
     compact_at: Millis,
 }
 
@@ -136,6 +140,7 @@ impl DiskStore {
             flushing: Mutex::default(),
             is_suspect: AtomicBool::new(false),
             is_contradictory: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
         };
         Ok((store, report))
@@ -178,10 +183,10 @@ impl DiskStore {
                 state.stats.evictions += report.evicted as u64;
                 state.stats.damaged += report.damaged as u64;
                 state.stats.degraded = None;
+                let is_busy = self.is_asked.swap(false, Ordering::AcqRel) || !batch.is_empty();
+                state.quiet_since = state.quiet_since.filter(|since| !is_busy && *since <= now).or(Some(now));
                 drop(state);
-                if batch.is_empty() {
-                    self.compact(now);
-                }
+                self.compact(now);
                 Ok(report)
             }
             Err(mut error) => {
@@ -322,6 +327,7 @@ impl DiskStore {
 
     /// Asks for records and bodies, whose tables are open already.
     fn look<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, redb::Error>) -> Result<T, GetError> {
+        self.is_asked.store(true, Ordering::Release);
         self.guarded_read(|handle| handle.readers.with(&handle.database, ask))
     }
 

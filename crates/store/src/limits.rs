@@ -32,6 +32,9 @@ pub const COMPACT_RATIO: u64 = 3;
 /// What a file may be longer than that, unless configured: redb lets a file grow by doubling. 128 MiB.
 pub const COMPACT_SLACK_BYTES: u64 = 128 << 20;
 
+/// A compaction begins only when nobody has put or looked up anything for so long: look-ups wait for its end.
+pub const COMPACT_QUIET: Duration = Duration::from_secs(10);
+
 /// How long after a compaction the next one may begin, whether it helped or not.
 pub const COMPACT_AFTER: Duration = Duration::from_secs(600);
 

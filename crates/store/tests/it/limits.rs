@@ -63,8 +63,13 @@ fn the_file_shrinks_with_what_it_holds_and_a_kill_afterwards_costs_no_repair() {
     store.flush(NOW).unwrap();
     let full = disk.image().len() as u64;
     store.flush(Millis(10)).unwrap();
-    // With nothing to commit there is time for it.
-    store.flush(Millis(10)).unwrap();
+    // As long as somebody asks, nobody waits for it.
+    let quiet = limits::COMPACT_QUIET.as_millis() as u64;
+    assert!(store.get(Space::Local, &key(1, 1)).unwrap().is_none());
+    store.flush(Millis(quiet)).unwrap();
+    store.flush(Millis(2 * quiet - 1)).unwrap();
+    assert_eq!(disk.image().len() as u64, full);
+    store.flush(Millis(2 * quiet)).unwrap();
     let left = disk.image().len() as u64;
     assert!(full > 3 * SLACK_BYTES && left < SLACK_BYTES, "{full}, {left}");
     for n in (0..255_u8).step_by(50) {
