@@ -1,44 +1,25 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    fmt,
-    net::IpAddr,
     task::{Context, Poll},
 };
 
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    multiaddr::Protocol,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
         ToSwarm, dummy,
     },
 };
 
-use crate::address::ip_of;
+use crate::source::Source;
 
 /// Refuses a source with too many connections that have not passed the gate, before any cryptography
 /// is spent on it.
 pub(crate) struct PerSource {
     max: usize,
     pending: BTreeMap<ConnectionId, Source>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    Ip(IpAddr),
-    /// Who is behind a circuit has no address. The relay at this one answers for it.
-    Relay(Multiaddr),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Ip(ip) => ip.fmt(f),
-            Source::Relay(place) => write!(f, "the relay at {place}"),
-        }
-    }
 }
 
 impl PerSource {
@@ -64,10 +45,7 @@ impl NetworkBehaviour for PerSource {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let is_circuit = local.iter().any(|part| part == Protocol::P2pCircuit);
-        let relay = || local.iter().take_while(|part| *part != Protocol::P2pCircuit).collect();
-        let source = if is_circuit { Some(Source::Relay(relay())) } else { ip_of(remote).map(Source::Ip) };
-        let Some(source) = source else { return Ok(()) };
+        let source = Source::of(local, remote);
         // The table holds no more than all pending connections, which have a limit of their own.
         if self.pending.values().filter(|other| **other == source).count() >= self.max {
             return Err(ConnectionDenied::new(TooMany { source_: source, max: self.max }));
@@ -130,6 +108,8 @@ mod tests {
         let own = "/ip4/10.0.0.1/tcp/9100";
         for (local, remote) in [
             (own, "/ip4/50.0.0.2/tcp/PORT"),
+            ("/ip6/2001:db8::1/tcp/9100", "/ip6/2001:db8:0:1::PORT/tcp/9100"),
+            ("/ip6/2001:db8::1/tcp/9100", "/ip6/2001:db8:0:2::PORT/tcp/9100"),
             ("/ip4/50.0.0.10/tcp/9100/p2p-circuit", peer),
             ("/ip4/50.0.0.11/tcp/9100/p2p-circuit", peer),
         ] {
