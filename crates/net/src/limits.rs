@@ -56,10 +56,6 @@ pub(crate) const QUIC_INCOMING_ALL_BYTES_MAX: u64 = 1 << 20;
 /// First packets that are turned away before the node does something else.
 pub(crate) const QUIC_TURNED_AWAY_AT_ONCE: usize = 64;
 
-/// How long a QUIC connection that has ended stays in memory at most: three timeouts of a connection that has not measured
-/// its round trip yet (RFC 9000, 10.2, and RFC 9002, 6.2).
-pub(crate) const QUIC_LINGER_TIME: Duration = Duration::from_secs(3);
-
 /// Relays at which a node that nobody can dial holds a reservation.
 pub const RELAYS_WANTED: usize = 2;
 

@@ -51,6 +51,11 @@ impl Configs {
         Self { client, server, endpoint }
     }
 
+    /// For one connection that comes to us, and no other: it lives as long as that one does.
+    pub(super) fn for_one(&self) -> Arc<ServerConfig> {
+        Arc::new(self.server.clone())
+    }
+
     /// What listens here, and dials from here.
     pub(super) fn listener(&self, here: SocketAddr) -> io::Result<Endpoint> {
         self.open(here, Some(self.server.clone()))
