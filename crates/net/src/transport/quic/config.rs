@@ -6,7 +6,8 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, ServerConfig, TransportConfig, VarInt,
+    ClientConfig, Endpoint, EndpointConfig, NoneTokenStore, ServerConfig, TransportConfig, ValidationTokenConfig,
+    VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -40,11 +41,15 @@ impl Configs {
         let server = libp2p_tls::make_server_config(identity.pair()).expect(made);
         let transport = Arc::new(transport());
         let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client).expect(made)));
-        client.transport_config(Arc::clone(&transport));
+        // All peers have the one name by which tokens are kept: they would be told to others.
+        client.transport_config(Arc::clone(&transport)).token_store(Arc::new(NoneTokenStore));
         let mut server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server).expect(made)));
         server.transport_config(transport).migration(false);
         server.max_incoming(QUIC_INCOMING_MAX);
         server.incoming_buffer_size(QUIC_INCOMING_BYTES_MAX).incoming_buffer_size_total(QUIC_INCOMING_ALL_BYTES_MAX);
+        // A token for the next connection is for whoever is no member, too, and to remember those that were used takes up to 10 MiB.
+        let mut tokens = ValidationTokenConfig::default();
+        server.validation_token_config(tokens.sent(0).clone());
         let secret = identity.pair().derive_secret(RESET_KEY).expect("the key is an Ed25519 one");
         let mut endpoint = EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret)));
         endpoint.supported_versions(vec![VERSION]);

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use quinn::{
-    ClientConfig, ConnectError, ConnectionError, Side,
+    ClientConfig, ConnectError, ConnectionError, Side, TokenMemoryCache,
     crypto::{ClientConfig as CryptoConfig, Session, rustls::QuicClientConfig},
 };
 use quinn_proto::transport_parameters::TransportParameters;
@@ -75,7 +75,10 @@ struct Stranger {
 impl Stranger {
     fn new() -> Self {
         let configs = Configs::new(&Identity::from_seed([2; 32]));
-        Self { endpoint: configs.dialer("127.0.0.1:0".parse().unwrap()).unwrap(), config: configs.client.clone() }
+        // It would use what the node gave it to show its address the next time.
+        let mut config = configs.client.clone();
+        config.token_store(Arc::new(TokenMemoryCache::default()));
+        Self { endpoint: configs.dialer("127.0.0.1:0".parse().unwrap()).unwrap(), config }
     }
 
     /// One whose connections take as long to be forgotten as it can bring about with one word.
