@@ -121,9 +121,9 @@ pub(crate) fn gated(
     let quic = transports.quic.then(|| Quic::new(identity, limits));
     let connections = streams
         .map(|(peer, muxer), _| (peer, muxer, None))
-        .or_transport(optional(
-            quic.map(|quic| quic.map(|(peer, muxer, place), _| (peer, StreamMuxerBox::new(muxer), place)).boxed()),
-        ))
+        .or_transport(optional(quic.map(|quic| {
+            quic.map(|(peer, muxer, newcomer), _| (peer, StreamMuxerBox::new(muxer), Some(newcomer))).boxed()
+        })))
         .map(|connection, _| connection.into_inner())
         .boxed();
     let connections = TransportTimeout::new(connections, limits.transport_time).map_err(|error| match error {
@@ -131,10 +131,10 @@ pub(crate) fn gated(
         TransportTimeoutError::TimerError(cause) | TransportTimeoutError::Other(cause) => cause,
     });
     Ok(connections
-        .and_then(move |(peer, muxer, place), endpoint| async move {
+        .and_then(move |(peer, muxer, newcomer), endpoint| async move {
             let admitted = gate.admit(peer, muxer, endpoint).await?;
-            if let Some(place) = place {
-                place.give_back();
+            if let Some(newcomer) = newcomer {
+                newcomer.let_in();
             }
             Ok::<_, GateError>(admitted)
         })

@@ -28,17 +28,16 @@ use libp2p::{
 
 use self::{
     config::Configs,
-    connection::{Connection, peer_of},
+    connection::{Connection, Newcomer, made},
     listener::Listener,
-    places::{Place, Places},
+    places::Places,
 };
 use crate::{Identity, Limits};
 
 /// libp2p's peers are known by their certificates; rustls wants a name.
 const SERVER_NAME: &str = "l";
 
-/// A connection, and the place that it holds until its peer has proved its membership, if the peer came to us.
-type Made = (PeerId, Connection, Option<Place>);
+type Made = (PeerId, Connection, Newcomer);
 
 type Making = BoxFuture<'static, io::Result<Made>>;
 
@@ -115,7 +114,7 @@ impl Transport for Quic {
         let client = self.configs.client.clone();
         let dial = async move {
             let connection = endpoint.connect_with(client, remote, SERVER_NAME).map_err(io::Error::other)?.await?;
-            Ok((peer_of(&connection)?, Connection::new(connection), None))
+            made(connection, None)
         };
         Ok(dial.boxed())
     }

@@ -15,8 +15,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     Identity,
     limits::{
-        MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_IDLE_TIME, QUIC_INCOMING_ALL_BYTES_MAX,
-        QUIC_INCOMING_BYTES_MAX, QUIC_INCOMING_MAX, QUIC_STREAM_BYTES_MAX,
+        EARLY_SUBSTREAMS_QUIC, QUIC_IDLE_TIME, QUIC_INCOMING_ALL_BYTES_MAX, QUIC_INCOMING_BYTES_MAX, QUIC_INCOMING_MAX,
+        QUIC_NEWCOMER_BYTES_MAX, QUIC_STREAM_BYTES_MAX,
     },
 };
 
@@ -86,9 +86,10 @@ fn bind(at: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Of a connection whose peer has proved nothing yet.
 fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
-    let streams = u32::try_from(MUXER_STREAMS_MAX).expect("some hundreds");
+    let streams = u32::try_from(EARLY_SUBSTREAMS_QUIC).expect("a few");
     config
         .max_concurrent_bidi_streams(streams.into())
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -97,6 +98,6 @@ fn transport() -> TransportConfig {
         .max_idle_timeout(Some(QUIC_IDLE_TIME.try_into().expect("half a minute")))
         .allow_spin(false)
         .stream_receive_window(QUIC_STREAM_BYTES_MAX.into())
-        .receive_window(QUIC_CONNECTION_BYTES_MAX.into());
+        .receive_window(QUIC_NEWCOMER_BYTES_MAX.into());
     config
 }

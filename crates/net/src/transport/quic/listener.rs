@@ -14,7 +14,7 @@ use tracing::{debug, trace};
 use super::{
     Making, address_of,
     config::Configs,
-    connection::{Connection, peer_of},
+    connection::made,
     places::{Answer, Places},
 };
 use crate::{limits::QUIC_TURNED_AWAY_AT_ONCE, source::Source};
@@ -123,10 +123,7 @@ impl Listener {
         };
         let connecting =
             incoming.accept_with(life).inspect_err(|error| trace!(%remote, %error, "no handshake")).ok()?;
-        let upgrade = async move {
-            let connection = connecting.await?;
-            Ok((peer_of(&connection)?, Connection::new(connection), Some(place)))
-        };
+        let upgrade = async move { made(connecting.await?, Some(place)) };
         Some(TransportEvent::Incoming {
             listener_id: self.id,
             upgrade: upgrade.boxed(),

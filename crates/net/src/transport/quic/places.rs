@@ -38,7 +38,7 @@ pub(super) enum Answer {
 }
 
 /// Taken by a connection until its peer is a member, or nothing is left of it.
-pub(crate) struct Place {
+pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
 }
@@ -69,7 +69,7 @@ impl Places {
 
 impl Place {
     /// The connection is a member's now.
-    pub(crate) fn give_back(self) {
+    pub(super) fn give_back(self) {
         self.places.table().taken.remove(&self.number);
     }
 }

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{AsyncWrite, StreamExt, stream::FuturesUnordered};
+use libp2p::core::{Endpoint, StreamMuxer};
 use quinn::{
     ClientConfig, ConnectError, ConnectionError, Side, TokenMemoryCache,
     crypto::{ClientConfig as CryptoConfig, Session, rustls::QuicClientConfig},
@@ -14,7 +15,8 @@ use quinn::{
 use quinn_proto::transport_parameters::TransportParameters;
 use tokio::{net::UdpSocket, time::timeout};
 
-use super::*;
+use super::{connection::Stream, *};
+use crate::limits::{EARLY_SUBSTREAMS_QUIC, MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_NEWCOMER_BYTES_MAX};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,14 @@ impl Node {
         timeout(PATIENCE, done).await.expect("it goes on")
     }
 
+    /// The handshake with who has come first, to its end.
+    async fn first(&mut self) -> Made {
+        while self.made.is_empty() {
+            self.during(tokio::time::sleep(Duration::from_millis(1))).await;
+        }
+        self.made.remove(0)
+    }
+
     /// All who came, at any step.
     fn turn_away(&mut self) {
         self.coming.clear();
@@ -64,6 +74,36 @@ impl Node {
     /// Those that are closing included.
     fn in_memory(&self) -> usize {
         self.quic.listeners[0].endpoint().open_connections()
+    }
+}
+
+/// Opens streams, and writes into each of them as long as it may.
+struct Flood {
+    connection: Connection,
+    streams: Vec<Stream>,
+    bytes: usize,
+}
+
+impl Flood {
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(stream) = Pin::new(&mut self.connection).poll_outbound(cx) {
+            self.streams.push(stream.unwrap());
+        }
+        for stream in &mut self.streams {
+            while let Poll::Ready(bytes) = Pin::new(&mut *stream).poll_write(cx, &[7; 4096]) {
+                self.bytes += bytes.unwrap();
+            }
+        }
+    }
+
+    /// Until it has come so far.
+    async fn until(&mut self, streams: usize, bytes: usize) {
+        poll_fn(|cx| {
+            self.go_on(cx);
+            assert!(self.streams.len() <= streams && self.bytes <= bytes, "{} B", self.bytes);
+            if (self.streams.len(), self.bytes) == (streams, bytes) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -162,6 +202,28 @@ async fn the_place_of_who_was_forgotten_is_free_and_no_other() {
         }
     };
     assert!(node.during(other.knock(at)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_proved_nothing_can_send_little_whoever_dialled() {
+    let newcomers = (EARLY_SUBSTREAMS_QUIC, QUIC_NEWCOMER_BYTES_MAX as usize);
+    let members = (MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX as usize);
+    for dialler_floods in [true, false] {
+        let mut node = Node::listening(Limits::default()).await;
+        let mut other = Quic::new(&Identity::from_seed([2; 32]), &Limits::default());
+        let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+        let dial = other.dial(address_of(node.address), options).unwrap();
+        let dialled = node.during(dial).await.unwrap();
+        let came = node.first().await;
+        let ((_, floods, _idle), (_, _listens, newcomer)) =
+            if dialler_floods { (dialled, came) } else { (came, dialled) };
+        let mut flood = Flood { connection: floods, streams: Vec::new(), bytes: 0 };
+        node.during(flood.until(newcomers.0, newcomers.1)).await;
+        node.during(tokio::time::sleep(Duration::from_millis(100))).await;
+        node.during(flood.until(newcomers.0, newcomers.1)).await;
+        newcomer.let_in();
+        node.during(flood.until(members.0, members.1)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
