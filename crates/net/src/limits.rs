@@ -120,12 +120,14 @@ pub struct Limits {
     pub transport_time: Duration,
     /// For the whole membership proof, waiting for a permit included.
     pub gate_time: Duration,
-    /// Proofs at work at once. More wait: refusing would hit honest members that come in a burst.
+    /// Proofs at work at once, and as many again where we dialled. More wait: refusing would hit honest members that come in
+    /// a burst.
     pub gate_permits: usize,
-    pub pending_incoming: u32,
+    /// Inbound connections that have not passed the gate, over all transports. Where there are so many, who comes from a source
+    /// with few of them displaces one of the source that has most.
+    pub pending_incoming: usize,
     pub pending_outgoing: u32,
-    /// Inbound connections of one IP address, or through one relay, that have not passed the gate.
-    /// Members behind one NAT share it.
+    /// Those of them of one source: an IPv4 address, a network of 64 bits of IPv6, or a relay. Members behind one NAT share it.
     pub pending_per_ip: usize,
     pub established: u32,
     /// A circuit, what several attempts at a direct connection give, and a dial-back: for two seconds.

@@ -15,10 +15,12 @@ use libp2p::{
     noise, relay, tcp, yamux,
 };
 
-use self::quic::Quic;
+pub(crate) use self::entrance::Full;
 pub use self::websocket::{Tls, WebSocket};
+use self::{entrance::Entrance, quic::Quic};
 use crate::{Address, Carrier, GateError, Identity, Limits, StartError, gate::Gate, limits::MUXER_STREAMS_MAX};
 
+mod entrance;
 mod quic;
 mod websocket;
 
@@ -130,7 +132,7 @@ pub(crate) fn gated(
         TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
         TransportTimeoutError::TimerError(cause) | TransportTimeoutError::Other(cause) => cause,
     });
-    Ok(connections
+    let admitted = connections
         .and_then(move |(peer, muxer, newcomer), endpoint| async move {
             let admitted = gate.admit(peer, muxer, endpoint).await?;
             if let Some(newcomer) = newcomer {
@@ -142,7 +144,8 @@ pub(crate) fn gated(
             Either::Left(cause) => cause,
             Either::Right(refused) => io::Error::other(refused),
         })
-        .boxed())
+        .boxed();
+    Ok(Entrance::new(admitted, limits).boxed())
 }
 
 fn optional<T>(transport: Option<T>) -> OptionalTransport<T> {

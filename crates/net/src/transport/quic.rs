@@ -52,7 +52,7 @@ pub(super) struct Quic {
 
 impl Quic {
     pub(super) fn new(identity: &Identity, limits: &Limits) -> Self {
-        let places = Places::new(limits.pending_per_ip, limits.pending_incoming as usize);
+        let places = Places::new(limits.pending_per_ip, limits.pending_incoming);
         Self {
             configs: Arc::new(Configs::new(identity)),
             places: Arc::new(places),
