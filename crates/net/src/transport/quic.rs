@@ -25,6 +25,7 @@ use libp2p::{
     core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent},
     multiaddr::Protocol,
 };
+use quinn::{ConnectError, Connecting};
 
 use self::{
     config::Configs,
@@ -60,6 +61,20 @@ impl Quic {
             dialers: BTreeMap::new(),
             waker: None,
         }
+    }
+
+    fn connect(&mut self, remote: SocketAddr, port: PortUse) -> io::Result<Connecting> {
+        let client = self.configs.client.clone();
+        let connecting = self.endpoint_to(remote.ip(), port)?.connect_with(client.clone(), remote, SERVER_NAME);
+        let connecting = match connecting {
+            // Its socket has failed. If it was a listener's, that one says so itself.
+            Err(ConnectError::EndpointStopping) => {
+                self.dialers.remove(&remote.is_ipv6());
+                self.endpoint_to(remote.ip(), port)?.connect_with(client, remote, SERVER_NAME)
+            }
+            other => other,
+        };
+        connecting.map_err(io::Error::other)
     }
 
     /// From the port that we listen on where that is possible, so that routers see one address of ours.
@@ -110,13 +125,8 @@ impl Transport for Quic {
         let remote = socket_of(&address).filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified());
         let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
         // In a hole punch both sides dial, and both connections may come about: the gate needs no dialler.
-        let endpoint = self.endpoint_to(remote.ip(), options.port_use).map_err(TransportError::Other)?;
-        let client = self.configs.client.clone();
-        let dial = async move {
-            let connection = endpoint.connect_with(client, remote, SERVER_NAME).map_err(io::Error::other)?.await?;
-            made(connection, None)
-        };
-        Ok(dial.boxed())
+        let connecting = self.connect(remote, options.port_use).map_err(TransportError::Other)?;
+        Ok(async move { made(connecting.await?, None) }.boxed())
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Making, io::Error>> {

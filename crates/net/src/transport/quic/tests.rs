@@ -9,7 +9,7 @@ use std::{
 use futures::{AsyncWrite, StreamExt, stream::FuturesUnordered};
 use libp2p::core::{Endpoint, StreamMuxer};
 use quinn::{
-    ClientConfig, ConnectError, ConnectionError, Side, TokenMemoryCache,
+    ClientConfig, ConnectionError, Side, TokenMemoryCache, VarInt,
     crypto::{ClientConfig as CryptoConfig, Session, rustls::QuicClientConfig},
 };
 use quinn_proto::transport_parameters::TransportParameters;
@@ -239,6 +239,19 @@ async fn where_places_are_scarce_an_address_is_to_be_shown_first() {
         };
         held.push(node.during(dial).await);
         assert_eq!(was_asked.into_inner(), is_scarce, "after {}", held.len() - 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialler_that_has_stopped_is_replaced() {
+    let mut node = Node::listening(Limits::default()).await;
+    let mut other = Quic::new(&Identity::from_seed([2; 32]), &Limits::default());
+    for _ in 0..2 {
+        let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
+        let dial = other.dial(address_of(node.address), options).unwrap();
+        node.during(dial).await.unwrap();
+        // To a dial it looks the same as a socket that has failed.
+        other.dialers[&false].close(VarInt::from_u32(0), &[]);
     }
 }
 
