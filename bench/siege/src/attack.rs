@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,9 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 use task::Tasks;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
-use crate::{Failure, members, print, relay, say, strangers::Stranger, verdict, victim::Victim};
+use crate::{
+    Failure, members, print, quic_strangers::QuicStranger, relay, say, strangers::Stranger, verdict, victim::Victim,
+};
 
 /// What a node may grow by, and how long a member may wait outside meanwhile.
 const GROWTH_BYTES_MAX: u64 = 10 << 20;
@@ -36,10 +39,13 @@ enum Kind {
     Dripping,
     Silent,
     Opening,
+    Writing,
+    Lingering,
 }
 
 const ON_STREAMS: [Kind; 4] = [Kind::HalfOpen, Kind::Dripping, Kind::Silent, Kind::Opening];
-const ON_PACKETS: [Kind; 2] = [Kind::Silent, Kind::Opening];
+const ON_PACKETS: [Kind; 4] = [Kind::Silent, Kind::Opening, Kind::Writing, Kind::Lingering];
+const ON_CIRCUITS: [Kind; 2] = [Kind::Silent, Kind::Opening];
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -48,6 +54,8 @@ impl Kind {
             Self::Dripping => "dripping",
             Self::Silent => "silent",
             Self::Opening => "opening streams",
+            Self::Writing => "writing early",
+            Self::Lingering => "lingering",
         }
     }
 }
@@ -79,7 +87,7 @@ const FRONTS: [Front; 4] = [
         by_relay: false,
         kinds: &ON_PACKETS,
     },
-    Front { name: "a circuit", having: "/p2p-circuit", members: "/ip6/::1/tcp/", by_relay: true, kinds: &ON_PACKETS },
+    Front { name: "a circuit", having: "/p2p-circuit", members: "/ip6/::1/tcp/", by_relay: true, kinds: &ON_CIRCUITS },
 ];
 
 /// Returns whether the node stood all of it, or what comes over the one transport.
@@ -165,21 +173,26 @@ fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> t
 async fn come(kind: Kind, at: Multiaddr, until: Instant, knocks: Arc<AtomicU64>) -> Result<(), Failure> {
     let deadline = tokio::time::Instant::from_std(until);
     let all = async {
-        let mut stranger = match kind {
-            Kind::Silent => Some(Stranger::new(0)?),
-            Kind::Opening => Some(Stranger::new(STREAMS)?),
-            Kind::HalfOpen | Kind::Dripping => None,
-        };
         let node = at.iter().filter_map(|part| if let Protocol::P2p(peer) = part { Some(peer) } else { None }).last();
         let node = node.ok_or("an address without a name")?;
+        let address: net::Address = at.to_string().parse()?;
+        let place = SocketAddr::new(address.ip().ok_or("no IP")?, address.port().ok_or("no port")?);
+        let mut stranger = match kind {
+            Kind::Silent => Who::Libp2p(Box::new(Stranger::new(0)?)),
+            Kind::Opening => Who::Libp2p(Box::new(Stranger::new(STREAMS)?)),
+            Kind::Writing | Kind::Lingering => Who::Quic(QuicStranger::new(node, kind == Kind::Lingering)?),
+            Kind::HalfOpen | Kind::Dripping => Who::Socket,
+        };
         loop {
             knocks.fetch_add(1, Ordering::Relaxed);
             match &mut stranger {
-                Some(stranger) => {
+                Who::Libp2p(stranger) => {
                     stranger.knock(&at, node).await?;
                 }
-                // To be turned away is what it came for.
-                None => drop(drip(&at, kind == Kind::Dripping).await),
+                // To be turned away is what these came for.
+                Who::Quic(stranger) if kind == Kind::Writing => drop(stranger.write_early(place).await),
+                Who::Quic(stranger) => drop(stranger.come_and_go(place).await),
+                Who::Socket => drop(drip(place, kind == Kind::Dripping).await),
             }
             sleep(PAUSE).await;
         }
@@ -187,10 +200,14 @@ async fn come(kind: Kind, at: Multiaddr, until: Instant, knocks: Arc<AtomicU64>)
     tokio::time::timeout_at(deadline, all).await.unwrap_or(Ok(()))
 }
 
+enum Who {
+    Libp2p(Box<Stranger>),
+    Quic(QuicStranger),
+    Socket,
+}
+
 /// A connection that says nothing, or a byte now and then, until it is closed.
-async fn drip(at: &Multiaddr, drips: bool) -> Result<(), Failure> {
-    let address: net::Address = at.to_string().parse()?;
-    let place = (address.ip().ok_or("no IP")?, address.port().ok_or("no port")?);
+async fn drip(place: SocketAddr, drips: bool) -> Result<(), Failure> {
     let mut stream = TcpStream::connect(place).await?;
     if !drips {
         loop {

@@ -7,6 +7,7 @@ mod attack;
 mod crowd;
 mod members;
 mod node;
+mod quic_strangers;
 mod relay;
 mod strangers;
 mod victim;

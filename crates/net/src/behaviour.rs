@@ -5,7 +5,6 @@ mod candidates;
 mod gossip;
 mod lan;
 mod members_only;
-mod per_source;
 mod relaying;
 pub(crate) mod streams;
 
@@ -20,8 +19,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 pub(crate) use self::candidates::RawCandidates;
 use self::{
-    address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, per_source::PerSource,
-    streams::Streams,
+    address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, streams::Streams,
 };
 use crate::{Config, RelayServer, StartError, class::Infrastructure, limits::PROBE_INTERVAL};
 
@@ -32,7 +30,6 @@ const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(crate) struct Behaviour {
-    per_source: PerSource,
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
@@ -70,8 +67,8 @@ impl Behaviour {
         let autonat_server =
             (reach.autonat && can_dial_back).then(|| autonat::v2::server::Behaviour::new(StdRng::from_seed(seed)));
         let kademlia = config.kademlia.then(|| address_book::new(&config.topic, me));
+        // Those that come to us and are not yet made are the transport's.
         let connections = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(limits.pending_incoming))
             .with_max_pending_outgoing(Some(limits.pending_outgoing))
             .with_max_established(Some(limits.established))
             .with_max_established_per_peer(Some(limits.established_per_peer));
@@ -82,7 +79,6 @@ impl Behaviour {
             .with_cache_size(0);
         let ping = ping::Config::new().with_interval(limits.ping_interval).with_timeout(limits.ping_time);
         Ok(Self {
-            per_source: PerSource::new(limits.pending_per_ip),
             limits: connection_limits::Behaviour::new(connections),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),

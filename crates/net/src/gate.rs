@@ -36,7 +36,9 @@ pub(crate) struct Gate {
     me: PeerId,
     keys: MembershipKeys,
     infrastructure: Infrastructure,
-    permits: Semaphore,
+    /// Where they came to us, and where we dialled: strangers who come in keep no dial of ours waiting.
+    inbound: Semaphore,
+    outbound: Semaphore,
     limits: Limits,
     nonces: Mutex<StdRng>,
 }
@@ -49,8 +51,8 @@ impl Gate {
         limits: Limits,
         seed: [u8; 32],
     ) -> Self {
-        let permits = Semaphore::new(limits.gate_permits);
-        Self { me, keys, infrastructure, permits, limits, nonces: Mutex::new(StdRng::from_seed(seed)) }
+        let [inbound, outbound] = [(); 2].map(|()| Semaphore::new(limits.gate_permits));
+        Self { me, keys, infrastructure, inbound, outbound, limits, nonces: Mutex::new(StdRng::from_seed(seed)) }
     }
 
     /// Returns the connection if its peer may be heard: it proved its membership, or is
@@ -81,7 +83,8 @@ impl Gate {
             return Err(GateError::SelfDial);
         }
         let deadline = Instant::now() + self.limits.gate_time;
-        let permit = timeout_at(deadline, self.permits.acquire()).await;
+        let permits = if endpoint.is_dialer() { &self.outbound } else { &self.inbound };
+        let permit = timeout_at(deadline, permits.acquire()).await;
         let _permit = permit.map_err(|_| GateError::Busy)?.expect("the semaphore is never closed");
         let handshake = handshake::Handshake {
             me: self.me,

@@ -50,6 +50,7 @@ mod reach_info;
 mod refusal;
 mod reservations;
 mod slots;
+mod source;
 mod transport;
 
 pub use address::{Address, AddressError, Carrier};

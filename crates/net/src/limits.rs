@@ -21,7 +21,8 @@ pub const PEER_ADDRESSES_MAX: usize = 16;
 pub const INFRASTRUCTURE_MAX: usize = 64;
 
 /// Substreams a QUIC peer may open before its last proof has arrived: datagrams are not ordered
-/// between streams, so an honest member's first streams overtake it. Ordered transports allow none.
+/// between streams, so an honest member's first streams overtake it. QUIC lets it open no more until
+/// then. Ordered transports allow none.
 pub const EARLY_SUBSTREAMS_QUIC: usize = 8;
 
 /// Streams that wait in one connection's handler, each way, for the next turn.
@@ -40,8 +41,12 @@ pub(crate) const MUXER_STREAMS_MAX: usize = 256;
 /// own frames are at most 64 KiB. 256 KiB.
 pub(crate) const WEBSOCKET_FRAME_BYTES_MAX: usize = 256 << 10;
 
-/// Bytes that a QUIC peer may send and nobody has read: on one stream, and on all of a connection.
-/// What a stranger can make us hold until the gate cuts it.
+/// Bytes that a QUIC peer may send and nobody has read, on all streams of a connection, before it has passed the gate: what a
+/// stranger can make us hold. QUIC's bookkeeping may come to half a MiB on top, if he sends every byte in a packet of its
+/// own. 64 KiB.
+pub(crate) const QUIC_NEWCOMER_BYTES_MAX: u32 = 64 << 10;
+
+/// The same on one stream, and on all of a connection, once it is a member's.
 pub(crate) const QUIC_STREAM_BYTES_MAX: u32 = 1 << 20;
 pub(crate) const QUIC_CONNECTION_BYTES_MAX: u32 = 4 << 20;
 
@@ -55,10 +60,6 @@ pub(crate) const QUIC_INCOMING_ALL_BYTES_MAX: u64 = 1 << 20;
 
 /// First packets that are turned away before the node does something else.
 pub(crate) const QUIC_TURNED_AWAY_AT_ONCE: usize = 64;
-
-/// How long a QUIC connection that has ended stays in memory at most: three timeouts of a connection that has not measured
-/// its round trip yet (RFC 9000, 10.2, and RFC 9002, 6.2).
-pub(crate) const QUIC_LINGER_TIME: Duration = Duration::from_secs(3);
 
 /// Relays at which a node that nobody can dial holds a reservation.
 pub const RELAYS_WANTED: usize = 2;
@@ -119,12 +120,14 @@ pub struct Limits {
     pub transport_time: Duration,
     /// For the whole membership proof, waiting for a permit included.
     pub gate_time: Duration,
-    /// Proofs at work at once. More wait: refusing would hit honest members that come in a burst.
+    /// Proofs at work at once, and as many again where we dialled. More wait: refusing would hit honest members that come in
+    /// a burst.
     pub gate_permits: usize,
-    pub pending_incoming: u32,
+    /// Inbound connections that have not passed the gate, over all transports. Where there are so many, who comes from a source
+    /// with few of them displaces one of the source that has most.
+    pub pending_incoming: usize,
     pub pending_outgoing: u32,
-    /// Inbound connections of one IP address, or through one relay, that have not passed the gate.
-    /// Members behind one NAT share it.
+    /// Those of them of one source: an IPv4 address, a network of 64 bits of IPv6, or a relay. Members behind one NAT share it.
     pub pending_per_ip: usize,
     pub established: u32,
     /// A circuit, what several attempts at a direct connection give, and a dial-back: for two seconds.

@@ -6,7 +6,7 @@ use libp2p::{
 };
 use wire::Peer;
 
-use crate::{GateError, identity::peer_of};
+use crate::{GateError, identity::peer_of, transport::Full};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,18 +80,24 @@ impl Refusal {
 fn of_transport(error: &TransportError<io::Error>) -> Refusal {
     match error {
         TransportError::MultiaddrNotSupported(_) => Refusal::NotDialable,
-        TransportError::Other(cause) => match gate_reason(cause) {
-            Some(gate) => Refusal::Gate(gate),
-            None if is_timeout(cause) => Refusal::Timeout,
-            None => Refusal::Unreachable(innermost(cause)),
-        },
+        TransportError::Other(cause) => {
+            if let Some(gate) = reason(cause) {
+                Refusal::Gate(*gate)
+            } else if let Some(full) = reason::<Full>(cause) {
+                Refusal::Limit(full.to_string())
+            } else if is_timeout(cause) {
+                Refusal::Timeout
+            } else {
+                Refusal::Unreachable(innermost(cause))
+            }
+        }
     }
 }
 
-/// Boxed transports wrap each error once more: the gate's own lies somewhere inside.
-fn gate_reason(cause: &io::Error) -> Option<GateError> {
+/// Boxed transports wrap each error once more: our own lies somewhere inside.
+fn reason<E: Error + 'static>(cause: &io::Error) -> Option<&E> {
     let inner = cause.get_ref()?;
-    inner.downcast_ref::<GateError>().copied().or_else(|| gate_reason(inner.downcast_ref::<io::Error>()?))
+    inner.downcast_ref().or_else(|| reason(inner.downcast_ref()?))
 }
 
 fn is_timeout(cause: &io::Error) -> bool {

@@ -15,10 +15,12 @@ use libp2p::{
     noise, relay, tcp, yamux,
 };
 
-use self::quic::Quic;
+pub(crate) use self::entrance::Full;
 pub use self::websocket::{Tls, WebSocket};
+use self::{entrance::Entrance, quic::Quic};
 use crate::{Address, Carrier, GateError, Identity, Limits, StartError, gate::Gate, limits::MUXER_STREAMS_MAX};
 
+mod entrance;
 mod quic;
 mod renamed;
 mod websocket;
@@ -122,20 +124,20 @@ pub(crate) fn gated(
     let quic = transports.quic.then(|| Quic::new(identity, limits));
     let connections = streams
         .map(|(peer, muxer), _| (peer, muxer, None))
-        .or_transport(optional(
-            quic.map(|quic| quic.map(|(peer, muxer, place), _| (peer, StreamMuxerBox::new(muxer), place)).boxed()),
-        ))
+        .or_transport(optional(quic.map(|quic| {
+            quic.map(|(peer, muxer, newcomer), _| (peer, StreamMuxerBox::new(muxer), Some(newcomer))).boxed()
+        })))
         .map(|connection, _| connection.into_inner())
         .boxed();
     let connections = TransportTimeout::new(connections, limits.transport_time).map_err(|error| match error {
         TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
         TransportTimeoutError::TimerError(cause) | TransportTimeoutError::Other(cause) => cause,
     });
-    Ok(connections
-        .and_then(move |(peer, muxer, place), endpoint| async move {
+    let admitted = connections
+        .and_then(move |(peer, muxer, newcomer), endpoint| async move {
             let admitted = gate.admit(peer, muxer, endpoint).await?;
-            if let Some(place) = place {
-                place.give_back();
+            if let Some(newcomer) = newcomer {
+                newcomer.let_in();
             }
             Ok::<_, GateError>(admitted)
         })
@@ -143,7 +145,8 @@ pub(crate) fn gated(
             Either::Left(cause) => cause,
             Either::Right(refused) => io::Error::other(refused),
         })
-        .boxed())
+        .boxed();
+    Ok(Entrance::new(admitted, limits).boxed())
 }
 
 fn optional<T>(transport: Option<T>) -> OptionalTransport<T> {

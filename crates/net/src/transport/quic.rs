@@ -1,8 +1,9 @@
 //! QUIC on quinn, which asks who may begin a handshake before anything is made for him.
 //!
 //! libp2p's own transport, of which this is the counterpart, accepts each first packet at once. That makes a connection, some 75 KB,
-//! which stays for three of its timeouts after it was turned away: for 3 s, as no round trip was measured yet. At thousands
-//! of packets a second this is hundreds of MiB, and nothing above the transport can prevent it.
+//! which stays for three of its timeouts after it was turned away: for 3 s at least while no round trip was measured yet, and for
+//! minutes if its peer wants that. At thousands of packets a second this is hundreds of MiB, and nothing above the transport can
+//! prevent it.
 
 mod config;
 mod connection;
@@ -24,25 +25,25 @@ use libp2p::{
     core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent},
     multiaddr::Protocol,
 };
+use quinn::{ConnectError, Connecting};
 
 use self::{
     config::Configs,
-    connection::{Connection, peer_of},
+    connection::{Connection, Newcomer, made},
     listener::Listener,
-    places::{Place, Places},
+    places::Places,
 };
 use crate::{Identity, Limits};
 
 /// libp2p's peers are known by their certificates; rustls wants a name.
 const SERVER_NAME: &str = "l";
 
-/// A connection, and the place that it holds until its peer has proved its membership, if the peer came to us.
-type Made = (PeerId, Connection, Option<Place>);
+type Made = (PeerId, Connection, Newcomer);
 
 type Making = BoxFuture<'static, io::Result<Made>>;
 
 pub(super) struct Quic {
-    configs: Configs,
+    configs: Arc<Configs>,
     places: Arc<Places>,
     listeners: Vec<Listener>,
     /// What dials where nothing listens, by family: is it IPv6?
@@ -52,14 +53,28 @@ pub(super) struct Quic {
 
 impl Quic {
     pub(super) fn new(identity: &Identity, limits: &Limits) -> Self {
-        let places = Places::new(limits.pending_per_ip, limits.pending_incoming as usize);
+        let places = Places::new(limits.pending_per_ip, limits.pending_incoming);
         Self {
-            configs: Configs::new(identity),
+            configs: Arc::new(Configs::new(identity)),
             places: Arc::new(places),
             listeners: Vec::new(),
             dialers: BTreeMap::new(),
             waker: None,
         }
+    }
+
+    fn connect(&mut self, remote: SocketAddr, port: PortUse) -> io::Result<Connecting> {
+        let client = self.configs.client.clone();
+        let connecting = self.endpoint_to(remote.ip(), port)?.connect_with(client.clone(), remote, SERVER_NAME);
+        let connecting = match connecting {
+            // Its socket has failed. If it was a listener's, that one says so itself.
+            Err(ConnectError::EndpointStopping) => {
+                self.dialers.remove(&remote.is_ipv6());
+                self.endpoint_to(remote.ip(), port)?.connect_with(client, remote, SERVER_NAME)
+            }
+            other => other,
+        };
+        connecting.map_err(io::Error::other)
     }
 
     /// From the port that we listen on where that is possible, so that routers see one address of ours.
@@ -88,7 +103,7 @@ impl Transport for Quic {
 
     fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
         let local = socket_of(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
-        let listener = Listener::new(id, local, &self.configs, Arc::clone(&self.places));
+        let listener = Listener::new(id, local, Arc::clone(&self.configs), Arc::clone(&self.places));
         self.listeners.push(listener.map_err(TransportError::Other)?);
         // From now on dials leave from the new port.
         self.dialers.remove(&local.is_ipv6());
@@ -110,13 +125,8 @@ impl Transport for Quic {
         let remote = socket_of(&address).filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified());
         let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
         // In a hole punch both sides dial, and both connections may come about: the gate needs no dialler.
-        let endpoint = self.endpoint_to(remote.ip(), options.port_use).map_err(TransportError::Other)?;
-        let client = self.configs.client.clone();
-        let dial = async move {
-            let connection = endpoint.connect_with(client, remote, SERVER_NAME).map_err(io::Error::other)?.await?;
-            Ok((peer_of(&connection)?, Connection::new(connection), None))
-        };
-        Ok(dial.boxed())
+        let connecting = self.connect(remote, options.port_use).map_err(TransportError::Other)?;
+        Ok(async move { made(connecting.await?, None) }.boxed())
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Making, io::Error>> {
@@ -154,26 +164,4 @@ fn address_of(socket: SocketAddr) -> Multiaddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_quic_names_a_socket_and_no_other_does() {
-        let peer = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
-        for (text, socket) in [
-            ("/ip4/192.0.2.7/udp/9100/quic-v1".to_owned(), Some("192.0.2.7:9100")),
-            ("/ip6/::1/udp/9100/quic-v1".to_owned(), Some("[::1]:9100")),
-            (format!("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/{peer}"), Some("192.0.2.7:9100")),
-            (format!("/ip4/192.0.2.7/udp/9100/quic-v1/p2p/{peer}/p2p-circuit"), None),
-            ("/ip4/192.0.2.7/udp/9100".to_owned(), None),
-            ("/ip4/192.0.2.7/tcp/9100".to_owned(), None),
-            ("/dns4/example.org/udp/9100/quic-v1".to_owned(), None),
-        ] {
-            let found = socket_of(&text.parse().unwrap());
-            assert_eq!(found, socket.map(|socket| socket.parse().unwrap()), "{text}");
-            if let Some(found) = found {
-                assert!(text.starts_with(&address_of(found).to_string()), "{text}");
-            }
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, ServerConfig, TransportConfig, VarInt,
+    ClientConfig, Endpoint, EndpointConfig, NoneTokenStore, ServerConfig, TransportConfig, ValidationTokenConfig,
+    VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,8 +15,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     Identity,
     limits::{
-        MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX, QUIC_IDLE_TIME, QUIC_INCOMING_ALL_BYTES_MAX,
-        QUIC_INCOMING_BYTES_MAX, QUIC_INCOMING_MAX, QUIC_STREAM_BYTES_MAX,
+        EARLY_SUBSTREAMS_QUIC, QUIC_IDLE_TIME, QUIC_INCOMING_ALL_BYTES_MAX, QUIC_INCOMING_BYTES_MAX, QUIC_INCOMING_MAX,
+        QUIC_NEWCOMER_BYTES_MAX, QUIC_STREAM_BYTES_MAX,
     },
 };
 
@@ -40,15 +41,24 @@ impl Configs {
         let server = libp2p_tls::make_server_config(identity.pair()).expect(made);
         let transport = Arc::new(transport());
         let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client).expect(made)));
-        client.transport_config(Arc::clone(&transport));
+        // All peers have the one name by which tokens are kept: they would be told to others.
+        client.transport_config(Arc::clone(&transport)).token_store(Arc::new(NoneTokenStore));
         let mut server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server).expect(made)));
         server.transport_config(transport).migration(false);
         server.max_incoming(QUIC_INCOMING_MAX);
         server.incoming_buffer_size(QUIC_INCOMING_BYTES_MAX).incoming_buffer_size_total(QUIC_INCOMING_ALL_BYTES_MAX);
+        // A token for the next connection is for whoever is no member, too, and to remember those that were used takes up to 10 MiB.
+        let mut tokens = ValidationTokenConfig::default();
+        server.validation_token_config(tokens.sent(0).clone());
         let secret = identity.pair().derive_secret(RESET_KEY).expect("the key is an Ed25519 one");
         let mut endpoint = EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret)));
         endpoint.supported_versions(vec![VERSION]);
         Self { client, server, endpoint }
+    }
+
+    /// For one connection that comes to us, and no other: it lives as long as that one does.
+    pub(super) fn for_one(&self) -> Arc<ServerConfig> {
+        Arc::new(self.server.clone())
     }
 
     /// What listens here, and dials from here.
@@ -76,9 +86,10 @@ fn bind(at: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Of a connection whose peer has proved nothing yet.
 fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
-    let streams = u32::try_from(MUXER_STREAMS_MAX).expect("some hundreds");
+    let streams = u32::try_from(EARLY_SUBSTREAMS_QUIC).expect("a few");
     config
         .max_concurrent_bidi_streams(streams.into())
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -87,6 +98,6 @@ fn transport() -> TransportConfig {
         .max_idle_timeout(Some(QUIC_IDLE_TIME.try_into().expect("half a minute")))
         .allow_spin(false)
         .stream_receive_window(QUIC_STREAM_BYTES_MAX.into())
-        .receive_window(QUIC_CONNECTION_BYTES_MAX.into());
+        .receive_window(QUIC_NEWCOMER_BYTES_MAX.into());
     config
 }

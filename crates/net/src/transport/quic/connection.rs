@@ -12,6 +12,9 @@ use libp2p::{
 use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 
+use super::{Made, places::Place};
+use crate::limits::{MUXER_STREAMS_MAX, QUIC_CONNECTION_BYTES_MAX};
+
 /// A connection whose streams are QUIC's own.
 pub(crate) struct Connection {
     inner: quinn::Connection,
@@ -23,13 +26,37 @@ pub(crate) struct Connection {
 type Opening = BoxFuture<'static, Result<(SendStream, RecvStream), ConnectionError>>;
 
 impl Connection {
-    pub(super) fn new(inner: quinn::Connection) -> Self {
+    fn new(inner: quinn::Connection) -> Self {
         Self { inner, incoming: None, outgoing: None, closing: None }
     }
 }
 
+/// A connection whose peer has proved nothing yet: it may send little, and takes a place if it came to us.
+pub(crate) struct Newcomer {
+    inner: quinn::Connection,
+    place: Option<Place>,
+}
+
+impl Newcomer {
+    /// Its peer is somebody to be heard: it may send what a member may.
+    pub(crate) fn let_in(self) {
+        let streams = u32::try_from(MUXER_STREAMS_MAX).expect("some hundreds");
+        self.inner.set_receive_window(QUIC_CONNECTION_BYTES_MAX.into());
+        self.inner.set_max_concurrent_bi_streams(streams.into());
+        if let Some(place) = self.place {
+            place.give_back();
+        }
+    }
+}
+
+/// After the handshake.
+pub(super) fn made(inner: quinn::Connection, place: Option<Place>) -> io::Result<Made> {
+    let newcomer = Newcomer { inner: inner.clone(), place };
+    Ok((peer_of(&inner)?, Connection::new(inner), newcomer))
+}
+
 /// Who is at the other end, by the certificate that it has proved to hold.
-pub(super) fn peer_of(connection: &quinn::Connection) -> io::Result<PeerId> {
+fn peer_of(connection: &quinn::Connection) -> io::Result<PeerId> {
     let identity = connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'_>>>().ok());
     let certificate = identity.as_ref().and_then(|certificates| certificates.first());
     let certificate = certificate.ok_or_else(|| io::Error::other("a peer without a certificate"))?;

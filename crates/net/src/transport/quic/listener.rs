@@ -14,10 +14,10 @@ use tracing::{debug, trace};
 use super::{
     Making, address_of,
     config::Configs,
-    connection::{Connection, peer_of},
-    places::Places,
+    connection::made,
+    places::{Answer, Places},
 };
-use crate::limits::QUIC_TURNED_AWAY_AT_ONCE;
+use crate::{limits::QUIC_TURNED_AWAY_AT_ONCE, source::Source};
 
 type Event = TransportEvent<Making, io::Error>;
 
@@ -29,6 +29,7 @@ pub(super) struct Listener {
     /// The addresses of the machine, if it listens on all of them.
     watcher: Option<IfWatcher>,
     next: BoxFuture<'static, Option<Incoming>>,
+    configs: Arc<Configs>,
     places: Arc<Places>,
     /// What is to be told first.
     news: Option<Event>,
@@ -36,7 +37,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(id: ListenerId, local: SocketAddr, configs: &Configs, places: Arc<Places>) -> io::Result<Self> {
+    pub(super) fn new(
+        id: ListenerId,
+        local: SocketAddr,
+        configs: Arc<Configs>,
+        places: Arc<Places>,
+    ) -> io::Result<Self> {
         let endpoint = configs.listener(local)?;
         let local = endpoint.local_addr()?;
         let is_everywhere = local.ip().is_unspecified();
@@ -44,7 +50,7 @@ impl Listener {
             (!is_everywhere).then(|| TransportEvent::NewAddress { listener_id: id, listen_addr: address_of(local) });
         let watcher = is_everywhere.then(IfWatcher::new).transpose()?;
         let next = knock(endpoint.clone());
-        Ok(Self { id, endpoint, local, watcher, next, places, news, is_closed: false })
+        Ok(Self { id, endpoint, local, watcher, next, configs, places, news, is_closed: false })
     }
 
     pub(super) fn id(&self) -> ListenerId {
@@ -99,24 +105,25 @@ impl Listener {
     /// Lets him begin his handshake, if there is a place. Nothing is kept of who is turned away.
     fn judge(&self, incoming: Incoming) -> Option<Event> {
         let remote = incoming.remote_address();
-        let Some(place) = self.places.take(remote.ip()) else {
-            trace!(%remote, "no place for a handshake over QUIC");
-            incoming.refuse();
-            return None;
-        };
-        if !incoming.remote_address_validated() && self.places.are_scarce(remote.ip()) {
-            // Who has made his address up does not hear of it.
-            place.give_back();
-            if let Err(error) = incoming.retry() {
-                debug!(%remote, %error, "could not ask whether the address is true");
+        let life = self.configs.for_one();
+        let place = match self.places.ask(Source::of_ip(remote.ip()), incoming.remote_address_validated(), &life) {
+            Answer::Begin(place) => place,
+            Answer::Retry => {
+                // Who has made his address up does not hear of it.
+                if let Err(error) = incoming.retry() {
+                    debug!(%remote, %error, "could not ask whether the address is true");
+                }
+                return None;
             }
-            return None;
-        }
-        let connecting = incoming.accept().inspect_err(|error| trace!(%remote, %error, "no handshake")).ok()?;
-        let upgrade = async move {
-            let connection = connecting.await?;
-            Ok((peer_of(&connection)?, Connection::new(connection), Some(place)))
+            Answer::Refuse => {
+                trace!(%remote, "no place for a handshake over QUIC");
+                incoming.refuse();
+                return None;
+            }
         };
+        let connecting =
+            incoming.accept_with(life).inspect_err(|error| trace!(%remote, %error, "no handshake")).ok()?;
+        let upgrade = async move { made(connecting.await?, Some(place)) };
         Some(TransportEvent::Incoming {
             listener_id: self.id,
             upgrade: upgrade.boxed(),

@@ -1,48 +1,65 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use tokio::time::Instant;
+use quinn::ServerConfig;
 
-use crate::limits::QUIC_LINGER_TIME;
+use crate::source::Source;
 
-/// How many connections there may be that are not yet a member's, those included that are dying.
+/// How many connections there may be in memory that are not a member's, those included that have ended.
+///
+/// How long quinn remembers one that has ended is its peer's choice: three timeouts that grow with the round trip
+/// (10 s at most, while the handshake and the gate are waited for) and with the `max_ack_delay` that it tells of itself
+/// (16 s at most), together more than two minutes (RFC 9000, 10.2 and 18.2; RFC 9002, 6.2). So nothing is timed here.
 pub(super) struct Places(Mutex<Table>);
 
 /// Not longer than there are places.
 struct Table {
     per_source_max: usize,
     all_max: usize,
-    taken: BTreeMap<IpAddr, usize>,
-    /// Places of connections that have ended, and until when these still take memory; in order.
-    dying: VecDeque<(Instant, IpAddr)>,
+    taken: BTreeMap<u64, Taken>,
+    next: u64,
 }
 
-/// Held while a connection is not yet a member's.
-pub(crate) struct Place {
+struct Taken {
+    source: Source,
+    is_validated: bool,
+    /// A connection's own configuration: quinn lets go of it when it forgets the connection.
+    life: Weak<ServerConfig>,
+}
+
+/// What becomes of a first packet.
+pub(super) enum Answer {
+    Begin(Place),
+    /// First he is to show that his address is his own (RFC 9000, 8.1.2).
+    Retry,
+    Refuse,
+}
+
+/// Taken by a connection until its peer is a member, or nothing is left of it.
+pub(super) struct Place {
     places: Arc<Places>,
-    source: IpAddr,
-    has_memory: bool,
+    number: u64,
 }
 
 impl Places {
     pub(super) fn new(per_source_max: usize, all_max: usize) -> Self {
-        Self(Mutex::new(Table { per_source_max, all_max, taken: BTreeMap::new(), dying: VecDeque::new() }))
+        Self(Mutex::new(Table { per_source_max, all_max, taken: BTreeMap::new(), next: 0 }))
     }
 
-    /// `None` if all are taken, or all that one source may have.
-    pub(super) fn take(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
-        let is_taken = self.table().take(source, Instant::now());
-        is_taken.then(|| Place { places: Arc::clone(self), source, has_memory: true })
-    }
-
-    /// Whether so many are taken, of all or of this source's, that the rest is for who shows that his address is
-    /// true: with made-up ones a stranger would take all places of a member's.
-    pub(super) fn are_scarce(&self, source: IpAddr) -> bool {
-        let table = self.table();
-        table.all() * 2 > table.all_max || table.of(source) * 2 > table.per_source_max
+    /// `life` is the configuration that the connection is to be made with, and no other one.
+    pub(super) fn ask(self: &Arc<Self>, source: Source, is_validated: bool, life: &Arc<ServerConfig>) -> Answer {
+        let mut table = self.table();
+        table.forget_the_dead();
+        match table.judge(&source, is_validated) {
+            Judgement::Begin => {
+                let number = table.take(Taken { source, is_validated, life: Arc::downgrade(life) });
+                Answer::Begin(Place { places: Arc::clone(self), number })
+            }
+            Judgement::Retry => Answer::Retry,
+            Judgement::Refuse => Answer::Refuse,
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -51,95 +68,117 @@ impl Places {
 }
 
 impl Place {
-    /// Another one may have it at once: the connection is a member's now, or there was none.
-    pub(crate) fn give_back(mut self) {
-        self.has_memory = false;
+    /// The connection is a member's now.
+    pub(super) fn give_back(self) {
+        self.places.table().taken.remove(&self.number);
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut table = self.places.table();
-        if self.has_memory {
-            table.dying.push_back((Instant::now() + QUIC_LINGER_TIME, self.source));
-        } else {
-            table.free(self.source);
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    Begin,
+    Retry,
+    Refuse,
 }
 
 impl Table {
-    fn take(&mut self, source: IpAddr, now: Instant) -> bool {
-        while let Some((_, gone)) = self.dying.pop_front_if(|(gone_at, _)| *gone_at <= now) {
-            self.free(gone);
-        }
-        let of_source = self.of(source);
-        let has_room = self.all() < self.all_max && of_source < self.per_source_max;
-        if has_room {
-            self.taken.insert(source, of_source + 1);
-        }
-        has_room
+    fn forget_the_dead(&mut self) {
+        self.taken.retain(|_, taken| taken.life.strong_count() > 0);
     }
 
-    fn free(&mut self, source: IpAddr) {
-        if let Some(count) = self.taken.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.taken.remove(&source);
-            }
+    /// Once half of all are taken, the rest is for addresses that are true, one place for each: nothing that has begun
+    /// can be displaced, and so many must a stranger own to shut members out. And of each source's places the second half
+    /// is for who is truly there, so that made-up addresses do not take a member's.
+    fn judge(&self, source: &Source, is_validated: bool) -> Judgement {
+        let all = self.taken.len();
+        let own = self.taken.values().filter(|taken| taken.source == *source).count();
+        let has_shown = self.taken.values().any(|taken| taken.is_validated && taken.source == *source);
+        let is_half_full = all * 2 >= self.all_max;
+        if all >= self.all_max || own >= self.per_source_max || is_half_full && has_shown {
+            Judgement::Refuse
+        } else if !is_validated && (is_half_full || own * 2 >= self.per_source_max) {
+            Judgement::Retry
+        } else {
+            Judgement::Begin
         }
     }
 
-    fn of(&self, source: IpAddr) -> usize {
-        self.taken.get(&source).copied().unwrap_or_default()
-    }
-
-    fn all(&self) -> usize {
-        self.taken.values().sum()
+    fn take(&mut self, taken: Taken) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.taken.insert(number, taken);
+        number
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Identity, transport::quic::config::Configs};
 
-    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    fn source(last: u8) -> Source {
+        Source::of_ip([192, 0, 2, last].into())
+    }
 
-    #[test]
-    fn a_source_has_few_places_and_all_have_not_many() {
-        let places = Arc::new(Places::new(2, 3));
-        let held = [places.take(A), places.take(A)].map(Option::unwrap);
-        assert!(places.take(A).is_none());
-        assert!(places.are_scarce(B));
-        let other = places.take(B).unwrap();
-        assert!(places.take(B).is_none(), "all are taken");
-        for place in held {
-            place.give_back();
+    /// Begins for each of these, `source` and whether its address was shown to be true, and returns what the next one is told.
+    fn judged(places: (usize, usize), taken: &[(u8, bool)], next: (u8, bool)) -> Judgement {
+        let mut table = Table { per_source_max: places.0, all_max: places.1, taken: BTreeMap::new(), next: 0 };
+        for &(last, is_validated) in taken {
+            assert_eq!(table.judge(&source(last), is_validated), Judgement::Begin, "{last} of {taken:?}");
+            table.take(Taken { source: source(last), is_validated, life: Weak::new() });
         }
-        assert!(!places.are_scarce(A));
-        other.give_back();
-        assert!(places.table().taken.is_empty());
+        table.judge(&source(next.0), next.1)
     }
 
     #[test]
     fn half_of_a_sources_places_are_for_who_is_truly_there() {
-        let places = Arc::new(Places::new(4, 64));
-        let held = [places.take(A), places.take(A)];
-        assert!(!places.are_scarce(A));
-        let third = places.take(A);
-        assert!(places.are_scarce(A) && !places.are_scarce(B));
-        drop((held, third));
+        use Judgement::{Begin, Refuse, Retry};
+        for (taken, next, told) in [
+            (&[(1, false)][..], (1, false), Begin),
+            (&[(1, false), (1, false)], (1, false), Retry),
+            (&[(1, false), (1, false)], (2, false), Begin),
+            (&[(1, false), (1, false)], (1, true), Begin),
+            (&[(1, false), (1, false), (1, true), (1, true)], (1, true), Refuse),
+            (&[(1, false), (1, false), (1, true), (1, true)], (2, false), Begin),
+        ] {
+            assert_eq!(judged((4, 64), taken, next), told, "{next:?} after {taken:?}");
+        }
     }
 
     #[test]
-    fn who_was_turned_away_keeps_his_place_until_the_connection_is_gone() {
+    fn half_of_all_places_are_for_one_of_each_true_address() {
+        use Judgement::{Begin, Refuse, Retry};
+        for (taken, next, told) in [
+            (&[(1, true)][..], (2, false), Begin),
+            (&[(1, true), (1, true)], (1, true), Refuse),
+            (&[(1, true), (1, true)], (2, false), Retry),
+            (&[(1, true), (1, true)], (2, true), Begin),
+            // Made up by somebody else: his own is still free.
+            (&[(2, false), (2, false)], (2, true), Begin),
+            (&[(1, true), (1, true), (2, true)], (2, true), Refuse),
+            (&[(1, true), (1, true), (2, true)], (3, false), Retry),
+            (&[(1, true), (1, true), (2, true), (3, true)], (4, true), Refuse),
+        ] {
+            assert_eq!(judged((4, 4), taken, next), told, "{next:?} after {taken:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_taken_until_the_connection_is_forgotten_or_a_members() {
+        let config = Configs::new(&Identity::from_seed([1; 32]));
         let places = Arc::new(Places::new(1, 8));
-        drop(places.take(A).unwrap());
-        assert!(places.take(A).is_none());
-        assert!(places.take(B).is_some());
-        let later = Instant::now() + QUIC_LINGER_TIME;
-        assert!(places.table().take(A, later));
-        assert!(!places.table().take(A, later));
+        let life = config.for_one();
+        let begins = |life: &Arc<ServerConfig>| matches!(places.ask(source(1), true, life), Answer::Begin(_));
+        assert!(begins(&life));
+        let next = config.for_one();
+        assert!(!begins(&next), "the connection is still in memory");
+        drop(life);
+        assert!(begins(&next));
+
+        let places = Arc::new(Places::new(1, 8));
+        let Answer::Begin(place) = places.ask(source(1), true, &next) else { panic!("there is a place") };
+        place.give_back();
+        assert!(places.table().taken.is_empty());
+        assert!(matches!(places.ask(source(1), true, &next), Answer::Begin(_)));
     }
 }
