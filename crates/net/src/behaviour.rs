@@ -6,11 +6,12 @@ mod gossip;
 mod lan;
 mod members_only;
 mod per_source;
+mod probes;
 mod relaying;
 pub(crate) mod streams;
 
 use libp2p::{
-    PeerId, autonat,
+    Multiaddr, PeerId, autonat,
     connection_limits::{self, ConnectionLimits},
     dcutr, identify, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
@@ -21,9 +22,9 @@ use rand::{SeedableRng, rngs::StdRng};
 pub(crate) use self::candidates::RawCandidates;
 use self::{
     address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, per_source::PerSource,
-    streams::Streams,
+    probes::Probes, streams::Streams,
 };
-use crate::{Config, RelayServer, StartError, class::Infrastructure, limits::PROBE_INTERVAL};
+use crate::{Config, RelayServer, StartError, class::Infrastructure};
 
 const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
 
@@ -44,7 +45,8 @@ pub(crate) struct Behaviour {
     relay_client: Toggle<relay::client::Behaviour>,
     relay_server: Toggle<MembersOnly<relay::Behaviour>>,
     punch: Toggle<MembersOnly<WithoutJunk<dcutr::Behaviour>>>,
-    autonat_client: Toggle<WithoutJunk<autonat::v2::client::Behaviour<StdRng>>>,
+    /// A server that is no member could not get through our gate: it would find that nobody can dial us.
+    autonat_client: Toggle<MembersOnly<WithoutJunk<Probes>>>,
     autonat_server: Toggle<MembersOnly<autonat::v2::server::Behaviour<StdRng>>>,
     upnp: Toggle<upnp::tokio::Behaviour>,
     kademlia: Toggle<MembersOnly<Kademlia>>,
@@ -64,8 +66,8 @@ impl Behaviour {
         let on_direct_ones = |server| MembersOnly::on_direct_ones(server, infrastructure.clone());
         let relay_server = (reach.relay_server != RelayServer::Off).then(|| relaying::server(me, reach.relay_server));
         let punch = (reach.relay_client && reach.hole_punching).then(|| WithoutJunk(dcutr::Behaviour::new(me)));
-        let probe = autonat::v2::client::Config::default().with_probe_interval(PROBE_INTERVAL);
-        let autonat_client = reach.autonat.then(|| autonat::v2::client::Behaviour::new(StdRng::from_seed(seed), probe));
+        let probes = || WithoutJunk(Probes::new(StdRng::from_seed(seed), limits.probe_interval));
+        let autonat_client = reach.autonat.then(|| MembersOnly::new(probes(), infrastructure.clone()));
         let can_dial_back = reach.relay_server == RelayServer::On || !config.external.is_empty();
         let autonat_server =
             (reach.autonat && can_dial_back).then(|| autonat::v2::server::Behaviour::new(StdRng::from_seed(seed)));
@@ -93,7 +95,7 @@ impl Behaviour {
             relay_client: relay_client.into(),
             relay_server: relay_server.map(on_direct_ones).into(),
             punch: punch.map(|punch| MembersOnly::new(punch, infrastructure.clone())).into(),
-            autonat_client: autonat_client.map(WithoutJunk).into(),
+            autonat_client: autonat_client.into(),
             autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),
             upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
             kademlia: kademlia.map(|book| MembersOnly::new(book, infrastructure.clone())).into(),
@@ -117,6 +119,13 @@ impl Behaviour {
     pub(crate) fn serve_relay(&mut self, serves: bool) {
         if let Some(server) = self.relay_server.as_mut() {
             server.inner_mut().set_status(Some(if serves { relay::Status::Enable } else { relay::Status::Disable }));
+        }
+    }
+
+    /// Asks anew whether others can dial us where that is not known, and at these addresses.
+    pub(crate) fn probe_again(&mut self, doubted: &[Multiaddr]) {
+        if let Some(client) = self.autonat_client.as_mut() {
+            client.inner_mut().0.begin_again(doubted);
         }
     }
 

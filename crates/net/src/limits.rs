@@ -109,8 +109,8 @@ pub(crate) const OWN_ADDRESSES_MAX: usize = 16;
 /// silence says nothing at all (libp2p, AutoNAT v2).
 pub(crate) const UNCONFIRMED_TIME: Duration = Duration::from_secs(30);
 
-/// How often unconfirmed candidates are looked at.
-pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+/// Own addresses, as others say that they see them, that are tested in one round.
+pub(crate) const CANDIDATES_MAX: usize = 64;
 
 /// Bounds that a test or an operator may want to change. [`Limits::default`] is the production set.
 #[derive(Clone, Debug)]
@@ -139,6 +139,11 @@ pub struct Limits {
     /// Inbound streams (messages and pulls) open at once, of one peer and of all.
     pub streams_per_peer: usize,
     pub streams: usize,
+    /// How often own addresses that nobody has confirmed are looked at.
+    pub probe_interval: Duration,
+    /// How long it counts that others could not dial us: then they are asked again. Seldom, since behind most
+    /// routers it is in vain.
+    pub probe_again_after: Duration,
     /// For opening a stream, and for an inbound stream's request.
     pub request_time: Duration,
     /// The longest a stream may move nothing while one side waits.
@@ -170,6 +175,8 @@ impl Default for Limits {
             idle_time: Duration::from_secs(300),
             ping_interval: Duration::from_secs(10),
             ping_time: Duration::from_secs(8),
+            probe_interval: Duration::from_secs(15),
+            probe_again_after: Duration::from_secs(10 * 60),
             streams_per_peer: 32,
             streams: 512,
             request_time: Duration::from_secs(5),

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    time::Duration,
 };
 
 use libp2p::{
@@ -52,6 +53,9 @@ pub(super) struct Reaching {
     sounded: BTreeSet<PeerId>,
     punches: Punches,
     evidence: Evidence,
+    /// When AutoNAT begins anew; each so often.
+    next_round: Option<Instant>,
+    probe_again_after: Duration,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
     /// What the operator says that others reach.
@@ -103,6 +107,8 @@ impl Reaching {
             sounded: BTreeSet::new(),
             punches: Punches::default(),
             evidence: Evidence::new(is_public),
+            next_round: config.reach.autonat.then(|| Instant::now() + config.limits.probe_again_after),
+            probe_again_after: config.limits.probe_again_after,
             is_open: !config.listen.iter().all(is_loopback),
             named: config.external.clone(),
             upnp: None,
@@ -275,6 +281,9 @@ impl Driver {
         while let Some(peer) = self.reaching.punches.next(now, jitter) {
             self.punch_again(peer);
         }
+        if self.reaching.next_round.is_some_and(|at| at <= now) {
+            self.probe_again(&[]);
+        }
         let settled = self.close_duplicates(now);
         self.wake_gossip();
         let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
@@ -289,9 +298,17 @@ impl Driver {
             self.swarm.behaviour_mut().serve_relay(serves);
         }
         let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
-        let due = [self.reaching.reservations.deadline(), self.reaching.punches.deadline(), settled, wakes, unsure];
-        self.reaching.wake_at = due.into_iter().flatten().min();
+        let reaching = &mut self.reaching;
+        let (asks, punches) = (reaching.reservations.deadline(), reaching.punches.deadline());
+        let due = [asks, punches, settled, wakes, unsure, reaching.next_round];
+        reaching.wake_at = due.into_iter().flatten().min();
         self.tell_reach(nat, serves);
+    }
+
+    /// What has failed may have been a server's fault, or of before.
+    fn probe_again(&mut self, doubted: &[Multiaddr]) {
+        self.reaching.next_round = self.reaching.next_round.map(|_| Instant::now() + self.reaching.probe_again_after);
+        self.swarm.behaviour_mut().probe_again(doubted);
     }
 
     fn ask_for_reservation(&mut self, relay: PeerId, place: &Address) {
