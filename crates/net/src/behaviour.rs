@@ -10,6 +10,8 @@ mod probes;
 mod relaying;
 pub(crate) mod streams;
 
+use std::net::IpAddr;
+
 use libp2p::{
     Multiaddr, PeerId, autonat,
     connection_limits::{self, ConnectionLimits},
@@ -126,6 +128,13 @@ impl Behaviour {
     pub(crate) fn probe_again(&mut self, doubted: &[Multiaddr]) {
         if let Some(client) = self.autonat_client.as_mut() {
             client.inner_mut().0.begin_again(doubted);
+        }
+    }
+
+    /// Where others saw us is of no account any more.
+    pub(crate) fn forget_candidates(&mut self, is_void: impl Fn(IpAddr) -> bool) {
+        if let Some(client) = self.autonat_client.as_mut() {
+            client.inner_mut().0.forget(is_void);
         }
     }
 

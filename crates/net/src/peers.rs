@@ -9,7 +9,7 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 use wire::Peer;
 
-use crate::{Address, Carrier, ConnectionClass, Direction, identity::peer_of, links::Rated};
+use crate::{Address, Carrier, ConnectionClass, Direction, address::was_last, identity::peer_of, links::Rated};
 
 /// A peer that is connected now, over its best connection: a direct one before a circuit, then the
 /// oldest.
@@ -154,11 +154,17 @@ impl Peers {
         }
     }
 
+    /// Whether a connected peer sees us at this address, or came to it.
+    pub(crate) fn see_us_at(&self, ip: IpAddr) -> bool {
+        let peers = self.lock();
+        peers.values().any(|entry| entry.links.values().any(|link| !link.is_relayed && link.local_ip == Some(ip)))
+    }
+
     /// Direct connections that ran from `ip`, which this machine has no more. `others` are the addresses that it
     /// still has: with none of that family left, all of that family ran from there. QUIC's, too: our servers take
     /// nothing from another address than the one that a connection began with.
     pub(crate) fn stranded(&self, ip: IpAddr, others: &[IpAddr]) -> Vec<ConnectionId> {
-        let is_last = !others.iter().any(|other| other.is_ipv4() == ip.is_ipv4() && !other.is_loopback());
+        let is_last = was_last(ip, others);
         let was_from_there = |link: &Link| {
             let Some(there) = link.address.ip().filter(|there| !there.is_loopback()) else { return false };
             // Behind a router a peer sees another address than the one that it came from.

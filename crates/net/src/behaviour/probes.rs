@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,7 +19,7 @@ use libp2p::{
 };
 use rand::{SeedableRng, rngs::StdRng};
 
-use crate::limits::CANDIDATES_MAX;
+use crate::{address::ip_of, limits::CANDIDATES_MAX};
 
 type Client = autonat::v2::client::Behaviour<StdRng>;
 
@@ -77,6 +78,11 @@ impl Probes {
             }
         }
         self.client = client;
+    }
+
+    /// The next round is without these candidates.
+    pub(crate) fn forget(&mut self, is_void: impl Fn(IpAddr) -> bool) {
+        self.candidates.retain(|candidate| !ip_of(candidate).is_some_and(&is_void));
     }
 
     /// Whether the client may hear of it.

@@ -1,6 +1,7 @@
 //! What the driver does to reach peers, and be reached, where the plain way is closed.
 
 mod dials;
+mod doubts;
 mod served;
 
 use std::{
@@ -56,6 +57,8 @@ pub(super) struct Reaching {
     /// When AutoNAT begins anew; each so often.
     next_round: Option<Instant>,
     probe_again_after: Duration,
+    /// When others' words may make us doubt what was confirmed.
+    next_doubt: Option<Instant>,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
     /// What the operator says that others reach.
@@ -109,6 +112,7 @@ impl Reaching {
             evidence: Evidence::new(is_public),
             next_round: config.reach.autonat.then(|| Instant::now() + config.limits.probe_again_after),
             probe_again_after: config.limits.probe_again_after,
+            next_doubt: None,
             is_open: !config.listen.iter().all(is_loopback),
             named: config.external.clone(),
             upnp: None,
@@ -263,6 +267,10 @@ impl Driver {
             Some(_) => {}
             None => self.reaching.reservations.gone(&peer),
         }
+        let observed = Address::reported(&info.observed_addr);
+        if let Some(ip) = observed.ip().filter(|_| observed.is_global()) {
+            self.on_seen_at(ip);
+        }
         self.tend();
     }
 
@@ -284,6 +292,9 @@ impl Driver {
         if self.reaching.next_round.is_some_and(|at| at <= now) {
             self.probe_again(&[]);
         }
+        while let Some(address) = self.reaching.evidence.overdue(now) {
+            self.on_not_reached(&address);
+        }
         let settled = self.close_duplicates(now);
         self.wake_gossip();
         let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
@@ -300,13 +311,13 @@ impl Driver {
         let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
         let reaching = &mut self.reaching;
         let (asks, punches) = (reaching.reservations.deadline(), reaching.punches.deadline());
-        let due = [asks, punches, settled, wakes, unsure, reaching.next_round];
+        let due = [asks, punches, settled, wakes, unsure, reaching.next_round, reaching.evidence.deadline()];
         reaching.wake_at = due.into_iter().flatten().min();
         self.tell_reach(nat, serves);
     }
 
     /// What has failed may have been a server's fault, or of before.
-    fn probe_again(&mut self, doubted: &[Multiaddr]) {
+    pub(super) fn probe_again(&mut self, doubted: &[Multiaddr]) {
         self.reaching.next_round = self.reaching.next_round.map(|_| Instant::now() + self.reaching.probe_again_after);
         self.swarm.behaviour_mut().probe_again(doubted);
     }
