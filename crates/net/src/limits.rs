@@ -205,7 +205,13 @@ pub(crate) const RECORD_LIFE: Duration = Duration::from_secs(30 * 60);
 pub(crate) const RECORD_QUERIES_MAX: usize = 8;
 pub(crate) const RECORD_QUERY_TIME: Duration = Duration::from_secs(10);
 
-/// Records that are checked in a second: some 50 us each.
+/// Members that are to be looked up when a question has ended.
+pub(crate) const LOOK_UPS_WAITING_MAX: usize = 64;
+
+/// Records that one member may give in a second: it has one of its own.
+pub(crate) const RECORDS_OF_ONE_AT_ONCE: usize = 4;
+
+/// Records whose signature is checked in a second: some 50 us each.
 pub(crate) const RECORD_CHECKS_MAX: usize = 64;
 
 /// How often machines of the same network are asked for.
