@@ -167,7 +167,11 @@ impl Driver {
         if !self.reaching.config.is_any() {
             return;
         }
-        let is_from_port = !matches!(endpoint, ConnectedPoint::Dialer { port_use: PortUse::New, .. });
+        let is_from_port = match endpoint {
+            ConnectedPoint::Dialer { port_use: PortUse::New, .. } => false,
+            ConnectedPoint::Dialer { address, .. } => self.swarm.listeners().any(|own| leaves_from(own, address)),
+            ConnectedPoint::Listener { .. } => true,
+        };
         let introduction = Introduction { is_from_port, ..Introduction::default() };
         self.reaching.introductions.insert(connection, introduction);
         if self.peers.rated(&peer, &self.me).len() > 1 {
@@ -384,6 +388,13 @@ impl Driver {
     }
 }
 
+/// Whether a dial to `remote` leaves from the port of this listener, if it may: from another kind of port nobody is let in.
+fn leaves_from(own: &Multiaddr, remote: &Multiaddr) -> bool {
+    let (own, remote) = (Address::reported(own), Address::reported(remote));
+    let kind = |address: &Address| Some((address.carrier(), address.ip()?.is_ipv4(), address.ip()?.is_loopback()));
+    !own.is_relayed() && kind(&own) == kind(&remote)
+}
+
 /// Of the addresses that a relay which dialled us says it listens on, the one that others most likely
 /// reach: where it came from, then one that is good anywhere.
 fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Address> {
@@ -394,4 +405,24 @@ fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Addr
         (place.ip() != came_from, !place.is_global(), is_loopback)
     };
     places.map(|place| place.without_peer()).min_by_key(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_leaves_from_a_listener_of_its_own_kind() {
+        let remote = "/ip4/50.0.0.1/udp/9100/quic-v1";
+        let relay = "/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit";
+        for (own, expected) in [
+            ("/ip4/10.0.0.1/udp/9100/quic-v1", true),
+            ("/ip4/10.0.0.1/tcp/9100", false),
+            ("/ip6/2001:db8::1/udp/9100/quic-v1", false),
+            ("/ip4/127.0.0.1/udp/9100/quic-v1", false),
+            (&format!("/ip4/50.0.0.2/udp/9100/quic-v1{relay}"), false),
+        ] {
+            assert_eq!(leaves_from(&own.parse().unwrap(), &remote.parse().unwrap()), expected, "{own}");
+        }
+    }
 }
