@@ -26,7 +26,7 @@ struct Server {
 }
 
 enum Heard {
-    Protocols(Vec<String>),
+    Introduction(Box<identify::Info>),
     Ping,
     Gossip(String),
     /// We were asked to dial.
@@ -74,7 +74,7 @@ async fn server(dial: Option<&net::Address>) -> Running {
         loop {
             let heard = match swarm.select_next_some().await {
                 SwarmEvent::Behaviour(ServerEvent::Identify(identify::Event::Received { info, .. })) => {
-                    Heard::Protocols(info.protocols.iter().map(ToString::to_string).collect())
+                    Heard::Introduction(Box::new(info))
                 }
                 SwarmEvent::Behaviour(ServerEvent::Ping(ping::Event { result: Ok(_), .. })) => Heard::Ping,
                 SwarmEvent::Behaviour(ServerEvent::Gossip(gossipsub::Event::GossipsubNotSupported { .. })) => continue,
@@ -133,10 +133,12 @@ async fn hears_of(mut settings: Config, expected: &[&str]) {
     while pings < 10 || !identified {
         match server.heard.recv().await.unwrap() {
             Heard::Ping => pings += usize::from(identified),
-            Heard::Protocols(protocols) => {
+            Heard::Introduction(info) => {
                 identified = true;
-                let heard: BTreeSet<_> = protocols.iter().map(String::as_str).collect();
+                let heard: BTreeSet<_> = info.protocols.iter().map(AsRef::as_ref).collect();
                 assert_eq!(heard, expected.iter().copied().collect());
+                assert_eq!(info.listen_addrs, [], "where we are is the members' business");
+                assert!(!format!("{}{}", info.agent_version, info.protocol_version).contains("ghoard"));
             }
             Heard::Probe => panic!("infrastructure was asked whether it can dial us"),
             Heard::Gossip(event) => panic!("gossip reached infrastructure: {event}"),
