@@ -237,6 +237,12 @@ fn with_server_name(address: &Multiaddr, name: &str) -> Multiaddr {
     named
 }
 
+/// Whether of the addresses that this machine has `left` none leads out where `gone` did.
+pub(crate) fn was_last(gone: IpAddr, left: &[IpAddr]) -> bool {
+    let is_near = |ip: &IpAddr| ip.is_loopback() || matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    !left.iter().any(|other| other.is_ipv4() == gone.is_ipv4() && !is_near(other))
+}
+
 /// The relay of a circuit: the last peer that is named before it.
 pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
     let mut relay = None;

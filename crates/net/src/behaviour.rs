@@ -4,12 +4,15 @@ pub(crate) mod address_book;
 mod candidates;
 mod gossip;
 mod lan;
-mod members_only;
+mod one_class;
+mod probes;
 mod relaying;
 pub(crate) mod streams;
 
+use std::net::IpAddr;
+
 use libp2p::{
-    PeerId, autonat,
+    Multiaddr, PeerId, autonat,
     connection_limits::{self, ConnectionLimits},
     dcutr, identify, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
@@ -19,11 +22,14 @@ use rand::{SeedableRng, rngs::StdRng};
 
 pub(crate) use self::candidates::RawCandidates;
 use self::{
-    address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, members_only::MembersOnly, streams::Streams,
+    address_book::Kademlia, candidates::WithoutJunk, gossip::Gossip, one_class::OneClass, probes::Probes,
+    streams::Streams,
 };
-use crate::{Config, RelayServer, StartError, class::Infrastructure, limits::PROBE_INTERVAL};
+use crate::{Config, RelayServer, StartError, class::Infrastructure};
 
 const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
+/// What public nodes say.
+const PUBLIC_IDENTIFY_PROTOCOL: &str = "ipfs/0.1.0";
 
 /// Those that refuse connections come first: gossip remembers each connection that it was shown,
 /// and would not hear that a later one refused it.
@@ -31,20 +37,23 @@ const IDENTIFY_PROTOCOL: &str = "/ghoard/id/1";
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
-    identify: identify::Behaviour,
+    identify: OneClass<identify::Behaviour>,
+    /// Tells others than members nothing of ours.
+    identify_outside: Toggle<OneClass<identify::Behaviour>>,
     ping: ping::Behaviour,
     lan: lan::Lan,
-    gossip: MembersOnly<Gossip>,
-    streams: MembersOnly<Streams>,
+    gossip: OneClass<Gossip>,
+    streams: OneClass<Streams>,
     candidates: RawCandidates,
     /// Not for members only: a server that the operator named may be a relay.
     relay_client: Toggle<relay::client::Behaviour>,
-    relay_server: Toggle<MembersOnly<relay::Behaviour>>,
-    punch: Toggle<MembersOnly<WithoutJunk<dcutr::Behaviour>>>,
-    autonat_client: Toggle<WithoutJunk<autonat::v2::client::Behaviour<StdRng>>>,
-    autonat_server: Toggle<MembersOnly<autonat::v2::server::Behaviour<StdRng>>>,
+    relay_server: Toggle<OneClass<relay::Behaviour>>,
+    punch: Toggle<OneClass<WithoutJunk<dcutr::Behaviour>>>,
+    /// A server that is no member could not get through our gate: it would find that nobody can dial us.
+    autonat_client: Toggle<OneClass<WithoutJunk<Probes>>>,
+    autonat_server: Toggle<OneClass<autonat::v2::server::Behaviour<StdRng>>>,
     upnp: Toggle<upnp::tokio::Behaviour>,
-    kademlia: Toggle<MembersOnly<Kademlia>>,
+    kademlia: Toggle<OneClass<Kademlia>>,
 }
 
 impl Behaviour {
@@ -58,11 +67,11 @@ impl Behaviour {
         let (limits, reach, me) = (&config.limits, &config.reach, config.identity.peer_id());
         // It tells each connection's handler when it begins to serve, and on a circuit it has none: libp2p panics
         // (libp2p-relay 0.22), and the connection's task is gone without a word.
-        let on_direct_ones = |server| MembersOnly::on_direct_ones(server, infrastructure.clone());
+        let on_direct_ones = |server| OneClass::direct_members(server, infrastructure.clone());
         let relay_server = (reach.relay_server != RelayServer::Off).then(|| relaying::server(me, reach.relay_server));
         let punch = (reach.relay_client && reach.hole_punching).then(|| WithoutJunk(dcutr::Behaviour::new(me)));
-        let probe = autonat::v2::client::Config::default().with_probe_interval(PROBE_INTERVAL);
-        let autonat_client = reach.autonat.then(|| autonat::v2::client::Behaviour::new(StdRng::from_seed(seed), probe));
+        let probes = || WithoutJunk(Probes::new(StdRng::from_seed(seed), limits.probe_interval));
+        let autonat_client = reach.autonat.then(|| OneClass::members(probes(), infrastructure.clone()));
         let can_dial_back = reach.relay_server == RelayServer::On || !config.external.is_empty();
         let autonat_server =
             (reach.autonat && can_dial_back).then(|| autonat::v2::server::Behaviour::new(StdRng::from_seed(seed)));
@@ -77,28 +86,35 @@ impl Behaviour {
             .with_push_listen_addr_updates(true)
             // Whom to dial, and where, is the node's decision.
             .with_cache_size(0);
+        let outside = identify::Config::new(PUBLIC_IDENTIFY_PROTOCOL.to_owned(), config.identity.pair().public())
+            .with_hide_listen_addrs(true)
+            .with_cache_size(0);
+        let has_outside = !infrastructure.0.is_empty();
+        let outside =
+            has_outside.then(|| OneClass::infrastructure(identify::Behaviour::new(outside), infrastructure.clone()));
         let ping = ping::Config::new().with_interval(limits.ping_interval).with_timeout(limits.ping_time);
         Ok(Self {
             limits: connection_limits::Behaviour::new(connections),
-            identify: identify::Behaviour::new(identify),
+            identify: OneClass::members(identify::Behaviour::new(identify), infrastructure.clone()),
+            identify_outside: outside.into(),
             ping: ping::Behaviour::new(ping),
             lan: lan::new(config.mdns, config.identity.peer_id()),
-            gossip: MembersOnly::new(gossip::new(config)?, infrastructure.clone()),
-            streams: MembersOnly::new(Streams::default(), infrastructure.clone()),
+            gossip: OneClass::members(gossip::new(config)?, infrastructure.clone()),
+            streams: OneClass::members(Streams::default(), infrastructure.clone()),
             candidates: RawCandidates::default(),
             relay_client: relay_client.into(),
             relay_server: relay_server.map(on_direct_ones).into(),
-            punch: punch.map(|punch| MembersOnly::new(punch, infrastructure.clone())).into(),
-            autonat_client: autonat_client.map(WithoutJunk).into(),
-            autonat_server: autonat_server.map(|server| MembersOnly::new(server, infrastructure.clone())).into(),
+            punch: punch.map(|punch| OneClass::members(punch, infrastructure.clone())).into(),
+            autonat_client: autonat_client.into(),
+            autonat_server: autonat_server.map(|server| OneClass::members(server, infrastructure.clone())).into(),
             upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
-            kademlia: kademlia.map(|book| MembersOnly::new(book, infrastructure.clone())).into(),
+            kademlia: kademlia.map(|book| OneClass::members(book, infrastructure.clone())).into(),
         })
     }
 
-    /// Tells these peers once more who we are, and where.
+    /// Tells those of these peers that are members once more who we are, and where.
     pub(crate) fn introduce_again(&mut self, peers: Vec<PeerId>) {
-        self.identify.push(peers);
+        self.identify.inner_mut().push(peers);
     }
 
     pub(crate) fn gossip(&mut self) -> &mut Gossip {
@@ -116,9 +132,23 @@ impl Behaviour {
         }
     }
 
+    /// Asks anew whether others can dial us where that is not known, and at these addresses.
+    pub(crate) fn probe_again(&mut self, doubted: &[Multiaddr]) {
+        if let Some(client) = self.autonat_client.as_mut() {
+            client.inner_mut().0.begin_again(doubted);
+        }
+    }
+
+    /// Where others saw us is of no account any more.
+    pub(crate) fn forget_candidates(&mut self, is_void: impl Fn(IpAddr) -> bool) {
+        if let Some(client) = self.autonat_client.as_mut() {
+            client.inner_mut().0.forget(is_void);
+        }
+    }
+
     /// `None` where it is not wanted.
     pub(crate) fn kademlia(&mut self) -> Option<&mut Kademlia> {
-        self.kademlia.as_mut().map(MembersOnly::inner_mut)
+        self.kademlia.as_mut().map(OneClass::inner_mut)
     }
 
     pub(crate) fn streams(&mut self) -> &mut Streams {

@@ -10,7 +10,8 @@ use libp2p::{
 pub enum ConnectionClass {
     /// Has proved to hold the fleet's secret: everything.
     Member,
-    /// A server that the operator named, dialled by us: identify and ping.
+    /// A server that the operator named, dialled by us: identify, which tells it nothing of ours, ping, and the
+    /// client side of circuits.
     Infrastructure,
 }
 

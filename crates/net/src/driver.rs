@@ -85,6 +85,8 @@ pub(crate) struct Driver {
     reaching: Reaching,
     /// Of what the members' Kademlia keeps here.
     shelf: Shelf,
+    /// Whom it is asked for when a question has ended.
+    look_ups: VecDeque<PeerId>,
 }
 
 impl Driver {
@@ -130,6 +132,7 @@ impl Driver {
             dropping: BTreeMap::new(),
             reaching,
             shelf: Shelf::default(),
+            look_ups: VecDeque::new(),
         };
         // All of them before the first is bound: `[::]` is in use as soon as `0.0.0.0` is.
         let probed: Vec<_> = config.listen.iter().map(|address| (address, probe(address))).collect();

@@ -89,8 +89,9 @@ pub enum Event {
     LookedUp {
         record: SignedPeer,
     },
-    /// Others keep where this node is.
-    AddressKept,
+    /// Another member has heard where this node is. Whether it keeps that it does not say: it may have had too much to
+    /// read just then.
+    AddressGiven,
     Rtt {
         peer: Peer,
         rtt: Duration,

@@ -124,8 +124,8 @@ impl Net {
         Ok(PullStream::new(stream, shared.limits.stall_time, Arc::clone(&shared.meters)))
     }
 
-    /// Has other members keep this node's own word of where it is; that some do comes as
-    /// [`crate::Event::AddressKept`]. Nothing without [`Config::kademlia`].
+    /// Asks other members to keep this node's own word of where it is; that one has heard it comes as
+    /// [`crate::Event::AddressGiven`]. Nothing without [`Config::kademlia`].
     pub fn publish_address(&self, own: &SignedPeer) {
         self.ask(Command::PublishAddress(own.clone()));
     }

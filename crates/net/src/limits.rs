@@ -110,8 +110,8 @@ pub(crate) const OWN_ADDRESSES_MAX: usize = 16;
 /// silence says nothing at all (libp2p, AutoNAT v2).
 pub(crate) const UNCONFIRMED_TIME: Duration = Duration::from_secs(30);
 
-/// How often unconfirmed candidates are looked at.
-pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+/// Own addresses, as others say that they see them, that are tested in one round.
+pub(crate) const CANDIDATES_MAX: usize = 64;
 
 /// Bounds that a test or an operator may want to change. [`Limits::default`] is the production set.
 #[derive(Clone, Debug)]
@@ -142,6 +142,11 @@ pub struct Limits {
     /// Inbound streams (messages and pulls) open at once, of one peer and of all.
     pub streams_per_peer: usize,
     pub streams: usize,
+    /// How often own addresses that nobody has confirmed are looked at.
+    pub probe_interval: Duration,
+    /// How long it counts that others could not dial us: then they are asked again. Seldom, since behind most
+    /// routers it is in vain.
+    pub probe_again_after: Duration,
     /// For opening a stream, and for an inbound stream's request.
     pub request_time: Duration,
     /// The longest a stream may move nothing while one side waits.
@@ -173,6 +178,8 @@ impl Default for Limits {
             idle_time: Duration::from_secs(300),
             ping_interval: Duration::from_secs(10),
             ping_time: Duration::from_secs(8),
+            probe_interval: Duration::from_secs(15),
+            probe_again_after: Duration::from_secs(10 * 60),
             streams_per_peer: 32,
             streams: 512,
             request_time: Duration::from_secs(5),
@@ -201,7 +208,13 @@ pub(crate) const RECORD_LIFE: Duration = Duration::from_secs(30 * 60);
 pub(crate) const RECORD_QUERIES_MAX: usize = 8;
 pub(crate) const RECORD_QUERY_TIME: Duration = Duration::from_secs(10);
 
-/// Records that are checked in a second: some 50 us each.
+/// Members that are to be looked up when a question has ended.
+pub(crate) const LOOK_UPS_WAITING_MAX: usize = 64;
+
+/// Records that one member may give in a second: it has one of its own.
+pub(crate) const RECORDS_OF_ONE_AT_ONCE: usize = 4;
+
+/// Records whose signature is checked in a second: some 50 us each.
 pub(crate) const RECORD_CHECKS_MAX: usize = 64;
 
 /// How often machines of the same network are asked for.

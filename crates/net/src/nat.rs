@@ -1,6 +1,9 @@
 //! Whether others can dial this node, as far as it knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use tokio::time::Instant;
 
@@ -37,6 +40,8 @@ pub(crate) struct Evidence {
     /// The operator named an address, or said that this node serves others.
     said: bool,
     confirmed: BTreeSet<Address>,
+    /// Until when each has to be confirmed anew, or counts no more.
+    doubted: BTreeMap<Address, Instant>,
     /// Since when it was known, and not confirmed.
     candidates: BTreeMap<Address, Instant>,
     failed: bool,
@@ -56,17 +61,50 @@ impl Evidence {
 
     /// A server, or the router, says that others get through to there. Returns whether that is news.
     pub(crate) fn confirmed(&mut self, address: Address) -> bool {
+        self.doubted.remove(&address);
         let counts = address.is_global() && !address.is_relayed() && self.confirmed.len() < OWN_ADDRESSES_MAX;
         counts && self.confirmed.insert(address)
     }
 
     pub(crate) fn expired(&mut self, address: &Address) {
         self.confirmed.remove(address);
+        self.doubted.remove(address);
     }
 
     /// A server could not reach us there.
-    pub(crate) fn failed(&mut self, address: &Address) {
+    pub(crate) fn failed(&mut self, address: &Address, now: Instant) {
         self.failed |= address.is_global();
+        if let Some(until) = self.doubted.get_mut(address) {
+            *until = now;
+        }
+    }
+
+    /// What was confirmed may not hold any more.
+    pub(crate) fn doubt(&mut self, address: Address, now: Instant) {
+        self.doubted.entry(address).or_insert(now + UNCONFIRMED_TIME);
+    }
+
+    /// One that was doubted and not confirmed in time: it is expired.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Option<Address> {
+        let (address, _) = self.doubted.iter().find(|(_, until)| **until <= now)?;
+        let address = address.clone();
+        self.expired(&address);
+        Some(address)
+    }
+
+    /// When [`Evidence::overdue`] may have one.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.doubted.values().min().copied()
+    }
+
+    /// Where others saw us is of no account any more.
+    pub(crate) fn forget(&mut self, is_void: impl Fn(IpAddr) -> bool) {
+        self.candidates.retain(|address, _| !address.ip().is_some_and(&is_void));
+    }
+
+    /// Where servers could not reach us was elsewhere.
+    pub(crate) fn forgive(&mut self) {
+        self.failed = false;
     }
 
     pub(crate) fn verdict(&self, now: Instant) -> Nat {
@@ -109,8 +147,29 @@ mod tests {
     #[test]
     fn a_failed_dial_back_says_private_at_once() {
         let mut evidence = Evidence::default();
-        evidence.failed(&at("/ip4/50.0.0.1/udp/9100/quic-v1"));
+        evidence.failed(&at("/ip4/50.0.0.1/udp/9100/quic-v1"), Instant::now());
         assert_eq!(evidence.verdict(Instant::now()), Nat::Private);
+        evidence.forgive();
+        assert_eq!(evidence.verdict(Instant::now()), Nat::Unknown, "that was elsewhere");
+    }
+
+    #[test]
+    fn what_is_doubted_counts_until_it_should_have_been_confirmed_anew() {
+        let (now, place) = (Instant::now(), at("/ip4/50.0.0.1/tcp/9100"));
+        let late = now + UNCONFIRMED_TIME;
+        let mut evidence = Evidence::default();
+        evidence.confirmed(place.clone());
+        evidence.doubt(place.clone(), now);
+        assert_eq!((evidence.deadline(), evidence.overdue(now)), (Some(late), None));
+        evidence.confirmed(place.clone());
+        assert_eq!((evidence.deadline(), evidence.overdue(late)), (None, None));
+        evidence.doubt(place.clone(), now);
+        assert_eq!((evidence.overdue(late), evidence.overdue(late)), (Some(place.clone()), None));
+        assert_eq!(evidence.verdict(late), Nat::Unknown);
+        evidence.confirmed(place.clone());
+        evidence.doubt(place.clone(), now);
+        evidence.failed(&place, now);
+        assert_eq!(evidence.overdue(now), Some(place), "a failure is not waited out");
     }
 
     #[test]
@@ -119,7 +178,7 @@ mod tests {
         let mut evidence = Evidence::default();
         evidence.observed(at("/ip4/192.168.1.2/tcp/9100"), now);
         assert!(!evidence.confirmed(at("/ip4/192.168.1.2/tcp/9100")));
-        evidence.failed(&at("/ip4/127.0.0.1/tcp/9100"));
+        evidence.failed(&at("/ip4/127.0.0.1/tcp/9100"), now);
         assert_eq!(evidence.verdict(now + Duration::from_secs(60)), Nat::Unknown);
     }
 

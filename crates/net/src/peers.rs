@@ -9,7 +9,7 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 use wire::Peer;
 
-use crate::{Address, Carrier, ConnectionClass, Direction, identity::peer_of, links::Rated};
+use crate::{Address, Carrier, ConnectionClass, Direction, address::was_last, identity::peer_of, links::Rated};
 
 /// A peer that is connected now, over its best connection: a direct one before a circuit, then the
 /// oldest.
@@ -154,18 +154,22 @@ impl Peers {
         }
     }
 
+    /// Whether a connected peer sees us at this address, or came to it.
+    pub(crate) fn see_us_at(&self, ip: IpAddr) -> bool {
+        let peers = self.lock();
+        peers.values().any(|entry| entry.links.values().any(|link| !link.is_relayed && link.local_ip == Some(ip)))
+    }
+
     /// Direct connections that ran from `ip`, which this machine has no more. `others` are the addresses that it
-    /// still has: with none of that family left, what was dialled in it ran from there, too.
+    /// still has: with none of that family left, all of that family ran from there. QUIC's, too: our servers take
+    /// nothing from another address than the one that a connection began with.
     pub(crate) fn stranded(&self, ip: IpAddr, others: &[IpAddr]) -> Vec<ConnectionId> {
-        let is_last = !others.iter().any(|other| other.is_ipv4() == ip.is_ipv4() && !other.is_loopback());
+        let is_last = was_last(ip, others);
         let was_from_there = |link: &Link| {
             let Some(there) = link.address.ip().filter(|there| !there.is_loopback()) else { return false };
-            let was_dialled = link.direction == Direction::Outbound;
-            // QUIC's move with the machine, if it was the one that dialled.
-            let moves = was_dialled && link.address.carrier() == Carrier::Quic;
             // Behind a router a peer sees another address than the one that it came from.
-            let nothing_is_left = was_dialled && is_last && there.is_ipv4() == ip.is_ipv4();
-            !moves && !link.is_relayed && (link.local_ip == Some(ip) || nothing_is_left)
+            let nothing_is_left = is_last && there.is_ipv4() == ip.is_ipv4();
+            !link.is_relayed && (link.local_ip == Some(ip) || nothing_is_left)
         };
         let peers = self.lock();
         let links = peers.values().flat_map(|entry| entry.links.iter());
@@ -293,9 +297,9 @@ mod tests {
             (peer, ConnectionId::new_unchecked(id))
         };
         let (_, came) = add(1, "/ip4/10.0.0.7/tcp/4001", Some(here), Direction::Inbound);
-        add(2, "/ip4/10.0.0.8/tcp/4001", Some(other), Direction::Inbound);
+        let (_, elsewhere) = add(2, "/ip4/10.0.0.8/tcp/4001", Some(other), Direction::Inbound);
         let (seen, dialled) = add(3, "/ip4/10.0.0.9/tcp/9100", None, Direction::Outbound);
-        add(4, "/ip4/10.0.0.9/udp/9100/quic-v1", Some(here), Direction::Outbound);
+        let (_, quic) = add(4, "/ip4/10.0.0.9/udp/9100/quic-v1", Some(here), Direction::Outbound);
         let (_, unknown) = add(5, "/ip4/203.0.113.5/tcp/9100", None, Direction::Outbound);
         add(6, "/ip6/2001:db8::5/tcp/9100", None, Direction::Outbound);
         add(7, "/ip4/127.0.0.1/tcp/9100", None, Direction::Outbound);
@@ -304,9 +308,10 @@ mod tests {
         let circuit = format!("/ip4/203.0.113.9/tcp/9100/p2p/{relay}/p2p-circuit/p2p/{seen}");
         add(8, &circuit, Some(here), Direction::Outbound);
         peers.set_observed(&seen, dialled, here);
-        assert_eq!(peers.stranded(here, &[other]), [came, dialled]);
+        let stranded = |others: &[IpAddr]| peers.stranded(here, others).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(stranded(&[other]), [came, dialled, quic].into());
         let loopback = "127.0.0.1".parse().unwrap();
-        let all: BTreeSet<_> = peers.stranded(here, &[loopback]).into_iter().collect();
-        assert_eq!(all, [came, dialled, unknown].into(), "nothing else is left that they could run from");
+        let all = [came, elsewhere, dialled, quic, unknown].into();
+        assert_eq!(stranded(&[loopback]), all, "nothing else is left that they could run from");
     }
 }

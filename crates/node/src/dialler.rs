@@ -10,6 +10,7 @@ mod lookups;
 mod neighbours;
 mod networks;
 mod public;
+mod publishing;
 mod reasons;
 pub(crate) mod registry;
 mod resolve;
@@ -46,6 +47,7 @@ pub(crate) use kinds::{Kind, Kinds};
 use lookups::Lookups;
 use networks::Networks;
 use public::PublicNodes;
+use publishing::Publishing;
 pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
 pub use resolve::{Resolve, System, resolve};
@@ -205,6 +207,7 @@ pub struct Dialler {
     kinds: Kinds,
     exchange: PeerExchange,
     lookups: Lookups,
+    publishing: Publishing,
     public: PublicNodes,
     reasons: Reasons,
     lonely_pause: Duration,
@@ -212,7 +215,6 @@ pub struct Dialler {
     next_refresh: Instant,
     next_heartbeat: Instant,
     next_dns: Instant,
-    next_publish: Instant,
 }
 
 impl Dialler {
@@ -226,6 +228,7 @@ impl Dialler {
             kinds: kinds::all(),
             exchange: PeerExchange::new(me),
             lookups: Lookups::default(),
+            publishing: Publishing::new(now),
             public: PublicNodes::new(config.discovery.public.clone()),
             reasons: Reasons::default(),
             lonely_pause: limits::LONELY_DIAL_MIN,
@@ -233,7 +236,6 @@ impl Dialler {
             next_refresh: now + limits::REFRESH_INTERVAL,
             next_heartbeat: now,
             next_dns: now,
-            next_publish: now,
             config,
             around,
         };
@@ -347,8 +349,7 @@ impl Dialler {
                 }
             }
             Event::LookedUp { record } => self.on_looked_up(&record),
-            // What was renewed meanwhile is given again at once.
-            Event::AddressKept => self.next_publish = Instant::now() + limits::PUBLISH_INTERVAL,
+            Event::AddressGiven => self.publishing.given(Instant::now(), rand::random_range(0.75..1.25)),
             Event::Disconnected { peer, why } => {
                 info!(%peer, why, "a peer is gone");
                 let soon = Instant::now() + limits::LONELY_DIAL_MIN;

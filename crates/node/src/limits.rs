@@ -220,9 +220,10 @@ pub const LOOKUPS_AT_ONCE: usize = 4;
 pub const LOOKUP_PAUSE_MIN: Duration = Duration::from_secs(4);
 pub const LOOKUP_PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// How often this node's own word is given to the members' Kademlia until it is kept, and how often once it is: it
-/// counts there for 30 minutes.
+/// How often this node's own word is given to the members' Kademlia until one has heard it; how many more times then, after
+/// pauses that double, since nobody says whether he keeps it; and how often from then on: it counts there for 30 minutes.
 pub const PUBLISH_PAUSE: Duration = Duration::from_secs(4);
+pub const PUBLISH_AGAIN_MAX: u32 = 4;
 pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// How long a node finds nobody before it goes to public nodes, if it may; how often it goes there again; and to

@@ -22,7 +22,8 @@ pub(crate) static FAULTS: &[Fault] = &[
     Fault { name: "relay-killed", run: relay_killed },
     Fault { name: "udp-blocked", run: udp_blocked },
     Fault { name: "tcp-blocked-inbound", run: tcp_blocked_inbound },
-    Fault { name: "address-change", run: address_change },
+    Fault { name: "address-change", run: |number| address_change(number, Transport::Tcp, BOTH) },
+    Fault { name: "address-change-quic", run: |number| address_change(number, Transport::Quic, "quic") },
 ];
 
 impl Fault {
@@ -94,12 +95,12 @@ fn direct_from_the_start(world: &World, known_by: &[Transport]) -> Result<Durati
 }
 
 /// A's address becomes another one while it runs.
-fn address_change(number: usize) -> Result<Duration, String> {
+fn address_change(number: usize, known_by: Transport, transports: &str) -> Result<Duration, String> {
     let world = world(Kind::Public, Kind::Public, number)?;
     let relay = world.start_relay(0)?;
-    let bootstrap = Transport::Tcp.address(RELAYS[0], &relay.peer_id);
-    let a = world.start_host(&world.a, "a", &bootstrap, BOTH)?;
-    let b = world.start_host(&world.b, "b", &bootstrap, BOTH)?;
+    let bootstrap = known_by.address(RELAYS[0], &relay.peer_id);
+    let a = world.start_host(&world.a, "a", &bootstrap, transports)?;
+    let b = world.start_host(&world.b, "b", &bootstrap, transports)?;
     until("A and B are connected directly", CONNECT_TIME, || Ok(is_direct(&a.member(&b.peer_id)?)))?;
     cross(&a, &b, BODY_BYTES)?;
     world.a.ip("addr add 50.0.0.5/24 dev wan")?;

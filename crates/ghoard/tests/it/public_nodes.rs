@@ -52,9 +52,9 @@ impl PublicNode {
         for heard in self.heard.try_iter() {
             match heard {
                 Heard::Protocols(peer, protocols) => {
-                    let allowed = ["/ipfs/id/", "/ipfs/ping/", "/libp2p/circuit/relay/", "/libp2p/autonat/2/"];
-                    let is_allowed = |name: &String| allowed.iter().any(|start| name.starts_with(start));
-                    assert!(protocols.iter().all(is_allowed), "{protocols:?}");
+                    let relay = "/libp2p/circuit/relay/0.2.0/stop";
+                    let allowed = ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", relay];
+                    assert!(protocols.iter().all(|name| allowed.contains(&name.as_str())), "{protocols:?}");
                     self.seen.insert(peer.to_string());
                 }
                 Heard::Gone(peer) => drop(self.gone.insert(peer.to_string())),

@@ -5,7 +5,7 @@
 //! be are hints for its own questions only: each dial asks for a certain peer, and ends at the gate.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -22,7 +22,7 @@ use crate::{
     identity::{id_of, signed_by},
     limits::{
         RECORD_BYTES_MAX, RECORD_CHECKS_MAX, RECORD_COPIES, RECORD_LIFE, RECORD_QUERIES_MAX, RECORD_QUERY_TIME,
-        RECORDS_MAX, RECORDS_OF_ONE_MAX,
+        RECORDS_MAX, RECORDS_OF_ONE_AT_ONCE, RECORDS_OF_ONE_MAX,
     },
 };
 
@@ -54,28 +54,37 @@ pub(super) fn new(topic: &str, me: PeerId) -> Kademlia {
     kademlia
 }
 
-/// Who gave what is kept here of others, and how much was checked lately.
+/// Who gave what is kept here of others, and how much there was to read lately.
 #[derive(Default)]
 pub(crate) struct Shelf {
     given_by: BTreeMap<PeerId, PeerId>,
-    /// Since when, and how many since then.
-    checks: Option<(Instant, usize)>,
+    lately: Lately,
+}
+
+/// Of one second.
+#[derive(Default)]
+struct Lately {
+    since: Option<Instant>,
+    given: BTreeMap<PeerId, usize>,
+    checks: usize,
 }
 
 impl Shelf {
     /// A member asks this node to keep a record: done if it is true, newer than what is there, and not too much.
     /// Returns whether it was.
-    pub(crate) fn take(&mut self, kademlia: &mut Kademlia, from: PeerId, record: Record) -> bool {
-        if !self.may_check() {
+    pub(crate) fn take(&mut self, kademlia: &mut Kademlia, from: PeerId, record: Record, now: Instant) -> bool {
+        if !self.lately.may_give(from, now) {
+            return false;
+        }
+        let Some(said) = read(&record) else { return false };
+        let store = kademlia.store_mut();
+        let known = store.get(&record.key).and_then(|known| read(&known));
+        // Said again, as a rule, which takes no time from those who come for the first time.
+        if known.as_ref().is_some_and(|known| known.issued_at >= said.issued_at) || !self.lately.may_check() {
             return false;
         }
         let Some(word) = true_word(&record) else { return false };
-        let store = kademlia.store_mut();
-        let known = store.get(&record.key).and_then(|known| read(&known));
-        if known.as_ref().is_some_and(|known| known.issued_at >= word.issued_at) {
-            return false;
-        }
-        if known.is_none() && !self.has_room(store, from) {
+        if known.is_none() && !self.has_room(store, from, now) {
             return false;
         }
         let is_kept = store.put(record).is_ok();
@@ -85,24 +94,33 @@ impl Shelf {
         is_kept
     }
 
-    /// A signature takes time, and anybody inside may send any number of them.
-    fn may_check(&mut self) -> bool {
-        let now = Instant::now();
-        let (since, count) = self.checks.filter(|(since, _)| now - *since < Duration::from_secs(1)).unwrap_or((now, 0));
-        self.checks = Some((since, count + 1));
-        count < RECORD_CHECKS_MAX
-    }
-
     /// Who likes may make up machines, but does not fill the shelf with them.
-    fn has_room(&mut self, store: &mut MemoryStore, from: PeerId) -> bool {
+    fn has_room(&mut self, store: &mut MemoryStore, from: PeerId, now: Instant) -> bool {
         let of_one = |shelf: &Self| shelf.given_by.values().filter(|by| **by == from).count();
         if self.given_by.len() >= RECORDS_MAX - 1 || of_one(self) >= RECORDS_OF_ONE_MAX {
-            let now = Instant::now();
             store.retain(|_, record| !record.is_expired(now));
             self.given_by.retain(|of, _| store.get(&RecordKey::from(of.to_bytes())).is_some());
         }
         // One place is this node's own.
         self.given_by.len() < RECORDS_MAX - 1 && of_one(self) < RECORDS_OF_ONE_MAX
+    }
+}
+
+impl Lately {
+    /// Nobody has more than a word or two of his own to give: who gives more takes no time from others.
+    fn may_give(&mut self, from: PeerId, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1)) {
+            *self = Self { since: Some(now), ..Self::default() };
+        }
+        let given = self.given.entry(from).or_default();
+        *given += 1;
+        *given <= RECORDS_OF_ONE_AT_ONCE
+    }
+
+    /// A signature takes time.
+    fn may_check(&mut self) -> bool {
+        self.checks += 1;
+        self.checks <= RECORD_CHECKS_MAX
     }
 }
 
@@ -120,9 +138,11 @@ pub(crate) fn publish(kademlia: &mut Kademlia, own: &SignedPeer, connected: Vec<
     }
 }
 
-/// Asks where `peer` is, unless there are questions enough.
-pub(crate) fn look_up(kademlia: &mut Kademlia, peer: PeerId) {
-    if kademlia.iter_queries().count() < RECORD_QUERIES_MAX {
+/// Asks where each is, as long as there are not questions enough: the others wait.
+pub(crate) fn look_up(kademlia: &mut Kademlia, waiting: &mut VecDeque<PeerId>) {
+    while kademlia.iter_queries().count() < RECORD_QUERIES_MAX
+        && let Some(peer) = waiting.pop_front()
+    {
         kademlia.get_record(RecordKey::from(peer.to_bytes()));
     }
 }
@@ -191,28 +211,62 @@ mod tests {
         }
     }
 
+    /// A shelf, to which records are given one second after the other.
+    struct Slow {
+        kademlia: Kademlia,
+        shelf: Shelf,
+        now: Instant,
+    }
+
+    impl Slow {
+        fn new() -> Self {
+            let kademlia = new("t", PeerId::random());
+            Self { kademlia, shelf: Shelf::default(), now: Instant::now() }
+        }
+
+        fn take(&mut self, from: PeerId, record: Record) -> bool {
+            self.now += Duration::from_secs(1);
+            self.shelf.take(&mut self.kademlia, from, record, self.now)
+        }
+    }
+
     #[test]
     fn the_shelf_keeps_the_latest_true_word_and_of_one_member_not_everything() {
-        let (me, liar) = (PeerId::random(), PeerId::random());
-        let (mut kademlia, mut shelf) = (new("t", me), Shelf::default());
-        let mut take = |from, record| {
-            shelf.checks = None;
-            shelf.take(&mut kademlia, from, record)
-        };
-        assert!(take(liar, record(&word(1, 100))) && take(liar, record(&word(1, 200))));
-        assert!(!take(liar, record(&word(1, 150))), "an older word");
-        assert!(!take(liar, Record { value: b"hello".to_vec(), ..record(&word(2, 100)) }));
-        let kept = (2..2000).filter(|seed| take(liar, record(&word(*seed, 100)))).count();
+        let (other, liar, mut shelf) = (PeerId::random(), PeerId::random(), Slow::new());
+        assert!(shelf.take(liar, record(&word(1, 100))) && shelf.take(liar, record(&word(1, 200))));
+        assert!(!shelf.take(liar, record(&word(1, 150))), "an older word");
+        assert!(!shelf.take(liar, Record { value: b"hello".to_vec(), ..record(&word(2, 100)) }));
+        let forged = SignedPeer { addresses: vec!["/ip4/192.0.2.8/tcp/9100".to_owned()], ..word(2, 100) };
+        assert!(!shelf.take(liar, record(&forged)), "somebody else has written it");
+        let kept = (2..2000).filter(|seed| shelf.take(liar, record(&word(*seed, 100)))).count();
         assert_eq!(kept, RECORDS_OF_ONE_MAX - 1);
-        assert!(take(me, record(&word(5000, 100))), "there is room for others");
-        assert!(take(liar, record(&word(1, 300))), "what is known is renewed");
+        assert!(shelf.take(other, record(&word(5000, 100))), "there is room for others");
+        assert!(shelf.take(liar, record(&word(1, 300))), "what is known is renewed");
+    }
+
+    #[test]
+    fn what_has_expired_makes_room() {
+        let (giver, mut shelf) = (PeerId::random(), Slow::new());
+        let expires = Some(shelf.now + RECORD_LIFE);
+        for seed in 0..RECORDS_OF_ONE_MAX {
+            assert!(shelf.take(giver, Record { expires, ..record(&word(seed as u16, 100)) }));
+        }
+        assert!(!shelf.take(giver, record(&word(5000, 100))));
+        shelf.now += RECORD_LIFE;
+        assert!(shelf.take(giver, record(&word(5000, 100))));
     }
 
     #[test]
     fn who_sends_without_end_is_not_read_without_end() {
-        let (mut kademlia, mut shelf) = (new("t", PeerId::random()), Shelf::default());
-        let taken = (0..1000).filter(|n| shelf.take(&mut kademlia, PeerId::random(), record(&word(*n, 100)))).count();
-        // The test takes longer than a second on a busy machine.
-        assert!((RECORD_CHECKS_MAX..1000).contains(&taken), "{taken}");
+        let (liar, mut shelf, mut kademlia) = (PeerId::random(), Shelf::default(), new("t", PeerId::random()));
+        let now = Instant::now();
+        let mut take = |from, seed, now| shelf.take(&mut kademlia, from, record(&word(seed, 100)), now);
+        let of_one = (0..1000).filter(|seed| take(liar, *seed, now)).count();
+        assert_eq!(of_one, RECORDS_OF_ONE_AT_ONCE);
+        // Who says again what is known is in nobody's way.
+        assert!((0..1000).all(|_| !take(PeerId::random(), 0, now)));
+        let of_all = (1000..2000).filter(|seed| take(PeerId::random(), *seed, now)).count();
+        assert_eq!(of_one + of_all, RECORD_CHECKS_MAX);
+        assert!(take(liar, 3000, now + Duration::from_secs(1)), "that was a second");
     }
 }

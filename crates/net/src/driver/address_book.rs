@@ -4,10 +4,11 @@ use libp2p::{
     PeerId,
     kad::{self, GetRecordOk, InboundRequest, QueryResult},
 };
+use tokio::time::Instant;
 use wire::SignedPeer;
 
 use super::Driver;
-use crate::{Event, behaviour::address_book};
+use crate::{Event, behaviour::address_book, limits::LOOK_UPS_WAITING_MAX};
 
 impl Driver {
     pub(super) fn publish_address(&mut self, own: &SignedPeer) {
@@ -18,8 +19,16 @@ impl Driver {
     }
 
     pub(super) fn look_up(&mut self, peer: PeerId) {
-        if let Some(kademlia) = self.swarm.behaviour_mut().kademlia() {
-            address_book::look_up(kademlia, peer);
+        if self.look_ups.len() < LOOK_UPS_WAITING_MAX && !self.look_ups.contains(&peer) {
+            self.look_ups.push_back(peer);
+        }
+        self.look_up_next();
+    }
+
+    fn look_up_next(&mut self) {
+        match self.swarm.behaviour_mut().kademlia() {
+            Some(kademlia) => address_book::look_up(kademlia, &mut self.look_ups),
+            None => self.look_ups.clear(),
         }
     }
 
@@ -27,20 +36,23 @@ impl Driver {
         match event {
             kad::Event::InboundRequest { request: InboundRequest::PutRecord { source, record: Some(record), .. } } => {
                 let Some(kademlia) = self.swarm.behaviour_mut().kademlia() else { return };
-                if !self.shelf.take(kademlia, source, record) {
+                if !self.shelf.take(kademlia, source, record, Instant::now().into_std()) {
                     tracing::debug!(peer = %source, "an address record is not kept");
                 }
             }
-            kad::Event::OutboundQueryProgressed { result, .. } => match result {
-                QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => {
-                    match address_book::true_word(&found.record) {
-                        Some(record) => drop(self.mention(Event::LookedUp { record })),
-                        None => tracing::debug!(peer = ?found.peer, "a forged address record"),
+            kad::Event::OutboundQueryProgressed { result, .. } => {
+                match result {
+                    QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => {
+                        match address_book::true_word(&found.record) {
+                            Some(record) => drop(self.mention(Event::LookedUp { record })),
+                            None => tracing::debug!(peer = ?found.peer, "a forged address record"),
+                        }
                     }
+                    QueryResult::PutRecord(Ok(_)) => drop(self.mention(Event::AddressGiven)),
+                    _ => {}
                 }
-                QueryResult::PutRecord(Ok(_)) => drop(self.mention(Event::AddressKept)),
-                _ => {}
-            },
+                self.look_up_next();
+            }
             _ => {}
         }
     }

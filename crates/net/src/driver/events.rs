@@ -143,22 +143,7 @@ impl Driver {
             BehaviourEvent::Streams(inbound) => self.on_stream(inbound),
             BehaviourEvent::Lan(event) => self.on_lan(event),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
-            BehaviourEvent::Identify(identify::Event::Sent { peer_id, connection_id }) => {
-                self.on_introduced(peer_id, connection_id);
-            }
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, connection_id, info }) => {
-                self.peers.set_agent(&peer_id, printable(&info.agent_version));
-                self.on_identified(peer_id, connection_id, &info);
-                if !self.peers.is_member(&peer_id) {
-                    return;
-                }
-                let known = info.listen_addrs.iter().take(PEER_ADDRESSES_MAX).map(Address::reported);
-                self.mention(Event::Observed {
-                    peer: peer_of(peer_id),
-                    address: Address::reported(&info.observed_addr),
-                    listening: known.filter(Address::is_known).collect(),
-                });
-            }
+            BehaviourEvent::Identify(event) | BehaviourEvent::IdentifyOutside(event) => self.on_identify(event),
             BehaviourEvent::Ping(ping::Event { peer, connection, result }) => match result {
                 Ok(rtt) => {
                     if self.peers.set_rtt(&peer, connection, rtt) && self.peers.is_member(&peer) {
@@ -172,6 +157,26 @@ impl Driver {
                 }
             },
             event => self.on_reach(event),
+        }
+    }
+
+    fn on_identify(&mut self, event: identify::Event) {
+        match event {
+            identify::Event::Sent { peer_id, connection_id } => self.on_introduced(peer_id, connection_id),
+            identify::Event::Received { peer_id, connection_id, info } => {
+                self.peers.set_agent(&peer_id, printable(&info.agent_version));
+                self.on_identified(peer_id, connection_id, &info);
+                if !self.peers.is_member(&peer_id) {
+                    return;
+                }
+                let known = info.listen_addrs.iter().take(PEER_ADDRESSES_MAX).map(Address::reported);
+                self.mention(Event::Observed {
+                    peer: peer_of(peer_id),
+                    address: Address::reported(&info.observed_addr),
+                    listening: known.filter(Address::is_known).collect(),
+                });
+            }
+            _ => {}
         }
     }
 

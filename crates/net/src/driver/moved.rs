@@ -21,16 +21,22 @@ impl Driver {
             self.swarm.remove_external_address(address);
             self.on_unreachable(address);
         }
-        // A circuit's is the relay's address, and where two relay for each other, even our own.
-        let own = self.swarm.listeners().filter(|own| *own != address).map(Address::reported);
-        let left: Vec<IpAddr> = own.filter(|own| !own.is_relayed()).filter_map(|own| own.ip()).collect();
+        let left = self.own_ips(Some(address));
         if let Some(ip) = lost.ip().filter(|ip| !left.contains(ip)) {
             for connection in self.peers.stranded(ip, &left) {
                 tracing::debug!(%ip, "closing a connection from an address that is gone");
                 self.swarm.close_connection(connection);
             }
+            self.on_address_gone(ip, &left);
         }
         self.tell(Event::NotListening { address: lost });
         self.tend();
+    }
+
+    /// The addresses that this machine has, where it listens; `but` for one.
+    pub(super) fn own_ips(&self, but: Option<&Multiaddr>) -> Vec<IpAddr> {
+        // A circuit's is the relay's address, and where two relay for each other, even our own.
+        let own = self.swarm.listeners().filter(|own| Some(*own) != but).map(Address::reported);
+        own.filter(|own| !own.is_relayed()).filter_map(|own| own.ip()).collect()
     }
 }

@@ -1,12 +1,14 @@
 //! What the driver does to reach peers, and be reached, where the plain way is closed.
 
 mod dials;
+mod doubts;
 mod served;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    time::Duration,
 };
 
 use libp2p::{
@@ -52,6 +54,11 @@ pub(super) struct Reaching {
     sounded: BTreeSet<PeerId>,
     punches: Punches,
     evidence: Evidence,
+    /// When AutoNAT begins anew; each so often.
+    next_round: Option<Instant>,
+    probe_again_after: Duration,
+    /// When others' words may make us doubt what was confirmed.
+    next_doubt: Option<Instant>,
     /// Listens on other than loopback addresses: those are nobody else's business then.
     is_open: bool,
     /// What the operator says that others reach.
@@ -103,6 +110,9 @@ impl Reaching {
             sounded: BTreeSet::new(),
             punches: Punches::default(),
             evidence: Evidence::new(is_public),
+            next_round: config.reach.autonat.then(|| Instant::now() + config.limits.probe_again_after),
+            probe_again_after: config.limits.probe_again_after,
+            next_doubt: None,
             is_open: !config.listen.iter().all(is_loopback),
             named: config.external.clone(),
             upnp: None,
@@ -157,7 +167,11 @@ impl Driver {
         if !self.reaching.config.is_any() {
             return;
         }
-        let is_from_port = !matches!(endpoint, ConnectedPoint::Dialer { port_use: PortUse::New, .. });
+        let is_from_port = match endpoint {
+            ConnectedPoint::Dialer { port_use: PortUse::New, .. } => false,
+            ConnectedPoint::Dialer { address, .. } => self.swarm.listeners().any(|own| leaves_from(own, address)),
+            ConnectedPoint::Listener { .. } => true,
+        };
         let introduction = Introduction { is_from_port, ..Introduction::default() };
         self.reaching.introductions.insert(connection, introduction);
         if self.peers.rated(&peer, &self.me).len() > 1 {
@@ -257,6 +271,10 @@ impl Driver {
             Some(_) => {}
             None => self.reaching.reservations.gone(&peer),
         }
+        let observed = Address::reported(&info.observed_addr);
+        if let Some(ip) = observed.ip().filter(|_| observed.is_global()) {
+            self.on_seen_at(ip);
+        }
         self.tend();
     }
 
@@ -275,6 +293,12 @@ impl Driver {
         while let Some(peer) = self.reaching.punches.next(now, jitter) {
             self.punch_again(peer);
         }
+        if self.reaching.next_round.is_some_and(|at| at <= now) {
+            self.probe_again(&[]);
+        }
+        while let Some(address) = self.reaching.evidence.overdue(now) {
+            self.on_not_reached(&address);
+        }
         let settled = self.close_duplicates(now);
         self.wake_gossip();
         let wakes = (!self.reaching.bereft.is_empty()).then(|| now + GOSSIP_WAKE_INTERVAL);
@@ -289,9 +313,17 @@ impl Driver {
             self.swarm.behaviour_mut().serve_relay(serves);
         }
         let unsure = (nat == Nat::Unknown && self.reaching.config.autonat).then(|| now + UNCONFIRMED_TIME / 4);
-        let due = [self.reaching.reservations.deadline(), self.reaching.punches.deadline(), settled, wakes, unsure];
-        self.reaching.wake_at = due.into_iter().flatten().min();
+        let reaching = &mut self.reaching;
+        let (asks, punches) = (reaching.reservations.deadline(), reaching.punches.deadline());
+        let due = [asks, punches, settled, wakes, unsure, reaching.next_round, reaching.evidence.deadline()];
+        reaching.wake_at = due.into_iter().flatten().min();
         self.tell_reach(nat, serves);
+    }
+
+    /// What has failed may have been a server's fault, or of before.
+    pub(super) fn probe_again(&mut self, doubted: &[Multiaddr]) {
+        self.reaching.next_round = self.reaching.next_round.map(|_| Instant::now() + self.reaching.probe_again_after);
+        self.swarm.behaviour_mut().probe_again(doubted);
     }
 
     fn ask_for_reservation(&mut self, relay: PeerId, place: &Address) {
@@ -356,6 +388,13 @@ impl Driver {
     }
 }
 
+/// Whether a dial to `remote` leaves from the port of this listener, if it may: from another kind of port nobody is let in.
+fn leaves_from(own: &Multiaddr, remote: &Multiaddr) -> bool {
+    let (own, remote) = (Address::reported(own), Address::reported(remote));
+    let kind = |address: &Address| Some((address.carrier(), address.ip()?.is_ipv4(), address.ip()?.is_loopback()));
+    !own.is_relayed() && kind(&own) == kind(&remote)
+}
+
 /// Of the addresses that a relay which dialled us says it listens on, the one that others most likely
 /// reach: where it came from, then one that is good anywhere.
 fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Address> {
@@ -366,4 +405,24 @@ fn listening_at(info: &identify::Info, came_from: Option<IpAddr>) -> Option<Addr
         (place.ip() != came_from, !place.is_global(), is_loopback)
     };
     places.map(|place| place.without_peer()).min_by_key(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_leaves_from_a_listener_of_its_own_kind() {
+        let remote = "/ip4/50.0.0.1/udp/9100/quic-v1";
+        let relay = "/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X/p2p-circuit";
+        for (own, expected) in [
+            ("/ip4/10.0.0.1/udp/9100/quic-v1", true),
+            ("/ip4/10.0.0.1/tcp/9100", false),
+            ("/ip6/2001:db8::1/udp/9100/quic-v1", false),
+            ("/ip4/127.0.0.1/udp/9100/quic-v1", false),
+            (&format!("/ip4/50.0.0.2/udp/9100/quic-v1{relay}"), false),
+        ] {
+            assert_eq!(leaves_from(&own.parse().unwrap(), &remote.parse().unwrap()), expected, "{own}");
+        }
+    }
 }

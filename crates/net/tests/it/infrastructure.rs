@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, Swarm, Transport,
+    Multiaddr, Swarm, Transport, autonat,
     core::upgrade::Version,
     gossipsub, identify,
     identity::Keypair,
@@ -10,7 +10,7 @@ use libp2p::{
     swarm::{self, NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-use net::{Event, Identity, PullError, Refusal};
+use net::{Config, Event, Identity, PullError, Reach, Refusal, RelayServer};
 use tokio::{sync::mpsc, task::JoinHandle};
 use wire::Peer;
 
@@ -22,12 +22,15 @@ struct Server {
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     gossip: gossipsub::Behaviour,
+    autonat: autonat::v2::server::Behaviour,
 }
 
 enum Heard {
-    Protocols(Vec<String>),
+    Introduction(Box<identify::Info>),
     Ping,
     Gossip(String),
+    /// We were asked to dial.
+    Probe,
     Cut,
 }
 
@@ -52,6 +55,7 @@ async fn server(dial: Option<&net::Address>) -> Running {
         identify: identify::Behaviour::new(identify::Config::new("/public/1".to_owned(), pair.public())),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_millis(50))),
         gossip,
+        autonat: autonat::v2::server::Behaviour::default(),
     };
     let settings = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
     let mut swarm = Swarm::new(transport, behaviour, pair.public().to_peer_id(), settings);
@@ -70,11 +74,12 @@ async fn server(dial: Option<&net::Address>) -> Running {
         loop {
             let heard = match swarm.select_next_some().await {
                 SwarmEvent::Behaviour(ServerEvent::Identify(identify::Event::Received { info, .. })) => {
-                    Heard::Protocols(info.protocols.iter().map(ToString::to_string).collect())
+                    Heard::Introduction(Box::new(info))
                 }
                 SwarmEvent::Behaviour(ServerEvent::Ping(ping::Event { result: Ok(_), .. })) => Heard::Ping,
                 SwarmEvent::Behaviour(ServerEvent::Gossip(gossipsub::Event::GossipsubNotSupported { .. })) => continue,
                 SwarmEvent::Behaviour(ServerEvent::Gossip(event)) => Heard::Gossip(format!("{event:?}")),
+                SwarmEvent::Dialing { .. } => Heard::Probe,
                 SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => Heard::Cut,
                 _ => continue,
             };
@@ -86,12 +91,31 @@ async fn server(dial: Option<&net::Address>) -> Running {
     Running { peer: Identity::from_seed([77; 32]).peer(), address, heard, task }
 }
 
+const IDENTIFY_AND_PING: [&str; 3] = ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"];
+/// What a relay says to whom it holds a place for.
+const CIRCUIT: &str = "/libp2p/circuit/relay/0.2.0/stop";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn infrastructure_reaches_identify_and_ping_and_nothing_else() {
+    hears_of(config(1, keys(7)), &IDENTIFY_AND_PING).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_everything_on_infrastructure_reaches_the_relays_client_too_and_is_not_asked_to_dial_us() {
+    for relay_server in [RelayServer::On, RelayServer::Auto] {
+        let reach = Reach::full(relay_server, false);
+        let mut settings = Config { reach, kademlia: true, ..config(1, keys(7)) };
+        settings.limits.probe_interval = Duration::from_millis(20);
+        hears_of(settings, &[&IDENTIFY_AND_PING[..], &[CIRCUIT]].concat()).await;
+    }
+}
+
+/// A server that this node dials hears of these protocols and reaches nothing else.
+async fn hears_of(mut settings: Config, expected: &[&str]) {
     let mut server = server(None).await;
-    let mut settings = config(1, keys(7));
     settings.infrastructure.insert(server.peer.clone());
     let mut node = start(settings);
+    node.listening().await;
     node.net.dial(server.address.with_peer(&server.peer));
     node.wait("infrastructure", |event| match event {
         Event::InfrastructureUp { peer, .. } => (peer == server.peer).then_some(()),
@@ -104,17 +128,19 @@ async fn infrastructure_reaches_identify_and_ping_and_nothing_else() {
     node.net.send(&server.peer, "for members".into());
     until("the message is dropped", || node.net.counters().messages_dropped == 1).await;
 
-    // Long enough for gossipsub to have said something, had it been asked: ten pings.
+    // Long enough for gossipsub, and AutoNAT's client, to have said something, had it been asked: ten pings.
     let (mut pings, mut identified) = (0, false);
     while pings < 10 || !identified {
         match server.heard.recv().await.unwrap() {
-            Heard::Ping => pings += 1,
-            Heard::Protocols(protocols) => {
+            Heard::Ping => pings += usize::from(identified),
+            Heard::Introduction(info) => {
                 identified = true;
-                let reached =
-                    protocols.iter().all(|name| name.starts_with("/ipfs/id/") || name.starts_with("/ipfs/ping/"));
-                assert!(reached, "{protocols:?}");
+                let heard: BTreeSet<_> = info.protocols.iter().map(AsRef::as_ref).collect();
+                assert_eq!(heard, expected.iter().copied().collect());
+                assert_eq!(info.listen_addrs, [], "where we are is the members' business");
+                assert!(!format!("{}{}", info.agent_version, info.protocol_version).contains("ghoard"));
             }
+            Heard::Probe => panic!("infrastructure was asked whether it can dial us"),
             Heard::Gossip(event) => panic!("gossip reached infrastructure: {event}"),
             Heard::Cut => panic!("infrastructure was cut"),
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 mod address_book;
+mod autonat;
 mod crowd;
 mod gate;
 mod harness;

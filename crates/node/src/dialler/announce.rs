@@ -109,7 +109,7 @@ impl Dialler {
         if self.exchange.needs_own(&addresses, now()) {
             let (signatures, me, role) = (&*self.around.signatures, self.around.net.me(), self.around.role);
             self.exchange.set_own(signed_record(signatures, me, role, addresses, now(), limits::OWN_RECORD_LIFE));
-            self.next_publish = Instant::now();
+            self.publishing.renewed(Instant::now());
         }
     }
 

@@ -166,9 +166,9 @@ impl Dialler {
             return;
         }
         let instant = Instant::now();
-        if instant >= self.next_publish {
-            self.next_publish = instant + limits::PUBLISH_PAUSE;
+        if self.publishing.is_due(instant) {
             self.renew_own_record();
+            self.publishing.begun(instant, rand::random_range(0.75..1.25));
             if let Some(own) = self.exchange.own() {
                 self.around.net.publish_address(own);
             }

@@ -1,6 +1,7 @@
 //! What the behaviours for circuits, hole punches and probes report.
 
 use libp2p::{Multiaddr, autonat, dcutr, relay, upnp};
+use tokio::time::Instant;
 
 use crate::{Address, behaviour::BehaviourEvent, driver::Driver};
 
@@ -23,7 +24,7 @@ impl Driver {
             },
             BehaviourEvent::AutonatClient(autonat::v2::client::Event { tested_addr, result: Err(why), .. }) => {
                 tracing::debug!(address = %tested_addr, "others cannot dial us: {why}");
-                self.reaching.evidence.failed(&Address::reported(&tested_addr));
+                self.reaching.evidence.failed(&Address::reported(&tested_addr), Instant::now());
                 self.tend();
             }
             BehaviourEvent::Upnp(event) => self.on_upnp(&event),
@@ -73,6 +74,15 @@ impl Driver {
             self.swarm.behaviour_mut().introduce_again(peers);
         }
         self.tend();
+    }
+
+    /// Others are not told of it any more.
+    pub(in crate::driver) fn on_not_reached(&mut self, address: &Address) {
+        tracing::info!("others do not reach us at {address} any more");
+        self.swarm.remove_external_address(address.inner());
+        self.reaching.evidence.expired(address);
+        let peers = self.peers.ids();
+        self.swarm.behaviour_mut().introduce_again(peers);
     }
 
     pub(in crate::driver) fn on_unreachable(&mut self, address: &Multiaddr) {

@@ -16,25 +16,31 @@ use libp2p::{
 
 use crate::{Address, ConnectionClass, class::Infrastructure, limits::PEER_ADDRESSES_MAX};
 
-/// Shows `B` the members' connections and hides all others, circuits too if it is told so.
+/// Shows `B` the connections of one class and hides all others, circuits too if it is told so.
 ///
 /// On a hidden one `B` has no handler, so its protocols are not spoken there, and a peer that has
-/// only hidden ones is to `B` not connected.
-pub(crate) struct MembersOnly<B> {
+/// only hidden ones is to `B` not connected. What is for infrastructure does not hear where members reach us.
+pub(crate) struct OneClass<B> {
     inner: B,
     infrastructure: Infrastructure,
+    class: ConnectionClass,
     hides_circuits: bool,
     shown: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
 }
 
-impl<B> MembersOnly<B> {
-    pub(super) fn new(inner: B, infrastructure: Infrastructure) -> Self {
-        Self { inner, infrastructure, hides_circuits: false, shown: BTreeMap::new() }
+impl<B> OneClass<B> {
+    pub(super) fn members(inner: B, infrastructure: Infrastructure) -> Self {
+        let class = ConnectionClass::Member;
+        Self { inner, infrastructure, class, hides_circuits: false, shown: BTreeMap::new() }
     }
 
     /// Hides circuits, too.
-    pub(super) fn on_direct_ones(inner: B, infrastructure: Infrastructure) -> Self {
-        Self { hides_circuits: true, ..Self::new(inner, infrastructure) }
+    pub(super) fn direct_members(inner: B, infrastructure: Infrastructure) -> Self {
+        Self { hides_circuits: true, ..Self::members(inner, infrastructure) }
+    }
+
+    pub(super) fn infrastructure(inner: B, infrastructure: Infrastructure) -> Self {
+        Self { class: ConnectionClass::Infrastructure, ..Self::members(inner, infrastructure) }
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut B {
@@ -46,7 +52,7 @@ impl<B> MembersOnly<B> {
     }
 }
 
-impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
+impl<B: NetworkBehaviour> NetworkBehaviour for OneClass<B> {
     type ConnectionHandler = Either<THandler<B>, dummy::ConnectionHandler>;
     type ToSwarm = B::ToSwarm;
 
@@ -66,7 +72,8 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if self.hides_circuits && is_circuit(local) {
+        // Who dials us is a member, or gets no further than the gate.
+        if self.class != ConnectionClass::Member || (self.hides_circuits && is_circuit(local)) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.inner.handle_established_inbound_connection(connection, peer, local, remote).map(Either::Left)
@@ -94,27 +101,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for MembersOnly<B> {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        match self.infrastructure.class_of_dialled(&peer, role) {
-            ConnectionClass::Member if self.hides_circuits && is_circuit(address) => {
-                Ok(Either::Right(dummy::ConnectionHandler))
-            }
-            ConnectionClass::Member => self
-                .inner
-                .handle_established_outbound_connection(connection, peer, address, role, port)
-                .map(Either::Left),
-            ConnectionClass::Infrastructure => Ok(Either::Right(dummy::ConnectionHandler)),
+        let is_hidden = self.infrastructure.class_of_dialled(&peer, role) != self.class;
+        if is_hidden || (self.hides_circuits && is_circuit(address)) {
+            return Ok(Either::Right(dummy::ConnectionHandler));
         }
+        self.inner.handle_established_outbound_connection(connection, peer, address, role, port).map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         let hidden = |peer: &PeerId, endpoint: &ConnectedPoint| {
-            self.infrastructure.class(peer, endpoint) != ConnectionClass::Member
-                || (self.hides_circuits && endpoint.is_relayed())
+            self.infrastructure.class(peer, endpoint) != self.class || (self.hides_circuits && endpoint.is_relayed())
         };
         match event {
             FromSwarm::ConnectionEstablished(event) if hidden(&event.peer_id, event.endpoint) => {}
             FromSwarm::ConnectionClosed(event) if hidden(&event.peer_id, event.endpoint) => {}
             FromSwarm::AddressChange(event) if hidden(&event.peer_id, event.old) => {}
+            FromSwarm::ExternalAddrConfirmed(_) if self.class == ConnectionClass::Infrastructure => {}
             FromSwarm::ConnectionEstablished(event) => {
                 // The swarm's count has the hidden ones in it.
                 let other_established = self.shown(&event.peer_id);
@@ -183,7 +185,7 @@ mod tests {
         let (me, peer) = (PeerId::random(), PeerId::random());
         let server = relay::Behaviour::new(me, relay::Config::default());
         let infrastructure = Infrastructure(BTreeSet::default());
-        let mut server = MembersOnly::on_direct_ones(server, infrastructure);
+        let mut server = OneClass::direct_members(server, infrastructure);
         let (local, connection): (Multiaddr, _) = (address.parse().unwrap(), ConnectionId::new_unchecked(1));
         let remote: Multiaddr = "/ip4/50.0.0.2/tcp/2".parse().unwrap();
         let handler = server.handle_established_inbound_connection(connection, peer, &local, &remote).unwrap();
