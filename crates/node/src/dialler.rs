@@ -317,10 +317,15 @@ impl Dialler {
                 self.announce().await;
             }
             Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
-            Event::Connected { peer, .. } if self.config.discovery.blocked.contains(&peer) => {
+            Event::Connected { peer, address, direction } if self.config.discovery.blocked.contains(&peer) => {
                 warn!(%peer, "a member that `blocked_peers` names is not let in");
                 self.around.net.drop_peer(&peer, "it is in blocked_peers");
+                if direction == Direction::Outbound {
+                    self.book.put_off(&address, Instant::now() + limits::REFRESH_INTERVAL);
+                }
+                self.failed(address.to_string(), Some(format!("blocked_peers of this machine names {peer}")));
             }
+            Event::Disconnected { peer, .. } if self.config.discovery.blocked.contains(&peer) => {}
             Event::Connected { peer, address, direction } => {
                 self.lonely_pause = limits::LONELY_DIAL_MIN;
                 let is_dialled = direction == Direction::Outbound;

@@ -234,6 +234,13 @@ impl Book {
         }
     }
 
+    /// It is not dialled before.
+    pub fn put_off(&mut self, address: &Address, until: Instant) {
+        if let Some(place) = self.places.get_mut(&place_of(address)) {
+            place.next_at = place.next_at.max(until);
+        }
+    }
+
     /// A peer is gone: it is asked after soon, and where it was the last, so is everybody. Where there are more than
     /// a node has as neighbours, another one takes its place.
     pub fn gone(&mut self, peer: &Peer, is_last: bool, at: Instant) {

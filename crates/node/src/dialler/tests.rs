@@ -113,6 +113,32 @@ async fn who_is_blocked_is_let_go_when_he_comes() {
     }
 }
 
+#[tokio::test]
+async fn where_the_blocked_answer_nobody_dials_for_a_while() {
+    let known = Arc::<Mutex<Known>>::default();
+    let (mut dialler, _told, _heard) = dialler("/ip4/127.0.0.1/tcp/1", known.clone());
+    dialler.discover().await;
+    let (peer, address) = (Identity::from_seed([9; 32]).peer(), dialler.config.bootstrap[0].clone());
+    let next = |dialler: &Dialler| dialler.book.next_due(&BTreeSet::new()).unwrap();
+    let comes_and_goes = || {
+        let (peer, address) = (peer.clone(), address.clone());
+        let gone = Event::Disconnected { peer: peer.clone(), why: "closed".to_owned() };
+        [Event::Connected { peer, address, direction: Direction::Outbound }, gone]
+    };
+    let later = Instant::now() + limits::REFRESH_INTERVAL;
+    for event in comes_and_goes() {
+        dialler.on_event(event).await;
+    }
+    assert!(next(&dialler) < later, "nobody is blocked");
+    dialler.config.discovery.blocked.insert(peer.clone());
+    for event in comes_and_goes() {
+        dialler.on_event(event).await;
+    }
+    assert!(next(&dialler) >= later);
+    let known = known.lock().unwrap();
+    assert!(known.failures.values().any(|failure| failure.why.contains("blocked_peers")));
+}
+
 struct Hung;
 
 impl Directory for Hung {
