@@ -90,13 +90,14 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
         let hours = options.hours.unwrap_or(case.hours());
         let trace = case.draw(options.seed, hours);
         output::note(&format!(
-            "{}: {} polls with {} tokens on {} machines, {} changes of {} objects",
+            "{}: {} polls with {} tokens on {} machines, {} changes of {} objects; at least {} charged",
             case.title(),
             trace.polls.len(),
             trace.tokens.len(),
             trace.machines.len(),
             trace.changes.len(),
-            trace.endpoints()
+            trace.endpoints(),
+            trace.least()
         ));
         let began = Instant::now();
         let ours = fleet::play(trace.clone())?;

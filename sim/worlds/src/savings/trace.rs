@@ -1,6 +1,6 @@
 //! What happens, whoever asks: polls, changes, tokens, machines; and the hub that it happens to.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use fakehub::{Hub, Token, TokenKind, Visibility};
@@ -10,6 +10,9 @@ use crate::{draw::Stream, github::unix_secs};
 
 /// Of one account, the first and the last two private.
 pub const REPOS: [&str; 5] = ["acme/secret", "acme/website", "acme/parser", "acme/deploy", "acme/upload"];
+
+/// Its answer holds a `temp_clone_token`, of the token that asked.
+const OF_A_TOKEN: &str = "/repos/acme/secret";
 
 /// Objects that change in a minute, in a hundred.
 const CHANGES_PERCENT: u64 = 2;
@@ -100,6 +103,16 @@ impl Trace {
         &self.paths[endpoint]
     }
 
+    /// The versions that anybody asks for, each once, but those that hold something of a token's own once for
+    /// each token: what is charged at least.
+    pub fn least(&self) -> usize {
+        let asked = self.polls.iter().map(|poll| {
+            let version = self.replaced[poll.endpoint].partition_point(|at| *at <= poll.at);
+            (poll.endpoint, version, (self.paths[poll.endpoint] == OF_A_TOKEN).then_some(poll.token))
+        });
+        asked.collect::<BTreeSet<_>>().len()
+    }
+
     /// What a poll has in its `Authorization`.
     pub fn bearer(&self, poll: &Poll) -> String {
         format!("Bearer {}", self.tokens[poll.token])
@@ -181,6 +194,20 @@ fn natural(paths: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_that_is_asked_for_twice_counts_once_but_for_what_is_a_tokens_own() {
+        let poll = |at, token, endpoint| Poll { at: Duration::from_secs(at), machine: 0, token, endpoint };
+        let polls = vec![poll(1, 0, 2), poll(2, 1, 2), poll(2, 0, 4), poll(9, 0, 2), poll(1, 0, 0), poll(2, 0, 0)];
+        let asked = Asked { tokens: 2, polls, ..Asked::default() };
+        let mut trace = Trace::draw(1, Duration::from_secs(10), &["", "/issues"], asked);
+        trace.replaced = vec![Vec::new(); trace.endpoints()];
+        assert_eq!(trace.least(), 3);
+        trace.replaced[2] = vec![Duration::from_secs(5), Duration::from_secs(6)];
+        assert_eq!(trace.least(), 4);
+        trace.polls.push(poll(9, 1, 0));
+        assert_eq!(trace.least(), 5, "the other token has another one in it");
+    }
 
     #[test]
     fn versions_are_numbered_from_the_first_change_on() {
