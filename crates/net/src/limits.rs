@@ -41,9 +41,9 @@ pub(crate) const MUXER_STREAMS_MAX: usize = 256;
 /// own frames are at most 64 KiB. 256 KiB.
 pub(crate) const WEBSOCKET_FRAME_BYTES_MAX: usize = 256 << 10;
 
-/// Bytes that a QUIC peer may send and nobody has read, on all streams of a connection, before it has passed the gate: what a
-/// stranger can make us hold. QUIC's bookkeeping may come to half a MiB on top, if he sends every byte in a packet of its
-/// own. 64 KiB.
+/// Bytes that a QUIC peer may send and nobody has read, on all streams of a connection, before it has passed the gate. A
+/// stranger who sends single bytes in padded packets can make quinn hold half a MiB for them, and a multiple of that where
+/// the system hands over packets that came together as one. 64 KiB.
 pub(crate) const QUIC_NEWCOMER_BYTES_MAX: u32 = 64 << 10;
 
 /// The same on one stream, and on all of a connection, once it is a member's.
