@@ -79,9 +79,15 @@ impl Evidence {
         }
     }
 
-    /// What was confirmed may not hold any more.
-    pub(crate) fn doubt(&mut self, address: Address, now: Instant) {
+    /// What was confirmed may not hold any more. Returns whether that is news.
+    pub(crate) fn doubt(&mut self, address: Address, now: Instant) -> bool {
+        let is_news = !self.doubted.contains_key(&address);
         self.doubted.entry(address).or_insert(now + UNCONFIRMED_TIME);
+        is_news
+    }
+
+    pub(crate) fn doubted(&self) -> impl Iterator<Item = &Address> {
+        self.doubted.keys()
     }
 
     /// One that was doubted and not confirmed in time: it is expired.
@@ -159,7 +165,7 @@ mod tests {
         let late = now + UNCONFIRMED_TIME;
         let mut evidence = Evidence::default();
         evidence.confirmed(place.clone());
-        evidence.doubt(place.clone(), now);
+        assert!(evidence.doubt(place.clone(), now) && !evidence.doubt(place.clone(), late));
         assert_eq!((evidence.deadline(), evidence.overdue(now)), (Some(late), None));
         evidence.confirmed(place.clone());
         assert_eq!((evidence.deadline(), evidence.overdue(late)), (None, None));

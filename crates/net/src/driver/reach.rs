@@ -294,7 +294,7 @@ impl Driver {
             self.punch_again(peer);
         }
         if self.reaching.next_round.is_some_and(|at| at <= now) {
-            self.probe_again(&[]);
+            self.probe_again();
         }
         while let Some(address) = self.reaching.evidence.overdue(now) {
             self.on_not_reached(&address);
@@ -321,9 +321,11 @@ impl Driver {
     }
 
     /// What has failed may have been a server's fault, or of before.
-    pub(super) fn probe_again(&mut self, doubted: &[Multiaddr]) {
-        self.reaching.next_round = self.reaching.next_round.map(|_| Instant::now() + self.reaching.probe_again_after);
-        self.swarm.behaviour_mut().probe_again(doubted);
+    fn probe_again(&mut self) {
+        let reaching = &mut self.reaching;
+        reaching.next_round = reaching.next_round.map(|_| Instant::now() + reaching.probe_again_after);
+        let doubted: Vec<_> = reaching.evidence.doubted().map(|address| address.inner().clone()).collect();
+        self.swarm.behaviour_mut().probe_again(&doubted);
     }
 
     fn ask_for_reservation(&mut self, relay: PeerId, place: &Address) {

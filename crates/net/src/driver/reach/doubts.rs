@@ -20,6 +20,7 @@ impl Driver {
         };
         let doubted: Vec<_> = self.told().into_iter().filter(is_elsewhere).collect();
         if !doubted.is_empty() {
+            tracing::debug!(%seen, "can others still dial us at {doubted:?}?");
             self.reaching.next_doubt = Some(now + self.reaching.probe_again_after);
             self.doubt(doubted);
         }
@@ -39,24 +40,23 @@ impl Driver {
         let is_void = |ip: IpAddr| ip == gone || (is_last && ip.is_ipv4() == gone.is_ipv4());
         self.reaching.evidence.forget(is_void);
         self.swarm.behaviour_mut().forget_candidates(is_void);
+        self.doubt(doubted);
         if is_last {
             self.reaching.evidence.forgive();
+            self.probe_again();
         }
-        self.doubt(doubted);
     }
 
+    /// A round that is under way for them goes on: a machine on which networks come and go would never end one.
     fn doubt(&mut self, addresses: Vec<Address>) {
-        let now = Instant::now();
-        let doubted: Vec<_> = addresses.iter().map(|address| address.inner().clone()).collect();
-        for address in addresses {
-            tracing::debug!(%address, "can others still dial us there?");
-            self.reaching.evidence.doubt(address, now);
+        let (now, evidence) = (Instant::now(), &mut self.reaching.evidence);
+        if addresses.into_iter().filter(|address| evidence.doubt(address.clone(), now)).count() > 0 {
+            self.probe_again();
         }
-        self.probe_again(&doubted);
     }
 
     /// What others are told about how to dial us, and what the operator did not name.
-    fn told(&self) -> Vec<Address> {
+    pub(super) fn told(&self) -> Vec<Address> {
         let told = self.swarm.external_addresses().map(Address::reported);
         told.filter(|address| !address.is_relayed() && !self.reaching.is_named(address)).collect()
     }

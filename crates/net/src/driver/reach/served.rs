@@ -3,7 +3,7 @@
 use libp2p::{Multiaddr, autonat, dcutr, relay, upnp};
 use tokio::time::Instant;
 
-use crate::{Address, behaviour::BehaviourEvent, driver::Driver};
+use crate::{Address, behaviour::BehaviourEvent, driver::Driver, limits::CANDIDATES_MAX};
 
 impl Driver {
     pub(in crate::driver) fn on_reach(&mut self, event: BehaviourEvent) {
@@ -66,6 +66,10 @@ impl Driver {
     /// An address of ours is good for others: a server dialled it, the router forwards it, or a relay
     /// holds it.
     pub(in crate::driver) fn on_reachable(&mut self, address: &Multiaddr) {
+        if !Address::reported(address).is_relayed() && self.told().len() > CANDIDATES_MAX {
+            // Somebody makes them up, and lets us in there.
+            return self.swarm.remove_external_address(address);
+        }
         let address = Address::reported(address).without_peer();
         if self.reaching.evidence.confirmed(address.clone()) {
             tracing::info!("others can dial us at {address}");

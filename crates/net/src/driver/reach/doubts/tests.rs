@@ -5,8 +5,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
-    Config, Identity, Nat, Reach, RelayServer, Transports, counters::Meters, driver::Parts, peers::Peers,
-    reach_info::Told,
+    Config, Identity, Nat, Reach, RelayServer, Transports, counters::Meters, driver::Parts, limits::CANDIDATES_MAX,
+    peers::Peers, reach_info::Told,
 };
 
 const OLD: &str = "10.0.0.1";
@@ -65,6 +65,13 @@ async fn whose_router_has_moved_sees_for_itself_and_then_tells_nobody_where_it_w
     driver.reaching.evidence.failed(&ROUTER.parse().unwrap(), Instant::now());
     driver.tend();
     assert_eq!(told(&driver), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_confirms_what_he_made_up_does_not_grow_us() {
+    let made_up: Vec<_> = (1..1000).map(|port| format!("/ip4/50.0.0.1/tcp/{port}")).collect();
+    let driver = member(&made_up.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(told(&driver).len(), CANDIDATES_MAX);
 }
 
 #[test]
