@@ -211,6 +211,7 @@ fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
         exchange: config.peer_exchange,
         kademlia: config.kademlia,
         public: public_nodes(config),
+        not_started: std::collections::BTreeMap::new(),
         blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),
     }
 }
