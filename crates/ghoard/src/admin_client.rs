@@ -27,6 +27,8 @@ pub(crate) enum AdminError {
     },
     #[error("the daemon did not answer: {0}")]
     Broken(String),
+    #[error("the daemon takes questions, and did not answer within {} s", .0.as_secs())]
+    Late(Duration),
     /// In the daemon's own words.
     #[error("{message}")]
     Refused { message: String, hint: Option<String> },
@@ -44,7 +46,9 @@ impl AdminError {
                 "start `ghoard run`; with other settings of it, set GHOARD_ADMIN_SOCKET to what it printed".to_owned(),
             ),
             Self::Refused { hint, .. } => hint.clone(),
-            Self::Broken(_) | Self::Header(_) => None,
+            Self::Late(_) => Some("it hangs, or is stopped (`ps -C ghoard -o pid,stat,cmd` shows T): kill -CONT goes on, else start it anew".to_owned()),
+            Self::Broken(_) => Some("is it a ghoard of this version that listens there? start it anew".to_owned()),
+            Self::Header(_) => None,
         }
     }
 }
@@ -70,7 +74,7 @@ pub(crate) async fn ask(
     match tokio::time::timeout(TIMEOUT, exchange(stream, request)).await {
         Ok(Ok((status, answer))) => understand(status, &answer),
         Ok(Err(error)) => Err(AdminError::Broken(full_text(&*error))),
-        Err(late) => Err(AdminError::Broken(late.to_string())),
+        Err(_) => Err(AdminError::Late(TIMEOUT)),
     }
 }
 

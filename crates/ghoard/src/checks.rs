@@ -55,6 +55,8 @@ impl Report {
     }
 
     fn add(&mut self, name: &'static str, verdict: Verdict, detail: String, cure: Option<String>) {
+        // Where there is nothing to try, no line says so.
+        let cure = cure.filter(|cure| !cure.is_empty());
         self.0.push(Check { name, verdict, detail, cure });
     }
 

@@ -1,9 +1,11 @@
 //! Checks of this machine, of GitHub and of the way to the others; what is wrong comes with its cure.
 
 mod etag;
+mod finding;
 mod fleet;
 mod host;
 mod origin;
+mod port;
 
 use crate::{
     checks::Report,
@@ -22,9 +24,10 @@ pub(crate) async fn doctor(doctor: &Doctor, config: &Config, world: &World<'_>) 
     host::cache_dir(config, &mut report);
     origin::clock(config, world, &mut report).await?;
     let daemon = fleet::daemon(config, &mut report).await;
-    host::port(config, daemon.as_ref(), &mut report);
-    fleet::bootstrap(config, &mut report).await;
-    fleet::peers(config, daemon.as_ref(), &mut report);
+    port::port(config, &daemon, &mut report);
+    finding::finding(config, world, &daemon, &mut report).await?;
+    fleet::bootstrap(config, &daemon, &mut report).await;
+    fleet::peers(config, &daemon, &mut report);
     report.open("etags", "not looked at, as that takes a few requests: ghoard doctor --etag");
     report.print(doctor.json);
     Ok(report.is_well())

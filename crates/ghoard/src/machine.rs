@@ -1,15 +1,14 @@
 //! From the settings to the parts of a node: store, identity, keys and ports.
 
-mod ports;
+pub(crate) mod finding;
+pub(crate) mod ports;
 
 use std::{path::PathBuf, sync::Arc};
 
 use crypto::{FleetKeys, Secret, SecretKind};
-use discovery::{Directory, FileDirectory};
-use github::{Credential, Policy};
-use http::HeaderValue;
-use net::{Address, Identity, Reach};
-use node::{About, DiallerConfig, Discovery, Exclusions, External, FleetConfig, RegistryConfig};
+use github::Policy;
+use net::{Identity, Reach};
+use node::{About, DiallerConfig, Discovery, Env, Exclusions, External, FleetConfig, Node};
 use store::{CacheDir, DirError, DiskConfig, DiskStore, MemoryStore, Store};
 use tracing::warn;
 use wire::{Millis, Peer};
@@ -20,7 +19,7 @@ use crate::{
     output,
 };
 
-pub(crate) use ports::transports;
+use finding::Finding;
 
 const IDENTITY_META: &str = "identity seed";
 
@@ -169,19 +168,10 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
     };
     let external = config.external_address.as_ref().and_then(|external| match external {
         ExternalAddress::Ip(ip) => Some(External::Ip(*ip)),
-        ExternalAddress::Multiaddr(text) => address("external_address", text).map(External::Address),
+        ExternalAddress::Multiaddr(text) => finding::address("external_address", text).map(External::Address),
     });
-    let bootstrap: Vec<Address> =
-        config.bootstrap_peers.iter().filter_map(|text| address("bootstrap_peers", text)).collect();
-    let directories = directories(config);
-    let discovery = discovery(config, keys.sealing.is_off());
-    let has_other = discovery.mdns || discovery.service.is_some() || discovery.registry.is_some();
-    if bootstrap.len() < 2 && directories.is_empty() && !has_other {
-        output::warning(
-            "fewer than two bootstrap peers and no peer directory: a single machine down isolates this one",
-        );
-        output::hint("name two or more in CACHE_BOOTSTRAP_PEERS");
-    }
+    let mut finding = Finding::open(config, keys.sealing.is_off());
+    finding.warn();
     let listen = ports::listen(config);
     FleetConfig {
         keys,
@@ -189,97 +179,64 @@ pub(crate) fn fleet_config(config: &Config, keys: FleetKeys, identity: Identity)
         identity,
         external: external.iter().flat_map(|external| ports::external(external, &listen)).collect(),
         listen,
-        transports: transports(config),
+        transports: ports::transports(config),
         reach: Reach { hole_punching: config.hole_punching, ..Reach::full(config.relay, config.upnp) },
         dialler: DiallerConfig {
-            bootstrap,
-            directories,
+            bootstrap: std::mem::take(&mut finding.bootstrap),
+            directories: std::mem::take(&mut finding.directories),
             runner_name: config.runner_name.clone(),
             external,
             force_localhost: config.force_localhost,
-            discovery,
+            discovery: discovery(config, finding),
         },
     }
 }
 
-fn discovery(config: &Config, is_seal_off: bool) -> Discovery {
+fn discovery(config: &Config, finding: Finding) -> Discovery {
     Discovery {
         service: config.dns_name.clone(),
         resolver: Some(Arc::new(Names::default())),
-        registry: registry(config, is_seal_off),
         mdns: config.mdns,
         exchange: config.peer_exchange,
         kademlia: config.kademlia,
-        public: public_nodes(config),
+        not_started: finding.not_started(),
+        registry: finding.registry,
+        public: finding.public,
         blocked: config.blocked_peers.iter().map(|peer| Peer::new(peer.as_str())).collect(),
     }
 }
 
-/// Public nodes, each of which must say who answers there: any other might call itself one.
-fn public_nodes(config: &Config) -> Vec<Address> {
-    const SETTING: &str = "public_bootstrap_peers";
-    let nodes = config.public_bootstrap_peers.iter().filter_map(|text| {
-        let node = address(SETTING, text)?;
-        if node.peer().is_none() {
-            output::warning(&format!("{SETTING}: {text} is left out: it does not end in /p2p/<peer id>"));
-            return None;
-        }
-        Some(node)
-    });
-    nodes.take(net::limits::INFRASTRUCTURE_MAX).collect()
+/// A node of these settings.
+pub(crate) fn start(node: node::Config, env: Env, config: &Config) -> Result<Node, StartFailure> {
+    Node::start(node, env).map_err(|node::StartError::Net(cause)| StartFailure::of(cause, config))
 }
 
-/// The registry in an issue, if there is a token for it. May ask gh for one, which reads no network.
-fn registry(config: &Config, is_seal_off: bool) -> Option<RegistryConfig> {
-    let repository = config.issue_registry.clone()?;
-    if is_seal_off {
-        output::warning(&format!("no peer registry in {repository}: sealing is off, and strangers may read issues"));
-        output::hint("unset `seal`, or find peers by CACHE_BOOTSTRAP_PEERS");
-        return None;
-    }
-    let token = match config.github_token.clone() {
-        Some((token, _)) => Some(token),
-        None => MeshSecret::ask_gh().into_token(),
-    };
-    let header = token.and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.reveal())).ok());
-    let Some(header) = header else {
-        output::warning(&format!("no peer registry in {repository}: there is no token to read its issues with"));
-        output::hint("set GITHUB_TOKEN, or log in with `gh auth login`");
-        return None;
-    };
-    Some(RegistryConfig { repository, credential: Credential::from_authorization(&header) })
+/// Why the network did not start, with the files that the settings name.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartFailure {
+    #[error("websocket_port cannot have TLS with {} (tls_cert_file) and {} (tls_key_file)", certificate.display(), key.display())]
+    Tls {
+        certificate: PathBuf,
+        key: PathBuf,
+        #[source]
+        cause: net::StartError,
+    },
+    #[error("the network did not start")]
+    Other(#[source] net::StartError),
 }
 
-fn address(setting: &str, text: &str) -> Option<Address> {
-    match text.parse::<Address>() {
-        Ok(address) => Some(address),
-        Err(error) => {
-            output::warning(&format!("{setting}: {text} is left out: {}", full_text(&error)));
-            output::hint("an address looks like /ip4/192.0.2.7/tcp/9100/p2p/12D3KooW…");
-            None
+impl StartFailure {
+    pub(crate) fn of(cause: net::StartError, config: &Config) -> Self {
+        match (&cause, config.tls_files.clone()) {
+            (net::StartError::Tls(_), Some((certificate, key))) => Self::Tls { certificate, key, cause },
+            _ => Self::Other(cause),
         }
     }
-}
 
-fn directories(config: &Config) -> Vec<Arc<dyn Directory>> {
-    if config.p2p_registry_dirs.is_empty() {
-        return Vec::new();
-    }
-    match FileDirectory::open_first(config.p2p_registry_dirs.clone()) {
-        Ok((directory, failed)) => {
-            for error in failed {
-                output::warning(&format!(
-                    "peer directory: {}; using {}",
-                    full_text(&error),
-                    directory.path().display()
-                ));
-            }
-            vec![Arc::new(directory)]
-        }
-        Err(error) => {
-            output::warning(&format!("no peer directory: {}", full_text(&error)));
-            output::hint("point IPFS_ACCELERATE_P2P_CACHE_DIR at a directory that can be written");
-            Vec::new()
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Tls { .. } => Some(ports::TLS_CURE.to_owned()),
+            Self::Other(_) => None,
         }
     }
 }

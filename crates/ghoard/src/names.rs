@@ -20,6 +20,15 @@ pub(crate) async fn places(address: &Address) -> Result<Vec<Address>, String> {
     if found.is_empty() { Err(format!("{address} names no place")) } else { Ok(found) }
 }
 
+/// What to try where [`places`] finds nothing.
+pub(crate) fn cure(address: &Address) -> &'static str {
+    if address.dns_name().is_some() {
+        "is the name right, and does this machine's DNS know it? `getent ahosts NAME` tells"
+    } else {
+        "is the address right? One looks like /ip4/192.0.2.7/tcp/9100/p2p/12D3KooW…"
+    }
+}
+
 impl Resolve for Names {
     fn addresses(&self, name: String) -> BoxFuture<'static, Result<Vec<IpAddr>, String>> {
         System(Tasks::tokio()).addresses(name)

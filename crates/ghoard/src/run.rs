@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Rules, World},
     http_mode,
     listen::{PrivateDoor, TcpDoor, UnixDoor},
-    machine::{self, Cellar, Sharing},
+    machine::{self, Cellar, Sharing, StartFailure, ports},
     output, upstream,
 };
 
@@ -35,7 +35,7 @@ pub(crate) enum RunError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error(transparent)]
-    Node(#[from] node::StartError),
+    Start(#[from] StartFailure),
     #[error("cannot start")]
     Io(#[from] std::io::Error),
     #[error("neither the socket {socket} nor the address {address} can be opened")]
@@ -48,6 +48,7 @@ impl RunError {
             Self::Config(error) => error.hint(),
             Self::InUse(_) => Some("stop it first, or give this one its own CACHE_DIR".to_owned()),
             Self::ExtraCa { .. } => Some("give it a file with one or more certificates in PEM".to_owned()),
+            Self::Start(error) => error.hint(),
             Self::Target(_) => Some("write it as owner/name".to_owned()),
             Self::NoDoor { .. } => Some("set GHOARD_DOOR_SOCKET or GHOARD_DOOR_ADDRESS".to_owned()),
             _ => None,
@@ -69,9 +70,12 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
     let (fleet, shares) = match sharing {
         Sharing::On { keys, from } => {
             let fleet = machine::fleet_config(config, *keys, identity);
-            let port = fleet.listen.first().map_or("no port".to_owned(), ToString::to_string);
+            // What cannot be listened on was said.
+            let first = fleet.listen.iter().find(|address| address.ip().is_some_and(ports::is_own));
+            let port = first.map_or("it listens nowhere, and only dials".to_owned(), ToString::to_string);
             (Some(fleet), format!("yes, with machines that have the same {} ({port})", from.trim_start_matches("the ")))
         }
+        Sharing::Off { why } if !config.enable_p2p => (None, format!("no: {why}")),
         Sharing::Off { why } => {
             (None, format!("no: {why}; for one, run `ghoard secret new` and set it on all machines"))
         }
@@ -79,7 +83,7 @@ pub(crate) async fn run(config: &Config, world: &World<'_>) -> Result<(), RunErr
     let origin = Arc::new(upstream::origin(config, world)?);
     let node_config = machine::node_config(config, &cellar, fleet);
     let env = Env { tasks, store: cellar.store.clone(), origin };
-    let node = Arc::new(Node::start(node_config, env)?);
+    let node = Arc::new(machine::start(node_config, env, config)?);
 
     let doors = open_doors(&node, config).await?;
     output::data(&format!("ghoard {}", env!("CARGO_PKG_VERSION")));

@@ -59,7 +59,7 @@ pub(crate) async fn smoke(smoke: &Smoke, config: &Config, world: &World<'_>) -> 
     let origin = Arc::new(upstream::origin(config, world)?);
     let node_config = machine::node_config(config, &cellar, Some(fleet));
     let env = Env { tasks: Tasks::tokio(), store: cellar.store.clone(), origin: origin.clone() };
-    let node = Node::start(node_config, env)?;
+    let node = machine::start(node_config, env, config)?;
     // From the first moment on: an entry may arrive before we come to wait for it.
     let receipts = [node.receipts(), node.receipts()];
     tell_address(&node, config.force_localhost == Some(true)).await;

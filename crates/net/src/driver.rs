@@ -43,6 +43,7 @@ use crate::{
     outbox::Outboxes,
     peers::Peers,
     reach_info::Told,
+    refusal::why_deaf,
     slots::Slots,
     transport,
 };
@@ -183,7 +184,7 @@ impl Driver {
     fn listen(&mut self, address: &Address, free: io::Result<()>) {
         let listening = free.map_err(|cause| cause.to_string()).and_then(|()| {
             let bare = address.without_peer();
-            self.swarm.listen_on(bare.inner().clone()).map_err(|error| error.to_string())
+            self.swarm.listen_on(bare.inner().clone()).map_err(|error| why_deaf(&error))
         });
         match listening {
             Ok(listener) => self.listeners.push((listener, address.clone())),

@@ -2,6 +2,7 @@ use std::{error::Error, io};
 
 use libp2p::{
     TransportError,
+    core::upgrade::{NegotiationError, ProtocolError},
     swarm::{ConnectionDenied, DialError, ListenError},
 };
 use wire::Peer;
@@ -20,13 +21,16 @@ pub enum Refusal {
     /// The peer answered and then said nothing, or too little, to set up a connection.
     #[error("no connection within the limit")]
     Timeout,
+    /// Who came closed the connection before a handshake: somebody looked whether the port is open.
+    #[error("it hung up before it said anything")]
+    HungUp,
     #[error("another peer answered: {found}")]
     WrongPeer { found: Peer },
     /// One of our own limits.
     #[error("{0}")]
     Limit(String),
-    /// A kind of address that this build cannot dial, or an unresolved name.
-    #[error("not an address that can be dialled")]
+    /// A kind of address that this node has no transport for, or an unresolved name.
+    #[error("not an address that can be dialled from here")]
     NotDialable,
     /// Connected already, or about to be.
     #[error("already connected or dialling")]
@@ -42,6 +46,7 @@ impl Refusal {
             Refusal::Gate(gate) => gate.label(),
             Refusal::Unreachable(_) => "unreachable",
             Refusal::Timeout => "timeout",
+            Refusal::HungUp => "hung_up",
             Refusal::WrongPeer { .. } => "wrong_peer",
             Refusal::Limit(_) => "limit",
             Refusal::NotDialable => "not_dialable",
@@ -72,6 +77,7 @@ impl Refusal {
             ListenError::Aborted => Refusal::Aborted,
             ListenError::WrongPeerId { obtained, .. } => Refusal::WrongPeer { found: peer_of(*obtained) },
             ListenError::Denied { cause } => denied(cause),
+            ListenError::Transport(TransportError::Other(cause)) if is_hung_up(cause) => Refusal::HungUp,
             ListenError::Transport(error) => of_transport(error),
         }
     }
@@ -106,7 +112,28 @@ fn is_timeout(cause: &io::Error) -> bool {
         || cause.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).is_some_and(is_timeout)
 }
 
-fn innermost(cause: &io::Error) -> String {
+/// The negotiation of the encryption fails so where the other side ends it, and by no other cause on our side.
+fn is_hung_up(at: &(dyn Error + 'static)) -> bool {
+    let inside =
+        at.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+    match at.downcast_ref::<NegotiationError>() {
+        Some(NegotiationError::Failed) => true,
+        Some(NegotiationError::ProtocolError(ProtocolError::IoError(cause))) => {
+            matches!(cause.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
+        }
+        _ => inside.or(at.source()).is_some_and(is_hung_up),
+    }
+}
+
+/// Why an address cannot be listened on.
+pub(crate) fn why_deaf(error: &TransportError<io::Error>) -> String {
+    match error {
+        TransportError::MultiaddrNotSupported(_) => "there is no transport for it here, or no certificate".to_owned(),
+        TransportError::Other(cause) => innermost(cause),
+    }
+}
+
+pub(crate) fn innermost(cause: &io::Error) -> String {
     let mut at: &dyn Error = cause;
     while let Some(inner) = at.source() {
         at = inner;

@@ -4,6 +4,7 @@ mod announce;
 mod book;
 mod discover;
 mod exchange;
+mod failures;
 mod folder;
 mod kinds;
 mod lookups;
@@ -24,9 +25,9 @@ use std::{
     time::Duration,
 };
 
-use discovery::{Directory, IssueRegistry, PeerRecord, Signatures};
+use discovery::{Directory, IssueRegistry, Signatures};
 use github::Credential;
-use net::{Address, Direction, Event, Identity, Net, PeerInfo, Refusal};
+use net::{Address, Direction, Event, GateError, Identity, Net, PeerInfo, Refusal};
 use task::Tasks;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -42,14 +43,17 @@ use crate::{
 };
 use book::{Book, Named};
 use exchange::PeerExchange;
+use failures::INBOUND;
+pub(crate) use failures::Known;
 use folder::Folder;
-pub(crate) use kinds::{Kind, Kinds};
+pub use kinds::Kind;
+pub(crate) use kinds::Kinds;
 use lookups::Lookups;
 use networks::Networks;
 use public::PublicNodes;
 use publishing::Publishing;
-pub(crate) use reasons::OTHER_SECRET;
 use reasons::Reasons;
+pub(crate) use reasons::{OTHER_SECRET, OWN_ADDRESS};
 pub use resolve::{Resolve, System, resolve};
 
 pub struct DiallerConfig {
@@ -79,6 +83,8 @@ pub struct Discovery {
     pub public: Vec<Address>,
     /// Members that are neither dialled nor kept.
     pub blocked: BTreeSet<Peer>,
+    /// Ways that are configured and could not be opened, with the reason.
+    pub not_started: BTreeMap<Kind, String>,
 }
 
 impl Default for Discovery {
@@ -92,6 +98,7 @@ impl Default for Discovery {
             kademlia: false,
             public: Vec::new(),
             blocked: BTreeSet::new(),
+            not_started: BTreeMap::new(),
         }
     }
 }
@@ -119,50 +126,6 @@ pub enum Told {
         from: Peer,
         exchange: Exchange,
     },
-}
-
-/// What the dialler knows, for the status page.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    pub listening: Vec<Address>,
-    /// Where this node says that it is.
-    pub advertised: Option<Address>,
-    /// What the directories hold of it, to be taken back in the end.
-    pub announced: Option<PeerRecord>,
-    /// Peers that are known by name, this node not counted.
-    pub discovered: usize,
-    pub bootstrap: usize,
-    /// Addresses that are known, of peers by name or not, and those of them that were dialled.
-    pub addresses: usize,
-    pub dialled: usize,
-    /// Whether the directories have been read at all.
-    pub has_looked: bool,
-    /// Why connections failed lately, by place; those of long ago may be among them.
-    pub failures: BTreeMap<String, Failure>,
-    pub kinds: Kinds,
-    /// When a neighbour last told of machines, and each of them.
-    pub exchange_last: Option<Millis>,
-    pub exchange_by_peer: Vec<(Peer, Millis)>,
-}
-
-impl Known {
-    /// Why connections failed lately, by place: what still holds has failed again since.
-    pub fn failures(&self, now: Millis) -> impl Iterator<Item = (&str, &str)> {
-        let recent = self.failures.iter().filter(move |(_, failure)| now.since(failure.at) < limits::FAILURE_LIFE);
-        recent.map(|(place, failure)| (place.as_str(), failure.why.as_str()))
-    }
-
-    /// What is wrong with the ways of finding others, by way.
-    pub fn troubles(&self) -> impl Iterator<Item = (Kind, &str)> {
-        self.kinds.iter().filter_map(|(kind, state)| Some((*kind, state.trouble.as_deref()?)))
-    }
-}
-
-/// A connection that did not come about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub why: String,
-    pub at: Millis,
 }
 
 /// Sends a message to a neighbour.
@@ -316,7 +279,10 @@ impl Dialler {
                 }
                 self.announce().await;
             }
-            Event::ListenFailed { address, why } => warn!(%address, why, "cannot listen for members"),
+            Event::ListenFailed { address, why } => {
+                warn!(%address, why, "cannot listen for members");
+                self.around.known.lock().expect("no panic while held").not_listening.insert(address.to_string(), why);
+            }
             Event::Connected { peer, address, direction } if self.config.discovery.blocked.contains(&peer) => {
                 warn!(%peer, "a member that `blocked_peers` names is not let in");
                 self.around.net.drop_peer(&peer, "it is in blocked_peers");
@@ -328,6 +294,7 @@ impl Dialler {
             Event::Disconnected { peer, .. } if self.config.discovery.blocked.contains(&peer) => {}
             Event::Connected { peer, address, direction } => {
                 self.lonely_pause = limits::LONELY_DIAL_MIN;
+                self.around.known.lock().expect("no panic while held").forgive(&peer, &address);
                 let is_dialled = direction == Direction::Outbound;
                 let by = if is_dialled { self.book.connected(&address, &peer) } else { Vec::new() };
                 for kind in by {
@@ -369,12 +336,14 @@ impl Dialler {
                 if let Some(text) = text.as_ref().filter(|_| self.is_public(address.as_ref())) {
                     self.kinds.entry(Kind::PublicBootstrap).or_default().trouble = Some(text.clone());
                 }
-                self.failed(address.map_or_else(|| "a peer".to_owned(), |address| address.to_string()), text);
+                let is_own = why == Refusal::Gate(GateError::SelfDial);
+                let place = address.map_or_else(|| "a peer".to_owned(), |address| address.to_string());
+                self.failed(place, if is_own { Some(OWN_ADDRESS.to_owned()) } else { text });
             }
             Event::Refused { address, why } => {
                 let text = self.reasons.name("refused", Some(&address), None, &why);
                 let place = address.ip().map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
-                self.failed(format!("a connection from {place}"), text);
+                self.failed(format!("{INBOUND} {place}"), text);
             }
             _ => {}
         }
@@ -428,12 +397,9 @@ impl Dialler {
     }
 
     fn failed(&self, place: String, why: Option<String>) {
-        let (mut known, at) = (self.around.known.lock().expect("no panic while held"), now());
-        known.failures.retain(|_, failure| at.since(failure.at) < limits::FAILURE_LIFE);
-        if known.failures.len() >= limits::FAILURES_MAX {
-            known.failures.clear();
+        if let Some(why) = why {
+            self.around.known.lock().expect("no panic while held").note_failure(place, why, now());
         }
-        known.failures.extend(why.map(|why| (place, Failure { why, at })));
     }
 
     /// Dials whoever is due and not connected; returns how many.
@@ -456,6 +422,9 @@ impl Dialler {
             state.addresses = self.book.of_kind(*kind);
         }
         let mut known = self.around.known.lock().expect("no panic while held");
+        if let Some(mdns) = self.kinds.get_mut(&Kind::Mdns).filter(|state| state.configured) {
+            mdns.trouble = known.lacks_ipv4().then(|| "it goes by IPv4 only, and this machine has none".to_owned());
+        }
         (known.addresses, known.dialled) = (self.book.len(), self.book.dialled());
         known.discovered = self.book.peers().len();
         known.kinds.clone_from(&self.kinds);

@@ -35,7 +35,7 @@ mod why;
 
 pub use cache::{Mode, NodeCache};
 pub use counters::Counters;
-pub use dialler::{DiallerConfig, Discovery, External, RegistryConfig, Resolve, System, resolve};
+pub use dialler::{DiallerConfig, Discovery, External, Kind as FindingKind, RegistryConfig, Resolve, System, resolve};
 pub use invalidate::{Invalidate, Invalidated};
 pub use node::{About, Config, Env, FleetConfig, Node, StartError, Table};
 pub use savings::Saving;

@@ -135,6 +135,7 @@ impl Node {
             "status": if enabled { "Active" } else { "Disabled" },
             "peer_id": self.about.peer.as_ref().map(ToString::to_string),
             "listening": known.listening.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "not_listening": known.not_listening,
             "known_peer_multiaddrs": known.addresses,
             "libp2p": { "available": true, "version": "0.57", "direct_url": null, "vcs_ref": null, "vcs": null },
             "connects": counters.connects,

@@ -66,6 +66,7 @@ impl ConfigError {
                 let setting = super::settings::find(name).map(Setting::own_variable).unwrap_or_default();
                 Some(format!("set {setting} to a shorter path"))
             }
+            Self::Read { .. } => Some("is the path right, and may this user read it?".to_owned()),
             _ => None,
         }
     }

@@ -109,6 +109,14 @@ fn http_rules_need_an_origin() {
 }
 
 #[test]
+fn an_address_that_no_other_machine_can_dial_is_no_external_one() {
+    for address in ["0.0.0.0", "::", "127.0.0.1", "::1", "224.0.0.1", "/ip4/0.0.0.0/tcp/9100"] {
+        assert!(refused(&format!("EXTERNAL_IP={address}")).contains("under which others reach"), "{address}");
+    }
+    assert_eq!(shown("EXTERNAL_IP=10.1.2.3", "external_address"), "10.1.2.3 from EXTERNAL_IP");
+}
+
+#[test]
 fn an_empty_variable_is_not_set() {
     assert_eq!(shown("GHOARD_LISTEN_PORT=\nCACHE_LISTEN_PORT=2", "listen_port"), "2 from CACHE_LISTEN_PORT");
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -224,10 +224,24 @@ pub(super) fn repository(text: &str) -> Parsed<String> {
 pub(super) fn external_address(text: &str) -> Parsed<ExternalAddress> {
     let text = text.trim();
     match text.parse() {
-        Ok(ip) => Ok(ExternalAddress::Ip(ip)),
+        Ok(ip) if is_outside(ip) => Ok(ExternalAddress::Ip(ip)),
+        Ok(_) => Err(NOT_OUTSIDE),
+        Err(_) if text.starts_with('/') && !is_outside_of(text) => Err(NOT_OUTSIDE),
         Err(_) if text.starts_with('/') => Ok(ExternalAddress::Multiaddr(text.to_owned())),
         Err(_) => Err("an IP address, or a multiaddr such as /ip4/203.0.113.7/tcp/9100"),
     }
+}
+
+const NOT_OUTSIDE: &str = "an address under which others reach this machine: not 0.0.0.0, `::`, loopback or multicast";
+
+/// What is no address at all is left for the start to say.
+fn is_outside_of(address: &str) -> bool {
+    address.parse::<Address>().ok().and_then(|address| address.ip()).is_none_or(is_outside)
+}
+
+/// Whether it can be the address of one machine, seen from another.
+fn is_outside(ip: IpAddr) -> bool {
+    !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST))
 }
 
 pub(super) fn multiaddr(text: &str) -> Parsed<String> {

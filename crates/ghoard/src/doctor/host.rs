@@ -1,14 +1,12 @@
-//! This machine: its secret, its disk, its port.
+//! This machine: its secret, its disk.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, path::Path};
 
 use crypto::SecretKind;
-use serde_json::Value;
 
 use crate::{
     checks::Report,
     config::{Config, MeshSecret, World},
-    reach::firewall_lines,
 };
 
 const NEW_SECRET: &str = "set CACHE_P2P_SHARED_SECRET to one from `ghoard secret new`, the same on all machines";
@@ -60,32 +58,4 @@ pub(super) fn cache_dir(config: &Config, report: &mut Report) {
 fn try_to_write(dir: &Path) -> std::io::Result<()> {
     fs::create_dir_all(dir)?;
     tempfile::NamedTempFile::new_in(dir).map(drop)
-}
-
-/// Whether the port for members can be had, or the daemon has it; and the line that opens it.
-pub(super) fn port(config: &Config, daemon: Option<&Value>, report: &mut Report) {
-    const NAME: &str = "port";
-    let wanted = config.listen_port;
-    if let Some(daemon) = daemon {
-        let listening: Vec<&str> =
-            daemon["listening"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        match listening.first() {
-            Some(first) if wanted != 0 && !first.contains(&format!("/{wanted}")) => report.doubtful(
-                NAME,
-                format!("{wanted} was taken when the daemon started; it listens at {}", listening.join(", ")),
-                format!("end the other program (ss -ltnp 'sport = :{wanted}'), or set CACHE_LISTEN_PORT"),
-            ),
-            Some(_) => report.well(NAME, format!("the daemon listens at {}", listening.join(", "))),
-            None => report.wrong(NAME, "the daemon listens nowhere", "its log says why (`cannot listen for members`)"),
-        }
-    } else if let Err(cause) = TcpListener::bind((config.listen_address, wanted)) {
-        report.wrong(
-            NAME,
-            format!("{wanted} cannot be had: {cause}"),
-            format!("end the other program (ss -ltnp 'sport = :{wanted}'), or set CACHE_LISTEN_PORT"),
-        );
-    } else {
-        report.well(NAME, format!("{wanted} is free"));
-    }
-    report.open("firewall", format!("where one runs, this opens the port: {}", firewall_lines(wanted).join("; or: ")));
 }

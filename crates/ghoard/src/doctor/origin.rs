@@ -25,16 +25,8 @@ pub(super) async fn clock(config: &Config, world: &World<'_>, report: &mut Repor
     const NAME: &str = "github";
     let origin = upstream::origin(config, world)?;
     let target = Target::parse("/rate_limit", None).expect("a plain path");
-    let mut request = Request::get(Site::main(&config.origin).api_uri(&target))
-        .header(header::USER_AGENT, concat!("ghoard/", env!("CARGO_PKG_VERSION")))
-        .body(gateway::empty())
-        .expect("the parts are ours");
-    let token = config.github_token.as_ref().map(|(token, _)| format!("Bearer {}", token.reveal()));
-    if let Some(mut value) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
-        value.set_sensitive(true);
-        request.headers_mut().insert(header::AUTHORIZATION, value);
-    }
-    let answer = match origin.send(request).await {
+    let request = Request::get(Site::main(&config.origin).api_uri(&target));
+    let answer = match origin.send(signed(request, config)).await {
         Ok(answer) => answer,
         Err(error) => {
             report.wrong(
@@ -57,6 +49,18 @@ pub(super) async fn clock(config: &Config, world: &World<'_>, report: &mut Repor
         None => report.open("clock", "the origin does not tell its time"),
     }
     Ok(())
+}
+
+/// A request of this program, with the token of the settings.
+pub(super) fn signed(request: http::request::Builder, config: &Config) -> Request<gateway::Body> {
+    let request = request.header(header::USER_AGENT, concat!("ghoard/", env!("CARGO_PKG_VERSION")));
+    let mut request = request.body(gateway::empty()).expect("the parts are ours");
+    let token = config.github_token.as_ref().map(|(token, _)| format!("Bearer {}", token.reveal()));
+    if let Some(mut value) = token.and_then(|token| HeaderValue::try_from(token).ok()) {
+        value.set_sensitive(true);
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    request
 }
 
 fn judge(ours: SystemTime, theirs: SystemTime, report: &mut Report) {

@@ -1,7 +1,4 @@
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use net::{Address, Carrier, Event, EventStream, GateError, Net, PullError, Refusal};
 use tokio::time::timeout;
@@ -13,8 +10,10 @@ use super::{
 };
 use crate::{
     checks::Report,
+    config::Config,
+    machine::ports,
     names,
-    reach::{self, firewall_lines},
+    reach::{self, Door, Protocol, Reach, firewall_lines},
 };
 
 /// For the connection, the proof of membership included.
@@ -24,20 +23,21 @@ const SAY_TIME: Duration = Duration::from_secs(5);
 /// For the other side's attempt to reach this one.
 const DIAL_BACK_TIME: Duration = Duration::from_secs(15);
 
-/// Looks at one step after the other, and stops where the next one cannot succeed.
+/// Looks at one step after the other, and stops where the next one cannot succeed. `port` is where the other side
+/// is to try the way back, if not where the probe listens.
 pub(crate) async fn examine(
     address: &Address,
-    name: &str,
-    own: Option<IpAddr>,
+    config: &Config,
+    port: Option<u16>,
     (net, events): (Net, EventStream),
 ) -> Report {
     let mut report = Report::default();
-    let mut side = Side { net, events, name: name.to_owned(), port: None };
-    if let Some(place) = reachable(address, own, &mut report).await
+    let mut side = Side { net, events, name: config.runner_name.clone(), of_daemon: port.is_some(), port };
+    if let Some(place) = reachable(address, config, &mut report).await
         && let Some(peer) = connect(&mut side, &place, &mut report).await
     {
         get_to_know(&mut side, &peer, &mut report).await;
-        ask_for_dial_back(&side, &peer, &mut report).await;
+        ask_for_dial_back(&side, &peer, config, &mut report).await;
     }
     side.net.shutdown().await;
     report
@@ -47,53 +47,89 @@ struct Side {
     net: Net,
     events: EventStream,
     name: String,
-    /// Where it listens itself.
+    /// Where it is to be reached: by the daemon's port, or the probe's own.
     port: Option<u16>,
+    of_daemon: bool,
 }
 
-/// Resolves the address and connects to the port; the first place that answers.
-async fn reachable(address: &Address, own: Option<IpAddr>, report: &mut Report) -> Option<Address> {
+impl Side {
+    fn listens_at(&mut self, address: &Address) {
+        if !self.of_daemon {
+            self.port = address.port();
+        }
+    }
+
+    /// Whether the way back was tried at the port that members use.
+    fn remark(&self, config: &Config) -> &'static str {
+        if self.of_daemon {
+            ", where the daemon listens"
+        } else if config.listen_port == 0 || self.port == Some(config.listen_port) {
+            ""
+        } else {
+            " (a port of the probe's own, as listen_port is another program's: it may be closed where listen_port is open)"
+        }
+    }
+}
+
+/// Resolves the address and knocks at the port; the first place that answers.
+async fn reachable(address: &Address, config: &Config, report: &mut Report) -> Option<Address> {
+    if let Some((what, cure)) = not_from_here(address, config) {
+        report.wrong("address", what, cure);
+        return None;
+    }
     let places = match names::places(address).await {
         Ok(places) => places,
         Err(why) => {
-            report.wrong("address", why, "is the name right, and does this machine's DNS know it?");
+            report.wrong("address", why, names::cure(address));
             return None;
         }
     };
     let list: Vec<String> = places.iter().map(ToString::to_string).collect();
     report.well("address", list.join(", "));
-    for place in places {
-        let Some(socket) = socket(&place) else { continue };
-        if place.carrier() == Carrier::Quic {
-            report.open("tcp", "not looked at: the address is of QUIC, over UDP");
-            return Some(place);
-        }
-        let reach = reach::tcp(socket).await;
-        match reach.trouble(socket, own) {
-            None => {
-                if let reach::Reach::Open(took) = reach {
-                    report.well("tcp", format!("{socket} answers in {}", ms(took)));
-                }
+    // A list by name may have them for others.
+    let (dialled, other): (Vec<_>, Vec<_>) =
+        places.into_iter().partition(|place| ports::dials(config, place.carrier()));
+    if let (true, Some(other)) = (dialled.is_empty(), other.first()) {
+        let (what, cure) = ports::not_dialled(config, other.carrier());
+        report.wrong("address", what, cure);
+    }
+    for place in dialled {
+        let Some(door) = Door::of(&place) else { continue };
+        let (name, reach) = (door.protocol.label(), reach::knock(door).await);
+        match (reach.trouble(door, config.external_ip()), reach) {
+            (None, Reach::Open(took)) => {
+                report.well(name, format!("{} answers in {}", door.at, ms(took)));
                 return Some(place);
             }
-            Some((what, cure)) => report.wrong("tcp", what, cure),
+            (None, _) => return Some(place),
+            (Some((what, cure)), _) => report.wrong(name, what, cure),
         }
     }
     None
 }
 
-fn socket(place: &Address) -> Option<SocketAddr> {
-    Some(SocketAddr::new(place.ip()?, place.port()?))
+/// What keeps a probe of this machine from trying an address at all, and what to try.
+fn not_from_here(address: &Address, config: &Config) -> Option<(String, String)> {
+    if address.is_relayed() {
+        let relay = address.to_string();
+        let relay = relay.split("/p2p-circuit").next().unwrap_or_default();
+        return Some((
+            format!("{address} leads through a relay, and a probe goes straight"),
+            format!("`ghoard probe {relay}` examines the way to the relay; `ghoard peers` shows who is reached by it"),
+        ));
+    }
+    let carrier = address.carrier();
+    (!address.is_dnsaddr() && !ports::dials(config, carrier)).then(|| ports::not_dialled(config, carrier))
 }
 
 /// Encryption and the proof of membership.
 async fn connect(side: &mut Side, address: &Address, report: &mut Report) -> Option<Peer> {
-    let (place, start) = (socket(address)?, Instant::now());
+    let (door, start) = (Door::of(address)?, Instant::now());
     side.net.dial(address.clone());
     let connected = async {
         loop {
             match side.events.next().await? {
-                Event::Listening { address } => side.port = address.port(),
+                Event::Listening { address } => side.listens_at(&address),
                 Event::Connected { peer, .. } => return Some(Ok(peer)),
                 Event::DialFailed { why, .. } => return Some(Err(why)),
                 _ => {}
@@ -108,7 +144,7 @@ async fn connect(side: &mut Side, address: &Address, report: &mut Report) -> Opt
             Some(peer)
         }
         Ok(Some(Err(why))) => {
-            let (what, cure) = explain(&why, place);
+            let (what, cure) = explain(&why, door, address.carrier());
             report.wrong("membership", what, cure);
             None
         }
@@ -124,7 +160,8 @@ async fn connect(side: &mut Side, address: &Address, report: &mut Report) -> Opt
     }
 }
 
-fn explain(why: &Refusal, place: SocketAddr) -> (String, String) {
+fn explain(why: &Refusal, door: Door, carrier: Carrier) -> (String, String) {
+    let place = door.at;
     match why {
         Refusal::Gate(GateError::KeyMismatch) => (
             "the other side has another shared secret".to_owned(),
@@ -138,12 +175,23 @@ fn explain(why: &Refusal, place: SocketAddr) -> (String, String) {
             "it was started anew with another identity: take the address that it prints now".to_owned(),
         ),
         Refusal::Timeout => (
-            format!("{place} takes connections and says nothing"),
+            if carrier == Carrier::Quic {
+                format!("{place} speaks QUIC, and no connection comes about")
+            } else {
+                format!("{place} takes connections and says nothing")
+            },
             "is it ghoard that listens there, and not another program?".to_owned(),
         ),
-        Refusal::Unreachable(why) if place.port() != 0 => (
+        Refusal::Unreachable(why) => (
             format!("the connection to {place} did not come about: {why}"),
-            format!("is it ghoard that listens there? For QUIC: {}", firewall_lines(place.port())[0]),
+            match carrier {
+                Carrier::Tcp => "is it ghoard that listens there, and not another program?".to_owned(),
+                Carrier::Quic => format!(
+                    "is it ghoard that listens there? It needs the port of UDP: {}",
+                    firewall_lines(&[(place.port(), Protocol::Udp)])[0]
+                ),
+                Carrier::WebSocket => "is it ghoard's websocket_port? The address has /tls where that has a certificate, and not where it has none; a certificate of your own making must be in tls_cert_file on both machines".to_owned(),
+            },
         ),
         other => (other.to_string(), "the other side's log says why it refuses".to_owned()),
     }
@@ -159,7 +207,7 @@ async fn get_to_know(side: &mut Side, peer: &Peer, report: &mut Report) {
                     observed = Some((address, listening));
                 }
                 Some(Event::Rtt { peer: of, rtt: time }) if of == *peer => rtt = Some(time),
-                Some(Event::Listening { address }) => side.port = address.port(),
+                Some(Event::Listening { address }) => side.listens_at(&address),
                 Some(_) => {}
                 None => return,
             }
@@ -178,13 +226,16 @@ async fn get_to_know(side: &mut Side, peer: &Peer, report: &mut Report) {
         }
         None => report.doubtful("identify", "it does not say what it is", "the connection may be very slow: try again"),
     }
+    if let Some(info) = side.net.peers().into_iter().find(|info| info.peer == *peer) {
+        report.well("path", format!("direct, over {}, to {}", info.carrier.label(), info.address));
+    }
     match rtt {
         Some(rtt) => report.well("round trip", ms(rtt)),
         None => report.doubtful("round trip", "no ping was answered", "the connection may be very slow: try again"),
     }
 }
 
-async fn ask_for_dial_back(side: &Side, peer: &Peer, report: &mut Report) {
+async fn ask_for_dial_back(side: &Side, peer: &Peer, config: &Config, report: &mut Report) {
     if agent(side, peer).as_deref() != Some(AGENT) {
         report.open(
             "dial-back",
@@ -202,19 +253,21 @@ async fn ask_for_dial_back(side: &Side, peer: &Peer, report: &mut Report) {
     match timeout(DIAL_BACK_TIME, exchange(&side.net, peer, &question)).await {
         Ok(Ok(Some(reply))) => match reply.dial_back {
             Some(back) if back.is_open => {
-                report.well(
-                    "dial-back",
-                    format!("{} reaches this machine at {}", reply.hostname.escape_debug(), back.address),
-                );
+                let who = reply.hostname.escape_debug();
+                report.well("dial-back", format!("{who} reaches this machine at {}{}", back.address, side.remark(config)));
             }
             Some(back) => report.doubtful(
                 "dial-back",
                 format!(
-                    "the other side does not reach {}: {}",
+                    "the other side does not reach {}{}: {}",
                     back.address,
+                    side.remark(config),
                     back.why.unwrap_or_default().escape_debug()
                 ),
-                "one way is enough: a connection serves both. For the other way, open the port here, or use an anchor",
+                format!(
+                    "one way is enough: a connection serves both. For the other way, open the port here ({}), or use an anchor",
+                    firewall_lines(&[(side.port.unwrap_or(config.listen_port), Protocol::Tcp)])[0]
+                ),
             ),
             None => report.open("dial-back", "the other side did not try"),
         },

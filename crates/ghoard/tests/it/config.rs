@@ -112,7 +112,9 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     );
     let port = "listen_port from --listen-port: \"many\" is not allowed, expected a port from 0 to 65535";
     check("", "config --listen-port many", port);
-    check("", "config --config none.toml", "could not read none.toml: No such file or directory (os error 2)");
+    let hint = "is the path right, and may this user read it?";
+    let absent = format!("could not read none.toml: No such file or directory (os error 2)\nerr: hint: {hint}");
+    check("", "config --config none.toml", &absent);
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod registry;
 mod roster;
 mod runbook;
 mod secrets;
+mod settings;
 mod setup;
 mod shadow;
 mod soak;

@@ -5,7 +5,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     process::{Child, Command, Stdio},
 };
 
@@ -48,8 +48,69 @@ fn run(mut command: Command) -> (i32, String) {
 
 fn probe(home: &Home, secret: &str, address: &str) -> (i32, String) {
     let mut command = home.ghoard("probe");
-    command.env("CACHE_P2P_SHARED_SECRET", secret).env("P2P_REMOTE_MULTIADDR", address);
+    command.env("CACHE_P2P_SHARED_SECRET", secret).env("P2P_REMOTE_MULTIADDR", address).env("CACHE_LISTEN_PORT", "0");
     run(command)
+}
+
+/// `ghoard probe --serve …` of these settings: its exit code and words, if it ends.
+fn serve(home: &Home, arguments: &str, env: &[(&str, &str)]) -> Command {
+    let mut command = home.ghoard(&format!("probe --serve {arguments}"));
+    command.env("CACHE_P2P_SHARED_SECRET", SECRET).env("GHOARD_LISTEN_ADDRESS", "127.0.0.1").envs(env.iter().copied());
+    command
+}
+
+/// The first line that it prints; then it is ended.
+fn first_line(mut command: Command) -> String {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    line
+}
+
+#[test]
+fn a_server_prints_an_address_at_which_it_listens_or_ends_and_says_why() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let line = first_line(serve(&home, "", &[("CACHE_LISTEN_PORT", &port)]));
+    assert!(line.starts_with("P2P_PROBE_MULTIADDR=/ip4/127.0.0.1/tcp/"), "asked for, so of use: {line}");
+    assert!(!line.contains(&format!("/{port}/")), "{line}");
+    let line = first_line(serve(&home, "--port 0", &[("GHOARD_TRANSPORTS", "quic")]));
+    assert!(line.starts_with("P2P_PROBE_MULTIADDR=") && line.contains("/quic-v1/"), "{line}");
+    let line = first_line(serve(&home, "--port 0 --advertise-ip ::1", &[("GHOARD_LISTEN_ADDRESS", "::1")]));
+    assert!(line.starts_with("P2P_PROBE_MULTIADDR=/ip6/::1/tcp/"), "{line}");
+
+    let (code, said) = run(serve(&home, "--port 0 --advertise-ip ::1", &[]));
+    assert!(code == 2 && said.contains("nobody reaches this machine at ::1") && said.contains("hint: "), "{said}");
+    let (code, said) = run(serve(&home, "--port 0", &[("GHOARD_LISTEN_ADDRESS", "192.0.2.1")]));
+    assert!(code == 2 && said.contains("cannot listen anywhere") && said.contains("hint: "), "{said}");
+    let (code, said) = run(serve(&home, "", &[("GHOARD_TRANSPORTS", "ws")]));
+    assert!(code == 2 && said.contains("nothing to listen on") && said.contains("hint: "), "{said}");
+    let (code, said) = run(home.ghoard("probe --exit-after-one /ip4/127.0.0.1/tcp/1"));
+    assert!(code == 2 && said.contains("--serve"), "{said}");
+}
+
+#[test]
+fn over_udp_a_closed_port_and_a_stranger_are_told_apart() {
+    let home = Home::new();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", socket.local_addr().unwrap().port());
+    let (code, said) = probe(&home, SECRET, &address);
+    assert!(code == 1 && said.contains("nothing of QUIC listens there, or a firewall"), "{said}");
+    drop(socket);
+    let (code, said) = probe(&home, SECRET, &address);
+    assert!(code == 1 && said.contains("nothing listens on UDP port"), "{said}");
+}
+
+#[test]
+fn an_address_that_this_machine_does_not_dial_is_told_so() {
+    let home = Home::new();
+    let (code, said) = probe(&home, SECRET, "/ip4/127.0.0.1/tcp/1/ws");
+    assert!(code == 1 && said.contains("does not dial over ws") && said.contains("=tcp,quic,ws"), "{said}");
+    let relay = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
+    let (code, said) = probe(&home, SECRET, &format!("{relay}/p2p-circuit"));
+    assert!(code == 1 && said.contains("through a relay") && said.contains(&format!("probe {relay}`")), "{said}");
 }
 
 #[test]
@@ -58,7 +119,7 @@ fn a_member_that_can_be_reached_is_shown_step_by_step_and_the_way_back_is_tried(
     let mut serving = Serving::start(&home, SECRET, "--exit-after-one");
     let (code, said) = probe(&home, SECRET, &serving.address);
     assert_eq!(code, 0, "{said}");
-    for step in ["tcp", "membership", "peer", "identify", "round trip", "dial-back"] {
+    for step in ["tcp", "membership", "peer", "identify", "path", "round trip", "dial-back"] {
         assert!(said.contains(&format!("ok     {step}")), "{step} in\n{said}");
     }
     assert!(said.contains("reaches this machine at 127.0.0.1:"), "{said}");
@@ -115,7 +176,7 @@ fn a_daemon_is_probed_over_quic_too() {
     };
     wait_until("it listens over QUIC", || quic().is_some());
     let (code, said) = probe(&Home::new(), SECRET, &quic().unwrap());
-    assert!(code == 0 && said.contains("ok     membership"), "{said}");
+    assert!(code == 0 && said.contains("ok     udp") && said.contains("ok     membership"), "{said}");
 }
 
 fn doctor(setup: &Setup) -> (i32, String) {
@@ -152,6 +213,10 @@ fn a_secret_that_differs_is_named_as_the_cause_of_loneliness() {
     wait_until("b was refused", || b.log.text().contains("another shared secret"));
     let (code, said) = doctor(&b.setup);
     assert!(code == 1 && said.contains("dialled") && said.contains("another shared secret"), "{said}");
+    // It has knocked at the other's port, which must not hide there what that one knows.
+    let (code, said) = doctor(&a.setup);
+    assert!(code == 1 && said.contains("another shared secret"), "{said}");
+    assert!(said.contains("try: set the same CACHE_P2P_SHARED_SECRET"), "{said}");
 }
 
 #[test]

@@ -172,7 +172,9 @@ fn without_a_token_or_with_an_empty_budget_nothing_is_asked() {
     setup.env.retain(|(name, _)| name != "GITHUB_TOKEN");
     let a = setup.start();
     assert!(a.log.text().contains("there is no token to read its issues with"), "{}", a.log.text());
-    assert_eq!(kind(&a, "issue_registry")["configured"], false);
+    let registry = kind(&a, "issue_registry");
+    assert_eq!((&registry["configured"], &registry["running"]), (&true.into(), &false.into()), "{registry}");
+    assert!(registry["trouble"].as_str().is_some_and(|trouble| trouble.contains("no token")), "{registry}");
     assert_eq!(github.hub().counts().total.requests, 0);
     drop(a);
 

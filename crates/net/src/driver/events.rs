@@ -21,6 +21,7 @@ use crate::{
     limits::{AGENT_BYTES_MAX, LAN_ADDRESSES_MAX, PEER_ADDRESSES_MAX},
     links,
     peers::{Link, Subscribed},
+    refusal::innermost,
 };
 
 impl Driver {
@@ -34,7 +35,7 @@ impl Driver {
                     addresses.iter().for_each(|address| self.on_not_listening(listener_id, address));
                     let (_, address) = self.listeners.swap_remove(at);
                     if let Err(cause) = reason {
-                        self.tell(Event::ListenFailed { address, why: cause.to_string() });
+                        self.tell(Event::ListenFailed { address, why: innermost(&cause) });
                     }
                 } else {
                     self.on_reservation_lost(listener_id, reason.err());

@@ -25,6 +25,16 @@ pub struct Tls {
     pub key_pem: Vec<u8>,
 }
 
+impl Tls {
+    /// Whether certificate and key can be used together.
+    ///
+    /// # Errors
+    /// In words what is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
+        serve(&mut websocket::tls::Config::builder(), self)
+    }
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls")

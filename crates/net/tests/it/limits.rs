@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use net::{Event, PullError};
+use net::{Event, PullError, Refusal};
+use tokio::io::AsyncWriteExt;
 
 use crate::harness::{config, keys, start, until};
 
@@ -40,6 +41,23 @@ async fn a_node_that_does_not_listen_loses_gossip_and_no_coming_or_going() {
         );
     }
     assert_eq!(left, others);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_looks_whether_the_port_is_open_is_told_from_who_breaks_off() {
+    let mut node = start(config(1, keys(7)));
+    let address = node.listening().await;
+    let at = std::net::SocketAddr::new(address.ip().unwrap(), address.port().unwrap());
+    drop(tokio::net::TcpStream::connect(at).await.unwrap());
+    let refused = |event| match event {
+        Event::Refused { why, .. } => Some(why),
+        _ => None,
+    };
+    assert_eq!(node.wait("the knock", refused).await, Refusal::HungUp);
+    let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+    stream.write_all(b"\x06hello\n").await.unwrap();
+    assert!(matches!(node.wait("the stranger", refused).await, Refusal::Unreachable(_)));
+    assert_eq!(node.net.counters().refusals.get("hung_up"), Some(&1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,8 +44,13 @@ impl Dialler {
                 }
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) => {
-                    warn!(%error, "cannot announce this node in the peer directory");
-                    Some(error.to_string())
+                    let why = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                    let trouble = Some(format!("{error}{why}"));
+                    // Each address that is listened on is announced anew.
+                    if self.kinds.get(&Kind::File).is_none_or(|state| state.trouble != trouble) {
+                        warn!("cannot announce this node in the peer directory: {error}{why}");
+                    }
+                    trouble
                 }
                 Err(silent) => Some(silent.to_string()),
             };

@@ -36,6 +36,10 @@ impl Dialler {
             let state = self.kinds.entry(kind).or_default();
             (state.configured, state.running) = (configured, configured);
         }
+        for (kind, why) in &discovery.not_started {
+            let state = self.kinds.entry(*kind).or_default();
+            (state.configured, state.trouble) = (true, Some(why.clone()));
+        }
     }
 
     /// Asks every kind that is asked.
@@ -98,10 +102,11 @@ impl Dialler {
         self.set(Kind::Issue, found.iter().flat_map(addresses).collect());
     }
 
-    async fn resolve_names(&mut self) {
+    pub(super) async fn resolve_names(&mut self) {
         let resolver = self.resolver();
         let mut named = Vec::new();
-        self.kinds.entry(Kind::Static).or_default().trouble = None;
+        let mut troubles: Vec<String> =
+            self.config.discovery.not_started.get(&Kind::Static).cloned().into_iter().collect();
         // All at once: a name server that is gone costs one waiting, not one for each name.
         let answers = self.config.bootstrap.iter().map(|address| resolve::resolve(resolver.clone(), address.clone()));
         let answers = join_all(answers).await;
@@ -110,10 +115,11 @@ impl Dialler {
                 Ok(found) => named.extend(found.into_iter().map(unsaid)),
                 Err(why) => {
                     warn!(%address, why, "the name of a bootstrap peer does not resolve");
-                    self.kinds.entry(Kind::Static).or_default().trouble = Some(format!("{address}: {why}"));
+                    troubles.push(format!("{address}: {why}"));
                 }
             }
         }
+        self.kinds.entry(Kind::Static).or_default().trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
         self.set(Kind::Static, named);
         if let Some((name, port)) = self.config.discovery.service.clone() {
             match resolve::service(&*resolver, &name, port).await {

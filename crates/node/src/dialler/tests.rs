@@ -1,7 +1,7 @@
 use std::{io::Write, sync::PoisonError};
 
 use crypto::{FleetKeys, MembershipKeys, Secret};
-use discovery::{AnnounceError, Announced, DiscoverError, Found, WithdrawError};
+use discovery::{AnnounceError, Announced, DiscoverError, Found, PeerRecord, WithdrawError};
 use net::{Config, Identity};
 
 use super::*;
@@ -72,6 +72,28 @@ async fn an_address_that_the_machine_lost_is_not_said_any_more() {
     assert_eq!(known.listening, std::slice::from_ref(&new), "once, and the other is gone");
     assert_eq!(known.advertised.as_ref().map(Address::without_peer), Some(new));
     assert!(known.announced.as_ref().unwrap().multiaddr.contains("10.0.0.2"));
+}
+
+#[tokio::test]
+async fn what_could_not_start_stays_told() {
+    let known = Arc::<Mutex<Known>>::default();
+    let (mut dialler, told, events) = dialler("/ip4/127.0.0.1/tcp/1", known.clone());
+    for kind in [Kind::Static, Kind::File] {
+        dialler.config.discovery.not_started.insert(kind, "it is broken".to_owned());
+    }
+    dialler.note_kinds();
+    dialler.resolve_names().await;
+    let address = "/ip4/10.0.0.1/tcp/9100".parse().unwrap();
+    told.try_send(Told::Event(Box::new(Event::ListenFailed { address, why: "no such address".to_owned() }))).unwrap();
+    drop(told);
+    dialler.run(events).await;
+    let known = known.lock().unwrap();
+    for (kind, is_running) in [(Kind::Static, true), (Kind::File, false)] {
+        let state = &known.kinds[&kind];
+        assert_eq!((state.configured, state.running), (true, is_running));
+        assert_eq!(state.trouble.as_deref(), Some("it is broken"));
+    }
+    assert_eq!(known.not_listening["/ip4/10.0.0.1/tcp/9100"], "no such address");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use wire::Millis;
 
 use crate::{
-    dialler::{Kind, Known, OTHER_SECRET},
+    dialler::{Kind, Known, OTHER_SECRET, OWN_ADDRESS},
     limits,
 };
 
@@ -56,8 +56,11 @@ pub(super) fn lonely(known: &Known, connected: usize, is_enabled: bool, now: Mil
         .map(|(kind, _)| kind.name())
         .collect();
     let mut reasons: Vec<(&str, &str)> = known.failures(now).collect();
-    // Another secret is what only the operator can mend.
-    reasons.sort_by_key(|(_, why)| !why.contains(OTHER_SECRET));
+    // Another secret is what only the operator can mend; one list of addresses on all machines is no trouble at all.
+    reasons.sort_by_key(|(_, why)| (*why == OWN_ADDRESS, !why.contains(OTHER_SECRET)));
+    if let Some(own) = reasons.iter().position(|(_, why)| *why == OWN_ADDRESS).filter(|own| *own > 0) {
+        reasons.truncate(own);
+    }
     let reasons: Vec<String> =
         reasons.iter().take(limits::REASONS_TOLD_MAX).map(|(place, why)| format!("{place}: {why}")).collect();
     let text = if !known.has_looked {
@@ -97,14 +100,24 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::dialler::Failure;
+
+    #[test]
+    fn an_own_address_in_the_list_is_a_reason_only_where_there_is_no_other() {
+        let at = Millis::from_secs(1_800_000_000);
+        let mut known = Known { has_looked: true, addresses: 2, dialled: 2, ..Known::default() };
+        let why = |known: &Known| lonely(known, 0, true, at).as_str().unwrap_or_default().to_owned();
+        known.note_failure("/ip4/10.0.0.1/tcp/1".to_owned(), OWN_ADDRESS.to_owned(), at);
+        assert_eq!(why(&known), "found 2 address(es), dialled 2: /ip4/10.0.0.1/tcp/1: this is this machine itself");
+        known.note_failure("/ip4/10.0.0.2/tcp/1".to_owned(), "no route".to_owned(), at);
+        assert_eq!(why(&known), "found 2 address(es), dialled 2: /ip4/10.0.0.2/tcp/1: no route");
+    }
 
     #[test]
     fn a_refusal_of_long_ago_is_no_reason_for_being_alone_now() {
         let then = Millis::from_secs(1_800_000_000);
         let mut known = Known { has_looked: true, addresses: 1, dialled: 1, ..Known::default() };
         let fail = |known: &mut Known, place: &str, why: &str, at| {
-            known.failures.insert(place.to_owned(), Failure { why: why.to_owned(), at });
+            known.note_failure(place.to_owned(), why.to_owned(), at);
         };
         fail(&mut known, "/ip4/10.0.0.1/tcp/1", "no route", then);
         fail(
