@@ -91,6 +91,10 @@ pub const RELAY_REQUESTS_PER_MINUTE: u32 = 60;
 /// other may end.
 pub(crate) const SETTLING_TIME: Duration = Duration::from_secs(2);
 
+/// How long several connections stand before the larger peer takes all but one for dead: the smaller one, who closes
+/// them after [`SETTLING_TIME`], does not see them.
+pub(crate) const ORPHAN_TIME: Duration = Duration::from_secs(6);
+
 /// Addresses at which a peer behind a relay is dialled back, and how often on new ones: it names them.
 pub(crate) const DIAL_BACK_ADDRESSES_MAX: usize = 4;
 pub(crate) const DIAL_BACKS_MAX: usize = 3;

@@ -2,7 +2,8 @@
 //!
 //! A hole punch may give up to three, a dial from both sides two, and the circuit is there besides;
 //! streams would spread over all of them. Both sides must mean the same one, and what tells them
-//! apart is not the same on both: so only the smaller peer decides.
+//! apart is not the same on both: so the smaller peer decides. If it does not, it has only one of them: the
+//! others ended on its side without a word, as when its address changed, and the larger peer closes these.
 
 use libp2p::{
     core::{ConnectedPoint, Endpoint},
@@ -11,7 +12,7 @@ use libp2p::{
 };
 use tokio::time::Instant;
 
-use crate::limits::SETTLING_TIME;
+use crate::limits::{ORPHAN_TIME, SETTLING_TIME};
 
 /// A connection, as the rule sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,20 @@ pub(crate) fn superfluous(links: &[Rated], now: Instant) -> (Vec<ConnectionId>, 
     (close, others().map(|link| due(&link)).filter(|at| *at > now).min())
 }
 
+/// The same for the larger peer: all but the newest that is direct, or the newest, when they have stood for
+/// [`ORPHAN_TIME`] and the smaller has closed none.
+pub(crate) fn orphaned(links: &[Rated], now: Instant) -> (Vec<ConnectionId>, Option<Instant>) {
+    let Some(newest) = links.iter().max_by_key(|link| (!link.relayed, link.since, link.connection)) else {
+        return (Vec::new(), None);
+    };
+    let others = || links.iter().filter(|link| link.connection != newest.connection);
+    let due = links.iter().map(|link| link.since).max().map(|since| since + ORPHAN_TIME);
+    match due.filter(|_| others().next().is_some()) {
+        Some(at) if at <= now => (others().map(|link| link.connection).collect(), None),
+        later => (Vec::new(), later),
+    }
+}
+
 /// Whether this side dialled.
 ///
 /// In a hole punch both do. Over TCP that makes one connection, and the one whose role was overridden
@@ -58,9 +73,15 @@ mod tests {
 
     use super::*;
 
-    /// Links as `name age relayed|direct smaller|larger`; returns the names that are closed, and in
+    /// Links as `name age relayed|direct smaller|larger`; returns the names that the smaller peer closes, and in
     /// how many milliseconds there is more to do.
     fn check(links: &[(usize, u64, bool, bool)], closed: &[usize], later: Option<u64>) {
+        check_by(superfluous, links, closed, later);
+    }
+
+    type Rule = fn(&[Rated], Instant) -> (Vec<ConnectionId>, Option<Instant>);
+
+    fn check_by(rule: Rule, links: &[(usize, u64, bool, bool)], closed: &[usize], later: Option<u64>) {
         let now = Instant::now() + Duration::from_secs(60);
         let ids: Vec<_> = links.iter().map(|link| ConnectionId::new_unchecked(link.0)).collect();
         let rated: Vec<_> = links
@@ -73,7 +94,7 @@ mod tests {
                 since: now - Duration::from_millis(age),
             })
             .collect();
-        let (close, at) = superfluous(&rated, now);
+        let (close, at) = rule(&rated, now);
         assert_eq!(close, closed.iter().map(|name| ConnectionId::new_unchecked(*name)).collect::<Vec<_>>());
         assert_eq!(at, later.map(|later| now + Duration::from_millis(later)));
     }
@@ -100,6 +121,16 @@ mod tests {
     #[test]
     fn what_has_just_come_is_not_closed_yet() {
         check(&[(1, 9000, false, true), (2, 1000, false, false)], &[], Some(1000));
+    }
+
+    #[test]
+    fn what_the_smaller_peer_does_not_see_the_larger_closes_a_little_later() {
+        let check = |links: &[_], closed: &[_], later| check_by(orphaned, links, closed, later);
+        check(&[(1, 60_000, false, true)], &[], None);
+        check(&[(1, 60_000, false, true), (2, 5000, false, false)], &[], Some(1000));
+        check(&[(1, 60_000, false, true), (2, 6000, false, false)], &[1], None);
+        check(&[(1, 60_000, false, false), (2, 6000, true, true)], &[2], None);
+        check(&[(1, 60_000, false, false), (2, 7000, false, true), (3, 1000, true, true)], &[], Some(5000));
     }
 
     #[test]

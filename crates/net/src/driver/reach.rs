@@ -350,7 +350,7 @@ impl Driver {
         }
     }
 
-    /// Leaves one connection to each peer, where the decision is ours; returns when there is more.
+    /// Leaves one connection to each peer, where and when the decision is ours; returns when there is more.
     fn close_duplicates(&mut self, now: Instant) -> Option<Instant> {
         let mut next = None;
         for peer in self.reaching.crowded.clone() {
@@ -358,12 +358,14 @@ impl Driver {
             if links.len() < 2 {
                 self.reaching.crowded.remove(&peer);
             }
-            if self.me.to_bytes() > peer.to_bytes() || canary::sings(canary::Bug::KeepsEveryConnection) {
+            if canary::sings(canary::Bug::KeepsEveryConnection) {
                 continue;
             }
-            let (close, later) = links::superfluous(&links, now);
+            let is_smaller = self.me.to_bytes() < peer.to_bytes();
+            let (close, later) =
+                if is_smaller { links::superfluous(&links, now) } else { links::orphaned(&links, now) };
             for connection in close {
-                tracing::debug!(%peer, "closing a connection: a better one stands");
+                tracing::debug!(%peer, "closing a connection: another one stands");
                 if self.swarm.close_connection(connection) {
                     self.meters.duplicates_closed.one();
                 }
